@@ -1,0 +1,1 @@
+//! Independent checks on a finished plan.

@@ -1,0 +1,11 @@
+//! The pure core. The law of this folder: no IO, no async, no clock, no
+//! environment, no randomness, no printing. It may use `std`, serde's derives
+//! and sha2, and imports nothing else of ours.
+
+pub mod audit;
+pub mod digest;
+pub mod link;
+pub mod model;
+pub mod plan;
+pub mod replay;
+pub mod value;

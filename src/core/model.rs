@@ -1,0 +1,613 @@
+//! The three facts a plan is made from (desired, observed and known state),
+//! the policy that bounds it, and the problems a manifest can have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
+use super::value::{AccountId, DisplayName, Email, FileId, ImageFormat, PlatformId, Title, UserId, UserKey};
+
+/// The two metadata keys that carry the platform's own id (`whop-api.md` §3).
+/// Both are ours: a manifest may not set them.
+pub const IDENTITY_KEYS: [&str; 2] = ["external_id", "internal_user_id"];
+
+/// A picture of the manifest, already opened, recognised and hashed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Avatar {
+    /// The path as the manifest has it, for people and for reading it again.
+    pub path: Box<str>,
+    /// Which manifest file the path is relative to: an index into the parts.
+    pub part: u32,
+    /// The content's digest.
+    pub digest: Digest,
+    /// The format by content.
+    pub format: ImageFormat,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// What the manifest asks for one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredUser {
+    /// The platform's own id.
+    pub key: UserKey,
+    /// The address the account is created with; Whop cannot change it later.
+    pub email: Email,
+    /// The company-specific display name.
+    pub name: DisplayName,
+    /// The company-specific picture; `None` leaves the picture alone.
+    pub avatar: Option<Avatar>,
+    /// The account's title; `None` means the name at creation, unmanaged after.
+    pub title: Option<Title>,
+    /// Managed metadata keys, without [`IDENTITY_KEYS`].
+    pub metadata: BTreeMap<Box<str>, Box<str>>,
+    /// The id this user had before.
+    pub renamed_from: Option<UserKey>,
+}
+
+/// What a manifest asks for: valid, and sorted by key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    platform: PlatformId,
+    guardrails: Guardrails,
+    users: Vec<DesiredUser>,
+}
+
+/// A parsed user and where it stands, for [`Desired::new`].
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The user.
+    pub user: DesiredUser,
+    /// Where it stands.
+    pub at: Pointer,
+}
+
+impl Desired {
+    /// Makes the whole from its parts.
+    ///
+    /// # Errors
+    /// Every rule that users break together, at once: an id, an email (case
+    /// does not count) or a former id that stands twice.
+    pub fn new(
+        platform: PlatformId,
+        guardrails: Guardrails,
+        entries: Vec<Entry>,
+    ) -> Result<Self, Vec<Problem>> {
+        let problems = conflicts(&entries);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut users: Vec<_> = entries.into_iter().map(|entry| entry.user).collect();
+        users.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(Self {
+            platform,
+            guardrails,
+            users,
+        })
+    }
+
+    /// The platform's own account.
+    pub fn platform(&self) -> &PlatformId {
+        &self.platform
+    }
+
+    /// The manifest's own limits.
+    pub fn guardrails(&self) -> &Guardrails {
+        &self.guardrails
+    }
+
+    /// The users, sorted by key.
+    pub fn users(&self) -> &[DesiredUser] {
+        &self.users
+    }
+
+    /// The user of this key.
+    pub fn user(&self, key: &UserKey) -> Option<&DesiredUser> {
+        self.users
+            .binary_search_by(|user| user.key.cmp(key))
+            .ok()
+            .map(|at| &self.users[at])
+    }
+}
+
+/// Finds what stands twice. Works on sorted indices rather than on maps of
+/// copies: a million users cost one sort each.
+fn conflicts(entries: &[Entry]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let key = |at: usize| entries[at].user.key.as_str().to_owned();
+    repeated(
+        entries,
+        |entry| Some(entry.user.key.as_str()),
+        |first, again| {
+            problems.push(twice(
+                entries,
+                first,
+                again,
+                "id",
+                "duplicate_id",
+                &format!("the id `{}` stands twice", key(again)),
+                "every user needs an id of its own; remove one of the two",
+            ));
+        },
+    );
+    let folded: Vec<String> = entries.iter().map(|entry| entry.user.email.folded()).collect();
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by(|a, b| folded[*a].cmp(&folded[*b]).then(a.cmp(b)));
+    each_repeat(
+        &order,
+        |a, b| folded[a] == folded[b],
+        |first, again| {
+            problems.push(twice(entries, first, again, "email", "duplicate_email",
+            &format!("users `{}` and `{}` have the same email", key(first), key(again)),
+            "Whop gives one email one profile, so two users would overwrite each other; give each an address of its own"));
+        },
+    );
+    repeated(
+        entries,
+        |entry| entry.user.renamed_from.as_ref().map(UserKey::as_str),
+        |first, again| {
+            problems.push(twice(
+                entries,
+                first,
+                again,
+                "renamed_from",
+                "duplicate_rename",
+                &format!(
+                    "users `{}` and `{}` both claim the same former id",
+                    key(first),
+                    key(again)
+                ),
+                "one id can become only one other; remove one `renamed_from`",
+            ));
+        },
+    );
+    let ids: BTreeSet<&str> = if entries.iter().any(|e| e.user.renamed_from.is_some()) {
+        entries.iter().map(|entry| entry.user.key.as_str()).collect()
+    } else {
+        BTreeSet::new()
+    };
+    for entry in entries {
+        if let Some(from) = &entry.user.renamed_from
+            && ids.contains(from.as_str())
+        {
+            problems.push(Problem {
+                severity: Severity::Error,
+                code: "rename_of_present",
+                message: format!(
+                    "user `{}` is renamed from `{from}`, which is still in the manifest",
+                    entry.user.key
+                ),
+                hint: Some("remove the user with the former id, or the `renamed_from`".to_owned()),
+                at: entry.at.field("renamed_from"),
+                place: None,
+                related: Vec::new(),
+            });
+        }
+    }
+    problems
+}
+
+fn repeated<'a>(
+    entries: &'a [Entry],
+    value: impl Fn(&'a Entry) -> Option<&'a str>,
+    found: impl FnMut(usize, usize),
+) {
+    let mut order: Vec<usize> = (0..entries.len())
+        .filter(|at| value(&entries[*at]).is_some())
+        .collect();
+    order.sort_by(|a, b| value(&entries[*a]).cmp(&value(&entries[*b])).then(a.cmp(b)));
+    each_repeat(&order, |a, b| value(&entries[a]) == value(&entries[b]), found);
+}
+
+/// Calls `found` with the first of equals and each further one.
+fn each_repeat(order: &[usize], same: impl Fn(usize, usize) -> bool, mut found: impl FnMut(usize, usize)) {
+    let mut first = 0;
+    for at in 1..order.len() {
+        if same(order[first], order[at]) {
+            found(order[first], order[at]);
+        } else {
+            first = at;
+        }
+    }
+}
+
+fn twice(
+    entries: &[Entry],
+    first: usize,
+    again: usize,
+    field: &str,
+    code: &'static str,
+    message: &str,
+    hint: &str,
+) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        code,
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+        at: entries[again].at.field(field),
+        place: None,
+        related: vec![Related {
+            at: entries[first].at.field(field),
+            place: None,
+            note: "it stands here first".to_owned(),
+        }],
+    }
+}
+
+/// Whether a problem stops the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nothing can be planned.
+    Error,
+    /// Worth knowing; nothing stops.
+    Warning,
+}
+
+/// Something wrong in a manifest or with one of its pictures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether it stops the run.
+    pub severity: Severity,
+    /// A stable name for machines, such as `duplicate_email`.
+    pub code: &'static str,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Which value it is about.
+    pub at: Pointer,
+    /// Where that stands in the text, once looked up.
+    pub place: Option<Place>,
+    /// Other places that belong to it.
+    pub related: Vec<Related>,
+}
+
+/// Another place that belongs to a problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// Which value.
+    pub at: Pointer,
+    /// Where it stands, once looked up.
+    pub place: Option<Place>,
+    /// What it has to do with the problem.
+    pub note: String,
+}
+
+/// Names a value in the manifest without knowing its line: parsing gives no
+/// positions, and only a manifest with problems pays for finding them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pointer {
+    /// The manifest file, an index into the parts.
+    pub part: u32,
+    /// The user's position within that file's `users`, from 0.
+    pub user: Option<u32>,
+    /// The field below the user, or of the document where `user` is `None`.
+    /// Deeper ones are joined by dots: `metadata.tier`.
+    pub field: Option<Box<str>>,
+}
+
+impl Pointer {
+    /// The field of this name below the same user or document.
+    pub fn field(&self, name: &str) -> Self {
+        Self {
+            field: Some(name.into()),
+            ..self.clone()
+        }
+    }
+}
+
+/// A place in a text, with the line itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    /// The file as the person named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// How many characters are meant, at least 1.
+    pub length: u32,
+    /// The whole line, without its end.
+    pub text: String,
+}
+
+/// Which generation of Whop's API is spoken (`whop-api.md` §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// `/accounts`, dated versions.
+    Accounts,
+    /// `/companies`, version `2025-01-01`: accounts list no email, metadata
+    /// cannot change, and a create cannot be repeated safely.
+    Companies,
+}
+
+/// A metadata value on Whop.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MetaValue {
+    /// A text, the only kind we write.
+    Text(Box<str>),
+    /// Anything else, as JSON text; kept as it is.
+    Json(Box<str>),
+}
+
+impl MetaValue {
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Json(_) => None,
+        }
+    }
+}
+
+/// A connected account as Whop lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// The person who owns it; accounts of one email share one owner.
+    pub owner: UserId,
+    /// The owner's address; the companies dialect never tells it. Kept as a
+    /// text, since an address that we would refuse must still be compared.
+    pub email: Option<Box<str>>,
+    /// Its title.
+    pub title: Box<str>,
+    /// Its metadata, ours and others'.
+    pub metadata: BTreeMap<Box<str>, MetaValue>,
+    /// Whether Whop has suspended it.
+    pub suspended: bool,
+}
+
+impl Account {
+    /// The text under a metadata key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).and_then(MetaValue::as_text)
+    }
+}
+
+/// A user's profile as it shows in the platform's company.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The name shown.
+    pub name: Option<Box<str>>,
+    /// The picture's URL without its query; Whop gives no digest
+    /// (`whop-api.md` §5).
+    pub picture: Option<Box<str>>,
+}
+
+/// What came of reading one profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProfileRead {
+    /// It was read.
+    Seen(Profile),
+    /// Whop says there is no such user.
+    Missing,
+    /// It could not be read; why, as Whop put it.
+    Unreadable(String),
+}
+
+/// What a refresh saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Whether every account was listed. From an incomplete list nothing is
+    /// created or forgotten: absence proves nothing.
+    pub complete: bool,
+    /// The platform's connected accounts, without the platform itself.
+    pub accounts: Vec<Account>,
+    /// The profiles that were read; others are taken from the mapping.
+    pub profiles: BTreeMap<UserId, ProfileRead>,
+}
+
+/// The account and the person a user is on Whop.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Link {
+    /// The connected account.
+    #[serde(rename = "account_id")]
+    pub account: AccountId,
+    /// Its owner, whose profile is managed.
+    #[serde(rename = "user_id")]
+    pub owner: UserId,
+}
+
+/// A picture we set, and the URL Whop gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedPicture {
+    /// Digest of the bytes we sent.
+    pub digest: Digest,
+    /// The URL afterwards, without its query; changes when someone else sets
+    /// a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Box<str>>,
+}
+
+/// What the mapping records of one user: the link, and what was last applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownUser {
+    /// Who this is on Whop.
+    #[serde(flatten)]
+    pub link: Link,
+    /// The name last set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
+    /// The title last set by a manifest that manages it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Box<str>>,
+    /// The managed metadata last set, without [`IDENTITY_KEYS`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Box<str>, Box<str>>,
+    /// The picture last set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<AppliedPicture>,
+}
+
+impl KnownUser {
+    /// A user of whom only the link is known.
+    pub fn linked(link: Link) -> Self {
+        Self {
+            link,
+            name: None,
+            title: None,
+            metadata: BTreeMap::new(),
+            picture: None,
+        }
+    }
+}
+
+/// A create whose answer was lost: the account may or may not exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// When the request was begun, in seconds since 1970.
+    pub begun: u64,
+    /// Everything needed to send the very same request again.
+    pub call: PreparedCall,
+}
+
+/// A POST fixed to the byte, so that it can be repeated exactly
+/// (`whop-api.md` §7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedCall {
+    /// The API version it was made for; another one is another request.
+    pub version: String,
+    /// Its idempotency key.
+    pub idempotency_key: String,
+    /// Its exact body.
+    pub body: String,
+}
+
+/// Everything we remember: the mapping, and what a journal left open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Counts the mapping's changes.
+    pub generation: u64,
+    /// The mapped users.
+    pub users: BTreeMap<UserKey, KnownUser>,
+    /// Creates in doubt, by user.
+    pub doubts: BTreeMap<UserKey, Doubt>,
+    /// Users with any other step in doubt: their state on Whop must be read,
+    /// whatever the refresh mode.
+    pub unsure: BTreeSet<UserKey>,
+    /// Pictures already on Whop from an interrupted run.
+    pub files: BTreeMap<Digest, FileId>,
+}
+
+/// Names a limit, so that it can be lifted for one run (`--allow`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// How many accounts one run may create.
+    MaxCreates,
+    /// How many existing users one run may change.
+    MaxUpdates,
+    /// How many pictures one run may set.
+    MaxAvatars,
+    /// More than a tenth of the mapped accounts not found: the read is
+    /// suspect, and every create is held.
+    Vanished,
+    /// A create whose email already owns an account that does not match.
+    Duplicate,
+    /// A create in doubt that looking could not settle.
+    InDoubt,
+}
+
+impl Guard {
+    /// Every guard.
+    pub const ALL: [Self; 6] = [
+        Self::MaxCreates,
+        Self::MaxUpdates,
+        Self::MaxAvatars,
+        Self::Vanished,
+        Self::Duplicate,
+        Self::InDoubt,
+    ];
+
+    /// The name in manifests, plans and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MaxCreates => "max_creates",
+            Self::MaxUpdates => "max_updates",
+            Self::MaxAvatars => "max_avatars",
+            Self::Vanished => "vanished",
+            Self::Duplicate => "duplicate",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+}
+
+/// A ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Limit {
+    /// So many users.
+    Count(u32),
+    /// So many of a hundred managed users, rounded down.
+    Percent(u8),
+}
+
+impl Limit {
+    /// The greatest number allowed where `of` users are managed.
+    pub fn most(self, of: usize) -> usize {
+        match self {
+            Self::Count(count) => count as usize,
+            Self::Percent(percent) => of * usize::from(percent) / 100,
+        }
+    }
+}
+
+/// The manifest's own limits; `None` is the default of the contract, §6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guardrails {
+    /// Accounts one run may create; unlimited by default.
+    pub max_creates: Option<Limit>,
+    /// Existing users one run may change; 30 % by default once 10 are mapped.
+    pub max_updates: Option<Limit>,
+    /// Pictures one run may set; unlimited by default.
+    pub max_avatars: Option<Limit>,
+}
+
+/// Which profiles a refresh reads (contract §7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refresh {
+    /// Full up to 600 mapped users; above that changed plus a rotating slice.
+    #[default]
+    Auto,
+    /// Every mapped user's.
+    Full,
+    /// Only those whose desired state differs from what was last applied.
+    Changed,
+}
+
+/// Everything besides the three facts that a plan depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The dialect bounds what can be changed at all.
+    pub dialect: Dialect,
+    /// The guards lifted for this run.
+    pub allow: BTreeSet<Guard>,
+    /// The users this run is about; `None` is all.
+    pub only: Option<BTreeSet<UserKey>>,
+    /// Which profiles to read.
+    pub refresh: Refresh,
+    /// The time of the run, in seconds since 1970. Decides which doubts are
+    /// old enough to be settled, and the slice that `auto` reads.
+    pub now: u64,
+}
+
+impl Policy {
+    /// Whether the run is about this user.
+    pub fn covers(&self, key: &UserKey) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(key))
+    }
+
+    /// Whether this guard holds.
+    pub fn enforces(&self, guard: Guard) -> bool {
+        !self.allow.contains(&guard)
+    }
+}

@@ -1,0 +1,389 @@
+//! From three facts and a policy to a plan. [`plan`] is total: what cannot be
+//! done becomes a [`Hold`] with a typed reason, never an error. The same
+//! inputs give the same bytes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::digest::Digest;
+use super::model::{Avatar, Guard, KnownUser, Limit, Link, MetaValue, PreparedCall};
+use super::value::{AccountId, DisplayName, Email, PlatformId, Title, UserId, UserKey};
+
+/// Why something changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// It was never applied.
+    New,
+    /// The manifest asks for something else than what was last applied.
+    Edited,
+    /// Whop shows something else than what was last applied.
+    Drifted,
+    /// Both at once.
+    Both,
+}
+
+/// One value's old and new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<T> {
+    /// What Whop shows now, as far as known.
+    pub old: Option<Box<str>>,
+    /// What it will be.
+    pub new: T,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// A picture's old and new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureChange {
+    /// The digest last applied, if any.
+    pub old: Option<Digest>,
+    /// The URL of the picture that Whop shows now, if it was read.
+    pub old_url: Option<Box<str>>,
+    /// The picture to set.
+    pub new: Avatar,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What changes of a user's company-specific profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfileChange {
+    /// The display name.
+    pub name: Option<Change<DisplayName>>,
+    /// The picture.
+    pub picture: Option<PictureChange>,
+}
+
+impl ProfileChange {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none() && self.picture.is_none()
+    }
+}
+
+/// What changes of an existing account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The title.
+    pub title: Option<Change<Title>>,
+    /// Metadata keys that change, by key; identity keys among them.
+    pub metadata: BTreeMap<Box<str>, Change<Box<str>>>,
+    /// The whole map to send when `metadata` is not empty: Whop may replace
+    /// rather than merge (`whop-api.md` §3), so others' keys ride along.
+    pub whole: BTreeMap<Box<str>, MetaValue>,
+}
+
+impl AccountChange {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.title.is_none() && self.metadata.is_empty()
+    }
+}
+
+/// An account to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    /// Its owner's address.
+    pub email: Email,
+    /// Its title; never left out, or Whop would publish the address
+    /// (`whop-api.md` §11.5).
+    pub title: Title,
+    /// Its metadata, identity keys included.
+    pub metadata: BTreeMap<Box<str>, Box<str>>,
+    /// A create whose answer was lost: the same request is sent again byte
+    /// for byte, which cannot make a second account.
+    pub resend: Option<PreparedCall>,
+    /// The mapped account that is gone and that this one replaces.
+    pub replaces: Option<AccountId>,
+}
+
+/// By what an account was recognised as a user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// `metadata.external_id` is the user's id.
+    ExternalId,
+    /// `metadata.internal_user_id` is.
+    InternalUserId,
+    /// The account's email is the user's, no other account has it, and the
+    /// account carries nobody's id.
+    Email,
+}
+
+/// What an action does to the link between user and account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Make a new account.
+    Create(NewAccount),
+    /// Link an account that exists.
+    Adopt {
+        /// The mapping entry as it will first stand: the link, and what Whop
+        /// already shows as asked.
+        entry: KnownUser,
+        /// How it was recognised.
+        by: Evidence,
+    },
+    /// Change a linked account or its owner's profile.
+    Update {
+        /// The mapping entry before the changes: what Whop already shows as
+        /// asked included.
+        entry: KnownUser,
+        /// Whether the mapping has to be brought up to `entry` first.
+        record: bool,
+    },
+    /// Drop the link of a user that left the manifest and whose account is
+    /// gone.
+    Forget {
+        /// What it pointed at.
+        link: Link,
+    },
+}
+
+/// Everything one run will do for one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// The user.
+    pub key: UserKey,
+    /// What happens to the link.
+    pub kind: Kind,
+    /// The id the mapping has this user under so far.
+    pub renamed_from: Option<UserKey>,
+    /// What changes of the account; empty for a create.
+    pub account: AccountChange,
+    /// What changes of the profile.
+    pub profile: ProfileChange,
+}
+
+/// One remote call, or one entry of the mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// `POST /accounts` (or `/companies`).
+    CreateAccount,
+    /// Record the link.
+    RecordLink,
+    /// Drop the link.
+    DropLink,
+    /// `PATCH /accounts/{id}`.
+    UpdateAccount,
+    /// The picture: a file record, its bytes, and the wait until it is ready.
+    /// Shared by all users of the same content.
+    UploadPicture,
+    /// `PATCH /users/{id}` for the platform.
+    UpdateProfile,
+}
+
+impl Action {
+    /// The account and owner, where they exist already.
+    pub fn link(&self) -> Option<&Link> {
+        match &self.kind {
+            Kind::Create(_) => None,
+            Kind::Adopt { entry, .. } | Kind::Update { entry, .. } => Some(&entry.link),
+            Kind::Forget { link } => Some(link),
+        }
+    }
+
+    /// The steps in the order they must run. The picture alone may run beside
+    /// the others; it must be ready before the profile is updated.
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(4);
+        match &self.kind {
+            Kind::Create(_) => steps.push(Step::CreateAccount),
+            Kind::Adopt { .. } => steps.push(Step::RecordLink),
+            Kind::Update { record: true, .. } => steps.push(Step::RecordLink),
+            Kind::Update { .. } => {}
+            Kind::Forget { .. } => steps.push(Step::DropLink),
+        }
+        if !self.account.is_empty() {
+            steps.push(Step::UpdateAccount);
+        }
+        if self.profile.picture.is_some() {
+            steps.push(Step::UploadPicture);
+        }
+        if !self.profile.is_empty() {
+            steps.push(Step::UpdateProfile);
+        }
+        steps
+    }
+}
+
+/// Why a user is left alone although something is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Several accounts could be this user's.
+    Ambiguous {
+        /// By what they match.
+        by: Evidence,
+        /// Which ones.
+        accounts: Vec<AccountId>,
+    },
+    /// The account that matches is already linked to another user.
+    LinkedElsewhere {
+        /// The account.
+        account: AccountId,
+        /// The other user.
+        other: UserKey,
+    },
+    /// The linked account has another email, and Whop cannot change it.
+    EmailChanged {
+        /// The account.
+        account: AccountId,
+        /// Its email.
+        observed: Box<str>,
+    },
+    /// The email already owns an account that is not this user's
+    /// ([`Guard::Duplicate`]).
+    EmailTaken {
+        /// The account.
+        account: AccountId,
+        /// The platform id it carries.
+        external_id: Option<Box<str>>,
+    },
+    /// Several users are one person on Whop, who can have only one profile.
+    SharedOwner {
+        /// The person.
+        owner: UserId,
+        /// The other users.
+        others: Vec<UserKey>,
+    },
+    /// Creates are held because too many mapped accounts were not found
+    /// ([`Guard::Vanished`]).
+    Vanished,
+    /// A create's answer was lost and looking cannot tell yet
+    /// ([`Guard::InDoubt`]).
+    InDoubt {
+        /// When it was sent, in seconds since 1970.
+        begun: u64,
+    },
+    /// Whop has suspended the account.
+    Suspended {
+        /// The account.
+        account: AccountId,
+    },
+    /// Metadata differs and this dialect cannot change it.
+    MetadataFixed {
+        /// Which keys.
+        keys: Vec<Box<str>>,
+    },
+    /// The list of accounts is incomplete: absence proves nothing.
+    Incomplete,
+    /// The profile could not be read.
+    Unreadable {
+        /// What Whop said.
+        message: String,
+    },
+    /// Whop says the account's owner does not exist.
+    OwnerMissing {
+        /// The owner.
+        owner: UserId,
+    },
+}
+
+impl Reason {
+    /// A stable name for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::LinkedElsewhere { .. } => "linked_elsewhere",
+            Self::EmailChanged { .. } => "email_changed",
+            Self::EmailTaken { .. } => "email_taken",
+            Self::SharedOwner { .. } => "shared_owner",
+            Self::Vanished => "vanished",
+            Self::InDoubt { .. } => "in_doubt",
+            Self::Suspended { .. } => "suspended",
+            Self::MetadataFixed { .. } => "metadata_fixed",
+            Self::Incomplete => "incomplete",
+            Self::Unreadable { .. } => "unreadable",
+            Self::OwnerMissing { .. } => "owner_missing",
+        }
+    }
+}
+
+/// Wanted, but refused for a stated reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The user.
+    pub key: UserKey,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Something on Whop or in the mapping that the manifest does not speak of.
+/// Reported, never touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmanaged {
+    /// The account.
+    pub account: AccountId,
+    /// The user the mapping has for it, if any.
+    pub key: Option<UserKey>,
+    /// Its title on Whop, if listed.
+    pub title: Option<Box<str>>,
+}
+
+/// The mapping is behind: Whop already shows what the manifest asks for.
+/// Recorded by the next apply without a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// The user.
+    pub key: UserKey,
+    /// The entry as it will stand.
+    pub entry: KnownUser,
+}
+
+/// A limit that the plan breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Breach {
+    /// Which.
+    pub guard: Guard,
+    /// The most it allows, in users.
+    pub most: usize,
+    /// What the plan would do, in users.
+    pub wanted: usize,
+    /// The limit as it was set, where it is one that can be.
+    pub limit: Option<Limit>,
+}
+
+/// How profiles were looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reads {
+    /// Accounts listed.
+    pub accounts: usize,
+    /// Profiles read from Whop.
+    pub profiles: usize,
+    /// Linked users whose profile was taken from the mapping.
+    pub from_mapping: usize,
+}
+
+/// What a run will do, decided to the last detail: carrying it out leaves
+/// nothing to choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The platform's own account.
+    pub platform: PlatformId,
+    /// The actions, sorted by user.
+    pub actions: Vec<Action>,
+    /// The holds, sorted by user.
+    pub holds: Vec<Hold>,
+    /// Facts that only the mapping lacks, sorted by user.
+    pub learned: Vec<Learned>,
+    /// What is left alone, sorted by account.
+    pub unmanaged: Vec<Unmanaged>,
+    /// Users for whom nothing is wanted.
+    pub unchanged: usize,
+    /// Users of the manifest that the run is not about (`--only`).
+    pub left_out: usize,
+    /// The limits it breaks: shown whole, then refused.
+    pub breaches: Vec<Breach>,
+    /// How it was looked.
+    pub reads: Reads,
+}
+
+impl Plan {
+    /// Whether Whop already is as the manifest asks, holds aside.
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty()
+    }
+}

@@ -1,0 +1,225 @@
+//! What the journal says, folded into what we know. Replaying twice changes
+//! nothing, and replaying onto a mapping that already has the facts changes
+//! nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
+use super::model::{AppliedPicture, Doubt, IDENTITY_KEYS, Known, KnownUser, Link};
+use super::value::{FileId, UserKey};
+
+/// One line of the journal. At most one action is in flight per user and its
+/// steps run one after the other, so a user's key says which `begun` an
+/// `ended` belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// A run began. A journal that outlived its run has several.
+    Opened {
+        /// The run's random id.
+        run: String,
+        /// When, in seconds since 1970.
+        at: u64,
+    },
+    /// A request is about to be sent.
+    Begun {
+        /// What it is meant to do.
+        intent: Intent,
+    },
+    /// What is now known to be true.
+    Ended {
+        /// The fact.
+        fact: Fact,
+    },
+}
+
+/// What a request is meant to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "intent", rename_all = "snake_case")]
+pub enum Intent {
+    /// Create an account.
+    Create {
+        /// For this user.
+        key: UserKey,
+        /// The exact request and when it was first sent.
+        doubt: Doubt,
+    },
+    /// Change the user's account.
+    Account {
+        /// The user.
+        key: UserKey,
+    },
+    /// Change the user's profile.
+    Profile {
+        /// The user.
+        key: UserKey,
+    },
+}
+
+/// Something that is now true.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// The account was created.
+    Created {
+        /// The user.
+        key: UserKey,
+        /// The new account and its owner.
+        link: Link,
+        /// The title it was given.
+        title: Box<str>,
+        /// The metadata it was given.
+        metadata: BTreeMap<Box<str>, Box<str>>,
+    },
+    /// The mapping entry is this.
+    Recorded {
+        /// The user.
+        key: UserKey,
+        /// The entry.
+        known: KnownUser,
+        /// The id it stood under before.
+        from: Option<UserKey>,
+    },
+    /// The link was dropped.
+    Dropped {
+        /// The user.
+        key: UserKey,
+    },
+    /// The account was changed to this.
+    Account {
+        /// The user.
+        key: UserKey,
+        /// The title, where it was set.
+        title: Option<Box<str>>,
+        /// Managed metadata that was set.
+        metadata: BTreeMap<Box<str>, Box<str>>,
+    },
+    /// The profile was changed to this.
+    Profile {
+        /// The user.
+        key: UserKey,
+        /// The name, where it was set.
+        name: Option<Box<str>>,
+        /// The picture, where it was set.
+        picture: Option<AppliedPicture>,
+    },
+    /// The user's request was refused, without any effect.
+    Refused {
+        /// The user.
+        key: UserKey,
+    },
+    /// A picture is on Whop.
+    File {
+        /// Its content.
+        digest: Digest,
+        /// Its id there.
+        file: FileId,
+    },
+}
+
+/// Folds entries into what is known.
+pub fn replay(known: &mut Known, entries: impl IntoIterator<Item = Entry>) {
+    for entry in entries {
+        match entry {
+            Entry::Opened { .. } => {}
+            Entry::Begun { intent } => begin(known, intent),
+            Entry::Ended { fact } => learn(known, fact),
+        }
+    }
+}
+
+fn begin(known: &mut Known, intent: Intent) {
+    match intent {
+        Intent::Create { key, doubt } => {
+            known.doubts.insert(key, doubt);
+        }
+        Intent::Account { key } | Intent::Profile { key } => {
+            known.unsure.insert(key);
+        }
+    }
+}
+
+/// Folds one fact into what is known.
+pub fn learn(known: &mut Known, fact: Fact) {
+    match fact {
+        Fact::Created {
+            key,
+            link,
+            title,
+            metadata,
+        } => {
+            settle(known, &key);
+            let metadata = metadata
+                .into_iter()
+                .filter(|(k, _)| !IDENTITY_KEYS.contains(&&**k))
+                .collect();
+            known.users.insert(
+                key,
+                KnownUser {
+                    title: Some(title),
+                    metadata,
+                    ..KnownUser::linked(link)
+                },
+            );
+        }
+        Fact::Recorded {
+            key,
+            known: entry,
+            from,
+        } => {
+            settle(known, &key);
+            if let Some(from) = from {
+                known.users.remove(&from);
+            }
+            known.users.insert(key, entry);
+        }
+        Fact::Dropped { key } => {
+            settle(known, &key);
+            known.users.remove(&key);
+        }
+        Fact::Account { key, title, metadata } => {
+            settle(known, &key);
+            if let Some(entry) = known.users.get_mut(&key) {
+                entry.title = title.or(entry.title.take());
+                let managed = metadata
+                    .into_iter()
+                    .filter(|(k, _)| !IDENTITY_KEYS.contains(&&**k));
+                entry.metadata.extend(managed);
+            }
+        }
+        Fact::Profile { key, name, picture } => {
+            settle(known, &key);
+            if let Some(entry) = known.users.get_mut(&key) {
+                entry.name = name.or(entry.name.take());
+                entry.picture = picture.or(entry.picture.take());
+            }
+        }
+        Fact::Refused { key } => settle(known, &key),
+        Fact::File { digest, file } => {
+            known.files.insert(digest, file);
+        }
+    }
+}
+
+fn settle(known: &mut Known, key: &UserKey) {
+    known.doubts.remove(key);
+    known.unsure.remove(key);
+}
+
+/// The entries that carry what is still open into the next run's journal.
+pub fn outstanding(known: &Known) -> Vec<Entry> {
+    let doubts = known.doubts.iter().map(|(key, doubt)| Intent::Create {
+        key: key.clone(),
+        doubt: doubt.clone(),
+    });
+    let unsure = known
+        .unsure
+        .iter()
+        .map(|key| Intent::Profile { key: key.clone() });
+    doubts
+        .chain(unsure)
+        .map(|intent| Entry::Begun { intent })
+        .collect()
+}

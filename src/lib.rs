@@ -1,0 +1,5 @@
+//! Keeps a platform's users on Whop equal to a YAML manifest.
+
+pub mod core;
+pub mod error;
+pub mod remote;

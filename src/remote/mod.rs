@@ -1,0 +1,3 @@
+//! Whop's API as typed calls over a one-method [`Transport`](transport::Transport).
+
+pub mod transport;

@@ -1,0 +1,139 @@
+//! The seam below the client: one request in, one answer out.
+//!
+//! Everything above it (paging, JSON, retries, budgets, error mapping) runs
+//! identically over a socket ([`super::http`]) and inside the process
+//! ([`crate::emulator`]). The types here are plain values and know nothing of
+//! Whop's JSON.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+/// The HTTP methods the client uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads; safe to repeat.
+    Get,
+    /// Creates; repeated only under the same idempotency key.
+    Post,
+    /// Changes part of a record; safe to repeat.
+    Patch,
+    /// Sends a file's bytes to storage; safe to repeat.
+    Put,
+    /// Never sent by the client; the emulator answers it.
+    Delete,
+}
+
+impl Method {
+    /// The method as it stands in a request line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Where a request goes. The transport adds the key to [`Target::Api`] and to
+/// nothing else, so that a presigned URL can never receive it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Path and query below the API's base, beginning with `/`, already
+    /// percent-encoded.
+    Api(String),
+    /// A whole presigned URL of the file storage. It is a secret.
+    Storage(String),
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(path) => write!(f, "Api({path:?})"),
+            Self::Storage(_) => f.write_str("Storage(<presigned>)"),
+        }
+    }
+}
+
+/// One request. Header names are lower-case.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What to do.
+    pub method: Method,
+    /// Where.
+    pub target: Target,
+    /// Headers besides the key, which the transport alone knows.
+    pub headers: Vec<(String, String)>,
+    /// The exact bytes to send; empty for none.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Request {
+    /// Headers and body may hold secrets or personal data: neither is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One answer, whatever its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers with lower-case names, in the order received.
+    pub headers: Vec<(String, String)>,
+    /// The whole body. A transport gives up ([`Lost::TooLarge`]) rather than
+    /// hold more than its limit.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// The first header of this lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+}
+
+/// No whole answer arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The request never left: name look-up, refused connection, TLS. The
+    /// server cannot have acted.
+    NotSent(String),
+    /// It left, or may have left: the server may have acted.
+    NoAnswer(String),
+    /// The answer is larger than the client accepts, in bytes.
+    TooLarge(u64),
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent(why) => write!(f, "could not connect: {why}"),
+            Self::NoAnswer(why) => write!(f, "no answer: {why}"),
+            Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
+        }
+    }
+}
+
+/// A boxed future, so that a transport can be a trait object.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response, Lost>> + Send + 'a>>;
+
+/// Carries requests. One method, so that a test can put anything below the
+/// client.
+pub trait Transport: Send + Sync {
+    /// Sends one request and waits for its whole answer. Never retries and
+    /// never follows a redirect.
+    fn send(&self, request: Request) -> Sending<'_>;
+}
