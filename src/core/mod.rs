@@ -8,4 +8,5 @@ pub mod link;
 pub mod model;
 pub mod plan;
 pub mod replay;
+pub mod report;
 pub mod value;

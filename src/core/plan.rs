@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::digest::Digest;
 use super::model::{Avatar, Guard, KnownUser, Limit, Link, MetaValue, PreparedCall};
+use super::report::Verb;
 use super::value::{AccountId, DisplayName, Email, PlatformId, Title, UserId, UserKey};
 
 /// Why something changes.
@@ -385,5 +386,17 @@ impl Plan {
     /// Whether Whop already is as the manifest asks, holds aside.
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty()
+    }
+}
+
+impl Action {
+    /// What kind of action it is, without its content.
+    pub fn verb(&self) -> Verb {
+        match self.kind {
+            Kind::Create(_) => Verb::Create,
+            Kind::Adopt { .. } => Verb::Adopt,
+            Kind::Update { .. } => Verb::Update,
+            Kind::Forget { .. } => Verb::Forget,
+        }
     }
 }
