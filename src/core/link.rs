@@ -1,1 +1,361 @@
-//! Which account is whose.
+//! Which account is whose. A mapping entry decides; without one, an account
+//! is recognised by what it carries, and whatever is not certain is held.
+
+use std::collections::HashMap;
+
+use super::digest::Digest;
+use super::model::{
+    Account, Desired, DesiredUser, Guard, IDENTITY_KEYS, Known, KnownUser, Observed, Policy, Refresh,
+};
+use super::plan::{Evidence, Reason};
+use super::value::{AccountId, UserId, UserKey};
+
+/// `auto` reads every profile up to this many mapped users, and at most this
+/// many in turn above it: one minute of Whop's limit (contract §7).
+pub const AUTO_PROFILES: usize = 600;
+
+/// What a user of the manifest is on Whop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Linked<'a> {
+    /// The mapping names the account, and it was listed.
+    Mapped {
+        /// The account.
+        account: &'a Account,
+        /// What the mapping has.
+        known: &'a KnownUser,
+        /// The id the mapping has it under, where that is the former one.
+        from: Option<&'a UserKey>,
+    },
+    /// An account nobody is linked to was recognised.
+    Found {
+        /// The account.
+        account: &'a Account,
+        /// How.
+        by: Evidence,
+        /// The former id, where the account carries that one.
+        from: Option<&'a UserKey>,
+    },
+    /// There is none.
+    Absent {
+        /// The account the mapping has, which is gone.
+        gone: Option<&'a AccountId>,
+    },
+    /// It cannot be told, or must not be used.
+    Held(Reason),
+}
+
+impl<'a> Linked<'a> {
+    /// The account, where there is a certain one.
+    pub fn account(&self) -> Option<&'a Account> {
+        match self {
+            Self::Mapped { account, .. } | Self::Found { account, .. } => Some(account),
+            Self::Absent { .. } | Self::Held(_) => None,
+        }
+    }
+}
+
+/// The links of all users of the manifest.
+#[derive(Debug)]
+pub struct Links<'a> {
+    /// One a user, in the manifest's order.
+    pub users: Vec<Linked<'a>>,
+    /// Whether so many mapped accounts were not found that the list is
+    /// suspect ([`Guard::Vanished`]).
+    pub vanished: bool,
+    accounts: HashMap<&'a AccountId, &'a Account>,
+}
+
+impl<'a> Links<'a> {
+    /// The listed account of this id.
+    pub fn account(&self, id: &AccountId) -> Option<&'a Account> {
+        self.accounts.get(id).copied()
+    }
+}
+
+/// Links every user of the manifest.
+pub fn link<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+    known: &'a Known,
+    policy: &Policy,
+) -> Links<'a> {
+    let accounts: HashMap<_, _> = observed
+        .accounts
+        .iter()
+        .map(|account| (&account.id, account))
+        .collect();
+    let missing = known
+        .users
+        .values()
+        .filter(|user| !accounts.contains_key(&user.link.account))
+        .count();
+    let vanished = observed.complete && missing * 10 > known.users.len() && policy.enforces(Guard::Vanished);
+    let mut finder = None;
+    let mut users = Vec::with_capacity(desired.users().len());
+    for user in desired.users() {
+        users.push(match mapped(user, known, &accounts) {
+            Ok(linked) => linked,
+            Err(_) if !observed.complete => Linked::Held(Reason::Incomplete),
+            Err(gone) => {
+                let finder = finder.get_or_insert_with(|| Finder::new(observed, known, &accounts));
+                finder.find(user, gone, policy)
+            }
+        });
+    }
+    hold_shared_owners(desired, &mut users);
+    Links {
+        users,
+        vanished,
+        accounts,
+    }
+}
+
+/// The mapping's word on a user; `Err` with the account that is gone, if any,
+/// where it has none.
+fn mapped<'a>(
+    user: &'a DesiredUser,
+    known: &'a Known,
+    accounts: &HashMap<&'a AccountId, &'a Account>,
+) -> Result<Linked<'a>, Option<&'a AccountId>> {
+    let own = known.users.get(&user.key).map(|entry| (entry, None));
+    let former = || {
+        let from = user.renamed_from.as_ref()?;
+        known.users.get(from).map(|entry| (entry, Some(from)))
+    };
+    let Some((entry, from)) = own.or_else(former) else {
+        return Err(None);
+    };
+    match accounts.get(&entry.link.account).copied() {
+        Some(account) => Ok(Linked::Mapped {
+            account,
+            known: entry,
+            from,
+        }),
+        None => Err(Some(&entry.link.account)),
+    }
+}
+
+/// Looks accounts up by what they carry. Made only when some user is not in
+/// the mapping.
+struct Finder<'a> {
+    /// By each of [`IDENTITY_KEYS`], in that order.
+    by_identity: [HashMap<&'a str, Vec<&'a Account>>; 2],
+    by_email: HashMap<String, Vec<&'a Account>>,
+    /// Who an account is linked to.
+    owners: HashMap<&'a AccountId, &'a UserKey>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(observed: &'a Observed, known: &'a Known, accounts: &HashMap<&'a AccountId, &'a Account>) -> Self {
+        let mut finder = Self {
+            by_identity: [HashMap::new(), HashMap::new()],
+            by_email: HashMap::new(),
+            owners: known
+                .users
+                .iter()
+                .filter(|(_, entry)| accounts.contains_key(&entry.link.account))
+                .map(|(key, entry)| (&entry.link.account, key))
+                .collect(),
+        };
+        for account in &observed.accounts {
+            for (key, index) in IDENTITY_KEYS.iter().zip(&mut finder.by_identity) {
+                if let Some(id) = account.text(key) {
+                    index.entry(id).or_default().push(account);
+                }
+            }
+            if let Some(email) = &account.email {
+                finder
+                    .by_email
+                    .entry(email.to_lowercase())
+                    .or_default()
+                    .push(account);
+            }
+        }
+        finder
+    }
+
+    fn find(&self, user: &'a DesiredUser, gone: Option<&'a AccountId>, policy: &Policy) -> Linked<'a> {
+        for (evidence, index) in [Evidence::ExternalId, Evidence::InternalUserId]
+            .into_iter()
+            .zip(&self.by_identity)
+        {
+            let ids = std::iter::once((&user.key, None))
+                .chain(user.renamed_from.as_ref().map(|from| (from, Some(from))));
+            for (id, from) in ids {
+                let matching: Vec<_> = index
+                    .get(id.as_str())
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .filter(|account| evidence == Evidence::ExternalId || !carries_other_id(account, id))
+                    .collect();
+                if let Some(linked) = self.choose(&matching, evidence, from) {
+                    return linked;
+                }
+            }
+        }
+        self.find_by_email(user, gone, policy)
+    }
+
+    fn find_by_email(&self, user: &DesiredUser, gone: Option<&'a AccountId>, policy: &Policy) -> Linked<'a> {
+        let same_email = self
+            .by_email
+            .get(&user.email.folded())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let (nobodys, somebodys): (Vec<&Account>, Vec<&Account>) = same_email
+            .iter()
+            .partition(|account| carried_id(account).is_none() && !self.owners.contains_key(&account.id));
+        // An account that carries another id tells against guessing by email,
+        // even beside one that carries none: they share one owner.
+        if let Some(other) = somebodys.first() {
+            return match policy.enforces(Guard::Duplicate) {
+                true => Linked::Held(Reason::EmailTaken {
+                    account: other.id.clone(),
+                    external_id: carried_id(other).map(Into::into),
+                }),
+                false => Linked::Absent { gone },
+            };
+        }
+        self.choose(&nobodys, Evidence::Email, None)
+            .unwrap_or(Linked::Absent { gone })
+    }
+
+    /// Exactly one that nobody else has, or a reason why not; `None` without
+    /// any.
+    fn choose(
+        &self,
+        matching: &[&'a Account],
+        by: Evidence,
+        from: Option<&'a UserKey>,
+    ) -> Option<Linked<'a>> {
+        Some(match matching {
+            [] => return None,
+            [account] => match self.owners.get(&account.id) {
+                None => Linked::Found { account, by, from },
+                Some(other) => Linked::Held(Reason::LinkedElsewhere {
+                    account: account.id.clone(),
+                    other: (*other).clone(),
+                }),
+            },
+            several => {
+                let mut accounts: Vec<_> = several.iter().map(|account| account.id.clone()).collect();
+                accounts.sort();
+                Linked::Held(Reason::Ambiguous { by, accounts })
+            }
+        })
+    }
+}
+
+/// The platform id an account carries under either key.
+fn carried_id(account: &Account) -> Option<&str> {
+    IDENTITY_KEYS.iter().find_map(|key| account.text(key))
+}
+
+/// Whether its `external_id` speaks for somebody else.
+fn carries_other_id(account: &Account, id: &UserKey) -> bool {
+    account
+        .text(IDENTITY_KEYS[0])
+        .is_some_and(|other| other != id.as_str())
+}
+
+/// Two users who are one person on Whop would overwrite each other's profile
+/// (`whop-api.md` §11.3): both are held.
+fn hold_shared_owners<'a>(desired: &'a Desired, users: &mut [Linked<'a>]) {
+    let mut owners: Vec<(&UserId, usize)> = users
+        .iter()
+        .enumerate()
+        .filter_map(|(at, linked)| linked.account().map(|account| (&account.owner, at)))
+        .collect();
+    owners.sort_unstable();
+    for group in owners.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
+        for (owner, at) in group {
+            let others = group.iter().filter(|(_, other)| other != at);
+            let others = others
+                .map(|(_, other)| desired.users()[*other].key.clone())
+                .collect();
+            users[*at] = Linked::Held(Reason::SharedOwner {
+                owner: (*owner).clone(),
+                others,
+            });
+        }
+    }
+}
+
+/// The owners whose profiles have to be read before planning, in the
+/// manifest's order. `observed` needs its accounts only.
+pub fn profiles_to_read(
+    desired: &Desired,
+    observed: &Observed,
+    known: &Known,
+    policy: &Policy,
+) -> Vec<UserId> {
+    let links = link(desired, observed, known, policy);
+    let slice = Slice::of(known, policy);
+    let mut reads = Vec::new();
+    for (user, linked) in desired.users().iter().zip(&links.users) {
+        let wanted = policy.covers(&user.key)
+            && match linked {
+                Linked::Found { .. } => true,
+                Linked::Mapped { known: entry, .. } => {
+                    differs(user, entry) || known.unsure.contains(&user.key) || slice.contains(&user.key)
+                }
+                Linked::Absent { .. } | Linked::Held(_) => false,
+            };
+        if wanted && let Some(account) = linked.account() {
+            reads.push(account.owner.clone());
+        }
+    }
+    reads
+}
+
+/// Whether the profile we last applied is not the one that is asked for.
+fn differs(user: &DesiredUser, entry: &KnownUser) -> bool {
+    let name = entry.name.as_deref() != Some(user.name.as_str());
+    let picture = user.avatar.as_ref().is_some_and(|avatar| {
+        entry
+            .picture
+            .as_ref()
+            .is_none_or(|applied| applied.digest != avatar.digest)
+    });
+    name || picture
+}
+
+/// The part of the mapped users that a refresh reads whatever was applied.
+enum Slice {
+    All,
+    None,
+    /// Those whose hash lies in this range.
+    Range(std::ops::RangeInclusive<u64>),
+}
+
+impl Slice {
+    fn of(known: &Known, policy: &Policy) -> Self {
+        let mapped = known.users.len();
+        match policy.refresh {
+            Refresh::Full => Self::All,
+            Refresh::Changed => Self::None,
+            Refresh::Auto if mapped <= AUTO_PROFILES => Self::All,
+            Refresh::Auto => {
+                let mut ranks: Vec<u64> = known.users.keys().map(rank).collect();
+                ranks.sort_unstable();
+                let slices: Vec<_> = ranks.chunks(AUTO_PROFILES).collect();
+                let hour = (policy.now / 3600) as usize % slices.len();
+                Self::Range(slices[hour][0]..=slices[hour][slices[hour].len() - 1])
+            }
+        }
+    }
+
+    fn contains(&self, key: &UserKey) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Range(range) => range.contains(&rank(key)),
+        }
+    }
+}
+
+/// A user's fixed place in the rotation.
+fn rank(key: &UserKey) -> u64 {
+    Digest::of(key.as_str().as_bytes()).prefix()
+}

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod link;
 pub mod model;
 pub mod plan;
+pub mod planner;
 pub mod replay;
 pub mod report;
 pub mod value;

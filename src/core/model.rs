@@ -432,7 +432,6 @@ pub struct AppliedPicture {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownUser {
     /// Who this is on Whop.
-    #[serde(flatten)]
     pub link: Link,
     /// The name last set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -464,8 +463,11 @@ impl KnownUser {
 /// A create whose answer was lost: the account may or may not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
-    /// When the request was begun, in seconds since 1970.
+    /// When the request was first begun, in seconds since 1970.
     pub begun: u64,
+    /// The address it would mail: sent again only while the manifest still
+    /// names the same one.
+    pub email: Email,
     /// Everything needed to send the very same request again.
     pub call: PreparedCall,
 }
@@ -589,6 +591,8 @@ pub enum Refresh {
 pub struct Policy {
     /// The dialect bounds what can be changed at all.
     pub dialect: Dialect,
+    /// The API version: a request made for another one is another request.
+    pub version: Box<str>,
     /// The guards lifted for this run.
     pub allow: BTreeSet<Guard>,
     /// The users this run is about; `None` is all.

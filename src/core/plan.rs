@@ -1,13 +1,12 @@
-//! From three facts and a policy to a plan. [`plan`] is total: what cannot be
-//! done becomes a [`Hold`] with a typed reason, never an error. The same
-//! inputs give the same bytes.
+//! The plan: everything a run will do, as plain values. What is printed and
+//! what is applied are these same values.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::digest::Digest;
-use super::model::{Avatar, Guard, KnownUser, Limit, Link, MetaValue, PreparedCall};
+use super::model::{Avatar, Desired, Guard, KnownUser, Limit, Link, MetaValue, PreparedCall};
 use super::report::Verb;
 use super::value::{AccountId, DisplayName, Email, PlatformId, Title, UserId, UserKey};
 
@@ -383,6 +382,21 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan that does nothing, for this manifest's platform.
+    pub fn new(desired: &Desired) -> Self {
+        Self {
+            platform: desired.platform().clone(),
+            actions: Vec::new(),
+            holds: Vec::new(),
+            learned: Vec::new(),
+            unmanaged: Vec::new(),
+            unchanged: 0,
+            left_out: 0,
+            breaches: Vec::new(),
+            reads: Reads::default(),
+        }
+    }
+
     /// Whether Whop already is as the manifest asks, holds aside.
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty()
@@ -390,6 +404,11 @@ impl Plan {
 }
 
 impl Action {
+    /// Whether anything on Whop changes, beyond the mapping.
+    pub fn changes_whop(&self) -> bool {
+        matches!(self.kind, Kind::Create(_)) || !self.account.is_empty() || !self.profile.is_empty()
+    }
+
     /// What kind of action it is, without its content.
     pub fn verb(&self) -> Verb {
         match self.kind {

@@ -175,6 +175,13 @@ text_type!(
     }
 );
 
+impl From<&DisplayName> for Title {
+    /// Every display name is a fine title.
+    fn from(name: &DisplayName) -> Self {
+        Self(name.as_str().into())
+    }
+}
+
 /// Checks one of Whop's ids. They end up in paths and in the mapping, so only
 /// characters that need no escaping anywhere are accepted.
 fn whop_id<'a>(text: &'a str, prefix: &str) -> Result<&'a str, Invalid> {

@@ -1,0 +1,481 @@
+//! From three facts and a policy to a plan. [`plan`] is total: what cannot be
+//! done becomes a [`Hold`] with a typed reason, never an error.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::link::{Linked, Links, link};
+use super::model::{
+    Account, Avatar, Desired, DesiredUser, Dialect, Doubt, Guard, IDENTITY_KEYS, Known, KnownUser, Limit,
+    Link, MetaValue, Observed, Policy, PreparedCall, Profile, ProfileRead,
+};
+use super::plan::{
+    AccountChange, Action, Breach, Cause, Change, Evidence, Hold, Kind, Learned, NewAccount, PictureChange,
+    Plan, ProfileChange, Reason, Unmanaged,
+};
+use super::report::Verb;
+use super::value::{AccountId, Title, UserKey};
+
+/// A listed account may lag behind a create by this many seconds before its
+/// absence counts as proof. Whop states no bound; this one is ours.
+pub const LIST_LAG: u64 = 600;
+
+/// How long, in seconds, a create may be sent again under its idempotency
+/// key: Whop keeps keys for 24 hours (`whop-api.md` §7), and an hour is left
+/// for clocks that disagree.
+pub const RESEND_WITHIN: u64 = 23 * 3600;
+
+/// Decides everything a run will do. Never fails, and the same inputs give
+/// the same plan.
+pub fn plan(desired: &Desired, observed: &Observed, known: &Known, policy: &Policy) -> Plan {
+    let links = link(desired, observed, known, policy);
+    let mut planner = Planner {
+        desired,
+        observed,
+        known,
+        policy,
+        vanished: links.vanished,
+        plan: Plan::new(desired),
+    };
+    for (user, linked) in desired.users().iter().zip(&links.users) {
+        if policy.covers(&user.key) {
+            planner.user(user, linked);
+        } else {
+            planner.plan.left_out += 1;
+        }
+    }
+    planner.unmanaged(&links);
+    planner.finish()
+}
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    known: &'a Known,
+    policy: &'a Policy,
+    vanished: bool,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn user(&mut self, user: &DesiredUser, linked: &Linked<'_>) {
+        let decided = match linked {
+            Linked::Held(reason) => Err(reason.clone()),
+            Linked::Absent { gone } => self
+                .create(user, *gone)
+                .map(|action| Decided::Act(Box::new(action))),
+            Linked::Mapped { account, known, from } => {
+                if !self.observed.profiles.contains_key(&account.owner) {
+                    self.plan.reads.from_mapping += 1;
+                }
+                self.existing(user, account, Some(known), *from, None)
+            }
+            Linked::Found { account, by, from } => self.existing(user, account, None, *from, Some(*by)),
+        };
+        match decided {
+            Err(reason) => self.plan.holds.push(Hold {
+                key: user.key.clone(),
+                reason,
+            }),
+            Ok(Decided::Act(action)) => self.plan.actions.push(*action),
+            Ok(Decided::Learn(entry)) => {
+                self.plan.unchanged += 1;
+                self.plan.learned.push(Learned {
+                    key: user.key.clone(),
+                    entry,
+                });
+            }
+            Ok(Decided::Nothing) => self.plan.unchanged += 1,
+        }
+    }
+
+    fn create(&self, user: &DesiredUser, gone: Option<&AccountId>) -> Result<Action, Reason> {
+        if self.vanished {
+            return Err(Reason::Vanished);
+        }
+        let resend = match self.known.doubts.get(&user.key) {
+            None => None,
+            Some(doubt) => self.settle(user, doubt)?,
+        };
+        let title = user.title.clone().unwrap_or_else(|| Title::from(&user.name));
+        let account = NewAccount {
+            email: user.email.clone(),
+            title,
+            metadata: wanted_metadata(user),
+            resend,
+            replaces: gone.cloned(),
+        };
+        let picture = user.avatar.clone().map(|new| PictureChange {
+            old: None,
+            old_url: None,
+            new,
+            cause: Cause::New,
+        });
+        Ok(Action {
+            key: user.key.clone(),
+            kind: Kind::Create(account),
+            renamed_from: None,
+            account: AccountChange::default(),
+            profile: ProfileChange {
+                name: Some(Change {
+                    old: None,
+                    new: user.name.clone(),
+                    cause: Cause::New,
+                }),
+                picture,
+            },
+        })
+    }
+
+    /// What to do about a create whose answer was lost, now that the list
+    /// does not have its account: send the same again where that cannot make
+    /// a second one, or begin afresh once absence is proof, or hold.
+    fn settle(&self, user: &DesiredUser, doubt: &Doubt) -> Result<Option<PreparedCall>, Reason> {
+        let age = self.policy.now.saturating_sub(doubt.begun);
+        let same_call = self.policy.dialect == Dialect::Accounts
+            && *doubt.call.version == *self.policy.version
+            && doubt.email == user.email;
+        if same_call && age < RESEND_WITHIN {
+            return Ok(Some(doubt.call.clone()));
+        }
+        if age < LIST_LAG && self.policy.enforces(Guard::InDoubt) {
+            return Err(Reason::InDoubt { begun: doubt.begun });
+        }
+        Ok(None)
+    }
+
+    fn existing(
+        &self,
+        user: &DesiredUser,
+        account: &Account,
+        known: Option<&KnownUser>,
+        from: Option<&UserKey>,
+        by: Option<Evidence>,
+    ) -> Result<Decided, Reason> {
+        if let Some(observed) = &account.email
+            && observed.to_lowercase() != user.email.folded()
+        {
+            return Err(Reason::EmailChanged {
+                account: account.id.clone(),
+                observed: observed.clone(),
+            });
+        }
+        let link = Link {
+            account: account.id.clone(),
+            owner: account.owner.clone(),
+        };
+        let mut entry = known.cloned().unwrap_or_else(|| KnownUser::linked(link.clone()));
+        entry.link = link;
+        let profile = self.profile(user, account, known, &mut entry)?;
+        let change = self.account(user, account, known, &mut entry)?;
+        let record = known != Some(&entry) || from.is_some() || self.known.unsure.contains(&user.key);
+        let idle = profile.is_empty() && change.is_empty();
+        if idle && by.is_none() && from.is_none() {
+            return Ok(if record {
+                Decided::Learn(entry)
+            } else {
+                Decided::Nothing
+            });
+        }
+        if account.suspended {
+            return Err(Reason::Suspended {
+                account: account.id.clone(),
+            });
+        }
+        let kind = match by {
+            Some(by) => Kind::Adopt { entry, by },
+            None => Kind::Update { entry, record },
+        };
+        let renamed_from = from.cloned();
+        Ok(Decided::Act(Box::new(Action {
+            key: user.key.clone(),
+            kind,
+            renamed_from,
+            account: change,
+            profile,
+        })))
+    }
+
+    /// What changes of the profile. What Whop already shows as asked goes
+    /// into `entry`.
+    fn profile(
+        &self,
+        user: &DesiredUser,
+        account: &Account,
+        known: Option<&KnownUser>,
+        entry: &mut KnownUser,
+    ) -> Result<ProfileChange, Reason> {
+        let seen = match self.observed.profiles.get(&account.owner) {
+            Some(ProfileRead::Seen(profile)) => Some(profile),
+            Some(ProfileRead::Missing) => {
+                return Err(Reason::OwnerMissing {
+                    owner: account.owner.clone(),
+                });
+            }
+            Some(ProfileRead::Unreadable(message)) => {
+                return Err(Reason::Unreadable {
+                    message: message.clone(),
+                });
+            }
+            None => None,
+        };
+        let applied = known.and_then(|known| known.name.as_deref());
+        let shown = match seen {
+            Some(profile) => profile.name.as_deref(),
+            None => applied,
+        };
+        let name = change(applied, shown, user.name.as_str()).map(|cause| Change {
+            old: shown.map(Into::into),
+            new: user.name.clone(),
+            cause,
+        });
+        if name.is_none() {
+            entry.name = Some(user.name.as_str().into());
+        }
+        let picture = user
+            .avatar
+            .as_ref()
+            .and_then(|avatar| picture_change(avatar, entry, seen));
+        Ok(ProfileChange { name, picture })
+    }
+
+    /// What changes of the account. What Whop already shows as asked goes
+    /// into `entry`; managed keys that left the manifest leave `entry`.
+    fn account(
+        &self,
+        user: &DesiredUser,
+        account: &Account,
+        known: Option<&KnownUser>,
+        entry: &mut KnownUser,
+    ) -> Result<AccountChange, Reason> {
+        let mut result = AccountChange::default();
+        if let Some(title) = &user.title {
+            let applied = known.and_then(|known| known.title.as_deref());
+            match change(applied, Some(&account.title), title.as_str()) {
+                None => entry.title = Some(title.as_str().into()),
+                Some(cause) => {
+                    result.title = Some(Change {
+                        old: Some(account.title.clone()),
+                        new: title.clone(),
+                        cause,
+                    });
+                }
+            }
+        }
+        entry.metadata.retain(|key, _| user.metadata.contains_key(key));
+        let wanted = wanted_metadata(user);
+        for (key, value) in &wanted {
+            let identity = IDENTITY_KEYS.contains(&&**key);
+            let applied = match known {
+                Some(_) if identity => Some(&**value),
+                Some(known) => known.metadata.get(key).map(|value| &**value),
+                None => None,
+            };
+            let shown = account.metadata.get(key);
+            match change(applied, shown.map(shown_value), value) {
+                Some(cause) => {
+                    let old = shown.map(|shown| shown_value(shown).into());
+                    result.metadata.insert(
+                        key.clone(),
+                        Change {
+                            old,
+                            new: value.clone(),
+                            cause,
+                        },
+                    );
+                }
+                None if identity => {}
+                None => {
+                    entry.metadata.insert(key.clone(), value.clone());
+                }
+            }
+        }
+        if self.policy.dialect == Dialect::Companies {
+            // The old API sets metadata at creation only (whop-api.md §4).
+            result.metadata.retain(|key, _| !IDENTITY_KEYS.contains(&&**key));
+            if !result.metadata.is_empty() {
+                return Err(Reason::MetadataFixed {
+                    keys: result.metadata.into_keys().collect(),
+                });
+            }
+        } else if !result.metadata.is_empty() {
+            result.whole = account.metadata.clone();
+            result.whole.extend(
+                wanted
+                    .into_iter()
+                    .map(|(key, value)| (key, MetaValue::Text(value))),
+            );
+        }
+        Ok(result)
+    }
+
+    /// Reports what the manifest does not speak of, and forgets links whose
+    /// user has left and whose account is gone.
+    fn unmanaged(&mut self, links: &Links<'_>) {
+        let linked: HashSet<&AccountId> = links
+            .users
+            .iter()
+            .filter_map(Linked::account)
+            .map(|account| &account.id)
+            .collect();
+        // The entry of a former id moves, or is replaced, with its user.
+        let renamed: HashSet<&UserKey> = self
+            .desired
+            .users()
+            .iter()
+            .filter_map(|user| user.renamed_from.as_ref())
+            .collect();
+        let mut owners = HashMap::new();
+        for (key, entry) in &self.known.users {
+            if self.desired.user(key).is_some() {
+                continue;
+            }
+            owners.insert(&entry.link.account, key);
+            let gone = links.account(&entry.link.account).is_none();
+            if gone
+                && self.observed.complete
+                && !self.vanished
+                && self.policy.covers(key)
+                && !renamed.contains(key)
+            {
+                self.plan.actions.push(Action {
+                    key: key.clone(),
+                    kind: Kind::Forget {
+                        link: entry.link.clone(),
+                    },
+                    renamed_from: None,
+                    account: AccountChange::default(),
+                    profile: ProfileChange::default(),
+                });
+            }
+        }
+        let rest = self
+            .observed
+            .accounts
+            .iter()
+            .filter(|account| !linked.contains(&account.id));
+        self.plan.unmanaged = rest
+            .map(|account| Unmanaged {
+                account: account.id.clone(),
+                key: owners.get(&account.id).map(|key| (*key).clone()),
+                title: Some(account.title.clone()),
+            })
+            .collect();
+        self.plan
+            .unmanaged
+            .sort_unstable_by(|a, b| a.account.cmp(&b.account));
+    }
+
+    fn finish(mut self) -> Plan {
+        self.plan.actions.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        self.plan.reads.accounts = self.observed.accounts.len();
+        self.plan.reads.profiles = self.observed.profiles.len();
+        self.plan.breaches = self.breaches();
+        self.plan
+    }
+
+    fn breaches(&self) -> Vec<Breach> {
+        let count = |wanted: fn(&Action) -> bool| self.plan.actions.iter().filter(|a| wanted(a)).count();
+        let managed = self.desired.users().len();
+        let rails = self.desired.guardrails();
+        let max_updates = rails
+            .max_updates
+            .or((self.known.users.len() >= 10).then_some(Limit::Percent(30)));
+        let limits = [
+            (
+                Guard::MaxCreates,
+                rails.max_creates,
+                count(|a| a.verb() == Verb::Create),
+            ),
+            (
+                Guard::MaxUpdates,
+                max_updates,
+                count(|a| a.verb() == Verb::Update && a.changes_whop()),
+            ),
+            (
+                Guard::MaxAvatars,
+                rails.max_avatars,
+                count(|a| a.profile.picture.is_some()),
+            ),
+        ];
+        let broken = |(guard, limit, wanted): (Guard, Option<Limit>, usize)| {
+            let limit = limit?;
+            let most = limit.most(managed);
+            (wanted > most && self.policy.enforces(guard)).then_some(Breach {
+                guard,
+                most,
+                wanted,
+                limit: Some(limit),
+            })
+        };
+        limits.into_iter().filter_map(broken).collect()
+    }
+}
+
+/// What was decided for a user who is not held.
+enum Decided {
+    Act(Box<Action>),
+    Learn(KnownUser),
+    Nothing,
+}
+
+/// Whether and why a value must change: `applied` is what we last set,
+/// `shown` what Whop has now.
+fn change(applied: Option<&str>, shown: Option<&str>, wanted: &str) -> Option<Cause> {
+    if shown == Some(wanted) {
+        return None;
+    }
+    let Some(applied) = applied else {
+        return Some(Cause::New);
+    };
+    Some(match (applied != wanted, shown != Some(applied)) {
+        (true, true) => Cause::Both,
+        (true, false) => Cause::Edited,
+        // Not equal to what is wanted, so not to what was applied either.
+        (false, _) => Cause::Drifted,
+    })
+}
+
+/// Whether and why a picture must be set. Whop gives a URL but no digest, so
+/// drift shows only as another URL (`whop-api.md` §5). A URL seen for the
+/// first time goes into `entry`.
+fn picture_change(avatar: &Avatar, entry: &mut KnownUser, seen: Option<&Profile>) -> Option<PictureChange> {
+    let old_url = seen.and_then(|profile| profile.picture.clone());
+    let (old, cause) = match &mut entry.picture {
+        None => (None, Cause::New),
+        Some(applied) => {
+            let edited = applied.digest != avatar.digest;
+            let drifted = seen.is_some() && applied.url.is_some() && applied.url != old_url;
+            let cause = match (edited, drifted) {
+                (true, true) => Cause::Both,
+                (true, false) => Cause::Edited,
+                (false, true) => Cause::Drifted,
+                (false, false) => {
+                    applied.url = applied.url.take().or(old_url);
+                    return None;
+                }
+            };
+            (Some(applied.digest), cause)
+        }
+    };
+    Some(PictureChange {
+        old,
+        old_url,
+        new: avatar.clone(),
+        cause,
+    })
+}
+
+fn shown_value(value: &MetaValue) -> &str {
+    match value {
+        MetaValue::Text(text) | MetaValue::Json(text) => text,
+    }
+}
+
+/// The metadata a user's account must have: the managed keys and who it is.
+fn wanted_metadata(user: &DesiredUser) -> BTreeMap<Box<str>, Box<str>> {
+    let mut metadata = user.metadata.clone();
+    for key in IDENTITY_KEYS {
+        metadata.insert(key.into(), user.key.as_str().into());
+    }
+    metadata
+}
