@@ -3,3 +3,4 @@
 pub mod core;
 pub mod error;
 pub mod remote;
+pub mod store;

@@ -1,0 +1,385 @@
+//! The lock, the mapping and the journal: the sole writer of our state, which
+//! never touches the network.
+//!
+//! # What is flushed, and when
+//!
+//! 1. Each journal entry is appended and flushed (`fsync`) before the request
+//!    it announces is sent, and again before its result counts.
+//! 2. A new journal's folder is flushed before its first entry counts.
+//! 3. The mapping is written whole to a temporary file beside it, flushed,
+//!    renamed over the old one, and the folder is flushed.
+//! 4. Only then is the journal removed, or replaced by what is still open,
+//!    and the folder flushed.
+//!
+//! So at any moment the mapping is whole, and mapping plus journal tell
+//! everything that was done. Replaying a journal onto a mapping that already
+//! has its facts changes nothing.
+//!
+//! # What the lock does and does not promise
+//!
+//! One run at a time may write. The lock is an advisory lock of the operating
+//! system on `….lock`, so it ends with the process that holds it, however that
+//! ends. Between machines or containers it holds as far as their shared file
+//! system passes such locks on: local disks and bind mounts do; NFS does where
+//! its lock manager runs; some network and FUSE file systems do not.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this file is where state is read and written"
+)]
+
+mod disk;
+mod files;
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::disk::{Disk, DurableFile, OsDisk};
+use self::files::JournalHeader;
+use crate::core::model::{Known, KnownUser};
+use crate::core::replay::{self, Entry};
+use crate::core::value::{PlatformId, UserKey};
+use crate::error::{Code, Error, Result};
+
+/// Where a manifest's state lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The mapping.
+    pub mapping: PathBuf,
+    /// The journal.
+    pub journal: PathBuf,
+    /// The lock.
+    pub lock: PathBuf,
+}
+
+impl Paths {
+    /// The three files that belong together: `users.mapping.jsonl`,
+    /// `users.mapping.journal` and `users.mapping.lock`.
+    pub fn of_mapping(mapping: &Path) -> Self {
+        Self {
+            mapping: mapping.to_owned(),
+            journal: mapping.with_extension("journal"),
+            lock: mapping.with_extension("lock"),
+        }
+    }
+}
+
+/// Whose state it is: a mapping of another company or server is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The platform.
+    pub company: PlatformId,
+    /// `production`, `sandbox`, `emulator` or the API's base URL.
+    pub server: String,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The mapping with the journal folded in.
+    pub known: Known,
+    /// Whether a journal was there: an earlier run did not end in order.
+    pub interrupted: bool,
+}
+
+/// Reads the state without locking and without writing, for planning.
+///
+/// # Errors
+/// [`Code::MappingUnreadable`], [`Code::MappingForeign`],
+/// [`Code::MappingNewer`], [`Code::JournalUnreadable`], [`Code::IoFailed`].
+pub fn load(paths: &Paths, identity: &Identity, disk: &dyn Disk) -> Result<Loaded> {
+    let mut known = match read(disk, &paths.mapping)? {
+        None => Known::default(),
+        Some(bytes) => files::parse_mapping(&paths.mapping, &bytes, identity)?,
+    };
+    let Some(bytes) = read(disk, &paths.journal)? else {
+        return Ok(Loaded {
+            known,
+            interrupted: false,
+        });
+    };
+    let entries = files::parse_journal(&paths.journal, &bytes, identity)?;
+    let interrupted = !entries.is_empty();
+    replay::replay(&mut known, entries);
+    Ok(Loaded { known, interrupted })
+}
+
+/// Reads a mapping whoever it belongs to, for `show`.
+///
+/// # Errors
+/// As [`load`], but without the question whose it is; [`Code::IoFailed`] with
+/// a hint where there is none.
+pub fn read_mapping(path: &Path, disk: &dyn Disk) -> Result<(Identity, BTreeMap<UserKey, KnownUser>)> {
+    let Some(bytes) = read(disk, path)? else {
+        return Err(Error::new(
+            Code::IoFailed,
+            format!("there is no mapping at `{}`", path.display()),
+        )
+        .hint("it is written by the first `whop-sync apply`; is `-f` or `--mapping` what you mean?"));
+    };
+    let identity = files::mapping_identity(path, &bytes)?;
+    let known = files::parse_mapping(path, &bytes, &identity)?;
+    Ok((identity, known.users))
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>> {
+    disk.read(path).map_err(|cause| Error::file("read", path, cause))
+}
+
+/// The right to write, held by one run at a time.
+#[derive(Debug)]
+pub struct Session {
+    paths: Paths,
+    identity: Identity,
+    disk: Arc<dyn Disk>,
+    loaded: Loaded,
+    _lock: Lock,
+}
+
+impl Session {
+    /// Takes the lock, then loads.
+    ///
+    /// # Errors
+    /// [`Code::MappingLocked`] naming the other run, [`Code::IoFailed`] where
+    /// the mapping could not be written later, and those of [`load`].
+    pub fn open(paths: Paths, identity: Identity, disk: Arc<dyn Disk>, holder: &Holder) -> Result<Self> {
+        if let Some(folder) = paths.mapping.parent() {
+            disk.make_folder(folder)
+                .map_err(|cause| Error::file("create the folder", folder, cause))?;
+        }
+        let lock = Lock::take(&paths.lock, holder)?;
+        refuse_read_only(&paths.mapping)?;
+        let loaded = load(&paths, &identity, &*disk)?;
+        Ok(Self {
+            paths,
+            identity,
+            disk,
+            loaded,
+            _lock: lock,
+        })
+    }
+
+    /// What was loaded.
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// Opens the journal for appending. A torn last line, of a run that died
+    /// while writing it, is cut off first.
+    ///
+    /// # Errors
+    /// [`Code::IoFailed`].
+    pub fn journal(&self) -> Result<Journal> {
+        let path = &self.paths.journal;
+        let fail = |cause| Error::file("write", path, cause);
+        let whole = read(&*self.disk, path)?.map_or(0, |bytes| files::whole_lines(&bytes));
+        let mut file = self.disk.open_append(path).map_err(fail)?;
+        if whole == 0 {
+            file.truncate(0).map_err(fail)?;
+            file.append(&files::line(&JournalHeader::new(&self.identity)))
+                .map_err(fail)?;
+        } else {
+            file.truncate(whole).map_err(fail)?;
+        }
+        file.sync().map_err(fail)?;
+        self.sync_folder(path)?;
+        Ok(Journal {
+            file,
+            path: path.clone(),
+            broken: false,
+        })
+    }
+
+    /// Publishes what is now known, then clears the journal or leaves in it
+    /// only what is still open. A mapping that would not change is not
+    /// written.
+    ///
+    /// # Errors
+    /// [`Code::IoFailed`]; the journal is then still there, and nothing is
+    /// lost.
+    pub fn commit(&self, known: &Known) -> Result<()> {
+        let before = read(&*self.disk, &self.paths.mapping)?;
+        let mut next = files::write_mapping(&self.identity, known.generation, &known.users);
+        if before.as_ref() != Some(&next) && !(before.is_none() && known.users.is_empty()) {
+            next = files::write_mapping(&self.identity, known.generation + 1, &known.users);
+            self.replace(&self.paths.mapping, &next)?;
+        }
+        let open = replay::outstanding(known);
+        if open.is_empty() {
+            self.disk
+                .remove(&self.paths.journal)
+                .map_err(|cause| Error::file("remove", &self.paths.journal, cause))?;
+            return self.sync_folder(&self.paths.journal);
+        }
+        let mut journal = files::line(&JournalHeader::new(&self.identity));
+        open.iter().for_each(|entry| journal.extend(files::line(entry)));
+        self.replace(&self.paths.journal, &journal)
+    }
+
+    /// Replaces a file in one step that either happens or does not.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let temporary = path.with_file_name(name);
+        let write = || {
+            let mut file = self.disk.create(&temporary)?;
+            file.append(bytes)?;
+            file.sync()?;
+            drop(file);
+            self.disk.rename(&temporary, path)
+        };
+        write().map_err(|cause| Error::file("write", path, cause))?;
+        self.sync_folder(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> Result<()> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        self.disk
+            .sync_folder(folder)
+            .map_err(|cause| Error::file("flush the folder", folder, cause))
+    }
+}
+
+/// A mapping somebody made read-only is meant to stay as it is; renaming over
+/// it would not notice.
+fn refuse_read_only(mapping: &Path) -> Result<()> {
+    match std::fs::metadata(mapping) {
+        Ok(facts) if facts.permissions().readonly() => Err(Error::new(
+            Code::IoFailed,
+            format!("the mapping `{}` is read-only", mapping.display()),
+        )
+        .hint("make it writable, or name another one with `--mapping`; nothing was changed")),
+        _ => Ok(()),
+    }
+}
+
+/// The journal of the run in hand.
+#[derive(Debug)]
+pub struct Journal {
+    file: Box<dyn DurableFile>,
+    path: PathBuf,
+    broken: bool,
+}
+
+impl Journal {
+    /// Appends entries and flushes them together. After a failure the end of
+    /// the file is unknown, so every later call fails as well.
+    ///
+    /// # Errors
+    /// [`Code::IoFailed`].
+    pub fn append<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) -> Result<()> {
+        if self.broken {
+            return Err(Error::new(
+                Code::IoFailed,
+                format!("the journal `{}` failed before", self.path.display()),
+            ));
+        }
+        let mut lines = Vec::new();
+        entries
+            .into_iter()
+            .for_each(|entry| lines.extend(files::line(entry)));
+        let result = self.file.append(&lines).and_then(|()| self.file.sync());
+        result.map_err(|cause| {
+            self.broken = true;
+            Error::file("write", &self.path, cause)
+                .hint("nothing is lost: free space or mend the folder, then run again")
+        })
+    }
+}
+
+/// Who holds the lock, for the message to whom it stops.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process.
+    pub pid: u32,
+    /// The machine it runs on, where known.
+    pub host: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
+/// The lock, released when dropped or when the process ends.
+#[derive(Debug)]
+struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    fn take(path: &Path, holder: &Holder) -> Result<Self> {
+        let fail = |cause| Error::file("lock", path, cause);
+        loop {
+            let mut options = File::options();
+            let mut file = options
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .map_err(fail)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Self::held(&mut file, path)),
+                Err(TryLockError::Error(cause)) => return Err(fail(cause)),
+            }
+            // The holder before us removes the file as it leaves: a lock on
+            // a file that has no name any more keeps nobody out.
+            if !is_still_at(&file, path) {
+                continue;
+            }
+            file.set_len(0)
+                .and_then(|()| file.write_all(&files::line(holder)))
+                .map_err(fail)?;
+            return Ok(Self {
+                file,
+                path: path.to_owned(),
+            });
+        }
+    }
+
+    fn held(file: &mut File, path: &Path) -> Error {
+        let mut text = String::new();
+        let read = file.take(4096).read_to_string(&mut text);
+        let holder = read.ok().and_then(|_| serde_json::from_str::<Holder>(&text).ok());
+        let who = match holder {
+            Some(Holder { pid, host, since }) => format!("by process {pid} on {host} since {since}"),
+            None => "by another run".to_owned(),
+        };
+        Error::new(Code::MappingLocked, format!("the mapping is locked {who}")).hint(format!(
+            "wait for it to end; the lock `{}` ends with its process",
+            path.display()
+        ))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Removed while still held, so that nobody can have locked it since.
+        // Failing leaves a file that locks nobody out.
+        let _ = std::fs::remove_file(&self.path);
+        let _ = self.file.unlock();
+    }
+}
+
+/// Whether the path still names the open file.
+#[cfg(unix)]
+fn is_still_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// An open file cannot be removed here, so the path names it.
+#[cfg(not(unix))]
+fn is_still_at(_: &File, _: &Path) -> bool {
+    true
+}
