@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::digest::Digest;
 use super::model::{Avatar, Desired, Guard, KnownUser, Limit, Link, MetaValue, PreparedCall};
+use super::replay::Fact;
 use super::report::Verb;
 use super::value::{AccountId, DisplayName, Email, PlatformId, Title, UserId, UserKey};
 
@@ -355,6 +356,17 @@ pub struct Reads {
     pub profiles: usize,
     /// Linked users whose profile was taken from the mapping.
     pub from_mapping: usize,
+}
+
+impl Learned {
+    /// The same as a fact.
+    pub fn fact(&self) -> Fact {
+        Fact::Recorded {
+            key: self.key.clone(),
+            known: self.entry.clone(),
+            from: None,
+        }
+    }
 }
 
 /// What a run will do, decided to the last detail: carrying it out leaves

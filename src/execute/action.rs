@@ -1,0 +1,269 @@
+//! One user's action: its steps, one after the other.
+
+use std::sync::Arc;
+
+use super::Shared;
+use super::scribe::NotWritten;
+use crate::core::model::{Account, AppliedPicture, Avatar, Doubt, IDENTITY_KEYS, Link};
+use crate::core::plan::{AccountChange, Action, Kind, NewAccount, ProfileChange, Step};
+use crate::core::replay::{Fact, Intent};
+use crate::core::report::{Event, Failure, Outcome, Stop};
+use crate::core::value::{FileId, UserKey};
+use crate::error::Code;
+use crate::remote::{CallError, CallErrorKind, Effect, Operation, ProfileUpdate};
+
+/// Why an action ends before its last step.
+pub(super) enum Halt {
+    /// As an outcome says.
+    With(Outcome),
+    /// The journal failed: nothing more may be done.
+    NotWritten,
+}
+
+impl From<NotWritten> for Halt {
+    fn from(_: NotWritten) -> Self {
+        Self::NotWritten
+    }
+}
+
+/// Runs an action and tells how it ended.
+pub(super) async fn run(shared: Arc<Shared>, action: Action) {
+    let (key, verb, picture) = (action.key.clone(), action.verb(), action.profile.picture.is_some());
+    let outcome = match steps(&shared, action).await {
+        Ok(()) => Outcome::Done,
+        Err(Halt::With(outcome)) => outcome,
+        Err(Halt::NotWritten) => {
+            let error = crate::error::Error::new(Code::IoFailed, "the journal could not be written");
+            shared.fail_run(error);
+            Outcome::Left { why: Stop::Fatal }
+        }
+    };
+    shared.tell(Event::Ended { key, verb, picture, outcome });
+}
+
+async fn steps(shared: &Shared, action: Action) -> Result<(), Halt> {
+    let Action { key, kind, renamed_from, account, profile } = action;
+    let link = match kind {
+        Kind::Forget { .. } => {
+            shared.scribe.record(Fact::Dropped { key }).await?;
+            shared.tell(Event::Stepped { step: Step::DropLink });
+            return Ok(());
+        }
+        Kind::Create(new) => create(shared, &key, &new).await?,
+        Kind::Adopt { entry, .. } | Kind::Update { entry, record: true } => {
+            let link = entry.link.clone();
+            shared.scribe.record(Fact::Recorded { key: key.clone(), known: entry, from: renamed_from }).await?;
+            shared.tell(Event::Stepped { step: Step::RecordLink });
+            link
+        }
+        Kind::Update { entry, record: false } => entry.link,
+    };
+    if !account.is_empty() {
+        update_account(shared, &key, &link, account).await?;
+    }
+    if !profile.is_empty() {
+        update_profile(shared, &key, &link, &profile).await?;
+    }
+    Ok(())
+}
+
+async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link, Halt> {
+    let step = Step::CreateAccount;
+    let permit = shared.admit(Operation::CreateAccount, step).await?;
+    let (call, begun) = match &new.resend {
+        // Sent before: the time that counts is the first sending's, which
+        // the journal already has.
+        Some(call) => (call.clone(), None),
+        None => {
+            let idempotency_key = shared.idempotency_key("create", key);
+            (shared.client.prepare_create(new, idempotency_key), Some(shared.now()))
+        }
+    };
+    if let Some(begun) = begun {
+        let doubt = Doubt { begun, email: new.email.clone(), call: call.clone() };
+        shared.scribe.begin(Intent::Create { key: key.clone(), doubt }).await?;
+    }
+    let account = match shared.client.create_account(permit, &call).await {
+        Ok(account) => account,
+        Err(error) => return Err(shared.settle_failure(key, step, error).await),
+    };
+    if let Some(failure) = not_this_users(key, &account) {
+        shared.scribe.record(Fact::Refused { key: key.clone() }).await?;
+        return Err(Halt::With(Outcome::Failed(failure)));
+    }
+    let link = Link { account: account.id.clone(), owner: account.owner.clone() };
+    shared.scribe.record(created(key, new, &account)).await?;
+    shared.tell(Event::Stepped { step });
+    match shared.owners.get(&link.owner) {
+        Some(other) if other != key => Err(Halt::With(Outcome::Failed(shared_owner(&link, other)))),
+        _ => Ok(link),
+    }
+}
+
+/// Whop may answer a create with an account that exists (`whop-api.md` §3).
+/// One that carries another id is somebody else's and is not linked.
+fn not_this_users(key: &UserKey, account: &Account) -> Option<Failure> {
+    let other = account.text(IDENTITY_KEYS[0]).filter(|id| *id != key.as_str())?;
+    Some(failure(
+        Step::CreateAccount,
+        Code::AnswerInvalid,
+        format!("Whop answered with the account {} of another user (`{other}`)", account.id),
+        "look at that account on Whop; nothing was linked",
+    ))
+}
+
+fn shared_owner(link: &Link, other: &UserKey) -> Failure {
+    failure(
+        Step::CreateAccount,
+        Code::AnswerInvalid,
+        format!("the new account {} belongs to {}, who is already user `{other}`", link.account, link.owner),
+        "one person on Whop has one profile for your company, so it was not changed; give the two users different emails",
+    )
+}
+
+fn failure(step: Step, code: Code, message: String, hint: &str) -> Failure {
+    Failure { step, code: code.as_str().to_owned(), message, hint: Some(hint.to_owned()), status: None, request_id: None }
+}
+
+/// What the new account really is, which after a repeated create may be what
+/// the first one asked for.
+fn created(key: &UserKey, new: &NewAccount, account: &Account) -> Fact {
+    let is_set = |name: &str, value: &str| account.text(name) == Some(value) || account.metadata.is_empty();
+    Fact::Created {
+        key: key.clone(),
+        link: Link { account: account.id.clone(), owner: account.owner.clone() },
+        title: account.title.clone(),
+        metadata: new
+            .metadata
+            .iter()
+            .filter(|(name, value)| is_set(name, value))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    }
+}
+
+async fn update_account(shared: &Shared, key: &UserKey, link: &Link, change: AccountChange) -> Result<(), Halt> {
+    let AccountChange { title, metadata, whole } = change;
+    let step = Step::UpdateAccount;
+    let permit = shared.admit(Operation::UpdateAccount, step).await?;
+    shared.scribe.begin(Intent::Account { key: key.clone() }).await?;
+    let title = title.map(|title| title.new);
+    let whole = (!metadata.is_empty()).then_some(whole);
+    let answer = shared.client.update_account(permit, &link.account, title.as_ref(), whole.as_ref()).await;
+    let account = match answer {
+        Ok(account) => account,
+        Err(error) => return Err(shared.settle_failure(key, step, error).await),
+    };
+    let wrong_title = title.as_ref().is_some_and(|title| *account.title != *title.as_str());
+    let wrong_key = metadata.iter().find(|(name, change)| account.text(name) != Some(&change.new));
+    let fact = Fact::Account {
+        key: key.clone(),
+        title: title.filter(|_| !wrong_title).map(|title| title.as_str().into()),
+        metadata: metadata
+            .iter()
+            .filter(|(name, change)| account.text(name) == Some(&change.new))
+            .map(|(name, change)| (name.clone(), change.new.clone()))
+            .collect(),
+    };
+    shared.scribe.record(fact).await?;
+    shared.tell(Event::Stepped { step });
+    let differs = if wrong_title {
+        Some("the title".to_owned())
+    } else {
+        wrong_key.map(|(name, _)| format!("metadata `{name}`"))
+    };
+    match differs {
+        None => Ok(()),
+        Some(what) => Err(not_as_asked(step, &what)),
+    }
+}
+
+async fn update_profile(shared: &Shared, key: &UserKey, link: &Link, change: &ProfileChange) -> Result<(), Halt> {
+    let step = Step::UpdateProfile;
+    let picture = match &change.picture {
+        None => None,
+        Some(picture) => Some((&picture.new, picture_file(shared, &picture.new).await?)),
+    };
+    let name = change.name.as_ref().map(|name| &name.new);
+    let file = picture.as_ref().map(|(_, file)| file);
+    let Some(update) = ProfileUpdate::new(shared.client.platform(), &link.owner, name, file) else {
+        return Ok(());
+    };
+    let permit = shared.admit(Operation::UpdateUser, step).await?;
+    shared.scribe.begin(Intent::Profile { key: key.clone() }).await?;
+    let shown = match shared.client.update_profile(permit, &update).await {
+        Ok(profile) => profile,
+        Err(error) => return Err(shared.settle_failure(key, step, error).await),
+    };
+    let taken = name.filter(|name| shown.name.as_deref() == Some(name.as_str()));
+    let refused = name.is_some() && taken.is_none();
+    let fact = Fact::Profile {
+        key: key.clone(),
+        name: taken.map(|name| name.as_str().into()),
+        picture: picture.map(|(avatar, _)| AppliedPicture { digest: avatar.digest, url: shown.picture }),
+    };
+    shared.scribe.record(fact).await?;
+    shared.tell(Event::Stepped { step });
+    if refused { Err(not_as_asked(step, "the name")) } else { Ok(()) }
+}
+
+/// Waits for the picture to be ready on Whop, unless nothing may begin any more.
+async fn picture_file(shared: &Shared, avatar: &Avatar) -> Result<FileId, Halt> {
+    tokio::select! {
+        biased;
+        ready = shared.pictures.ready(&avatar.digest) => ready.map_err(Halt::With),
+        why = shared.until_stopped() => Err(Halt::With(Outcome::Left { why })),
+    }
+}
+
+fn not_as_asked(step: Step, what: &str) -> Halt {
+    Halt::With(Outcome::Failed(failure(
+        step,
+        Code::AnswerInvalid,
+        format!("Whop accepted the change, but {what} it answers with is not what was sent"),
+        "look at the user on Whop; the next plan compares again",
+    )))
+}
+
+impl Shared {
+    /// Waits for the operation's budget; nothing begins after a stop.
+    async fn admit(&self, operation: Operation, step: Step) -> Result<crate::remote::Permit, Halt> {
+        if let Some(why) = self.stopped() {
+            return Err(Halt::With(Outcome::Left { why }));
+        }
+        match self.client.admit(operation).await {
+            Ok(permit) => Ok(permit),
+            Err(error) => Err(self.halt(step, error)),
+        }
+    }
+
+    /// Records that a refused request had no effect. One whose effect is
+    /// unknown stays open in the journal, for the next run to settle.
+    async fn settle_failure(&self, key: &UserKey, step: Step, error: CallError) -> Halt {
+        if error.effect == Effect::None && self.scribe.record(Fact::Refused { key: key.clone() }).await.is_err() {
+            return Halt::NotWritten;
+        }
+        self.halt(step, error)
+    }
+
+    /// Turns a failed call into an outcome, and stops the run where every
+    /// further request would fail as well.
+    pub(super) fn halt(&self, step: Step, error: CallError) -> Halt {
+        if error.kind == CallErrorKind::Stopped && error.effect == Effect::None {
+            return Halt::With(Outcome::Left { why: self.stopped().unwrap_or(Stop::Interrupted) });
+        }
+        let failure = Failure {
+            step,
+            code: error.code().as_str().to_owned(),
+            message: error.message.clone(),
+            hint: error.hint(),
+            status: error.status,
+            request_id: error.request_id.clone(),
+        };
+        let in_doubt = error.effect == Effect::Unknown;
+        if error.is_fatal() {
+            self.fail_run(error.into_error());
+        }
+        Halt::With(if in_doubt { Outcome::InDoubt(failure) } else { Outcome::Failed(failure) })
+    }
+}

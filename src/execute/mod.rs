@@ -1,0 +1,321 @@
+//! Carries out a plan: bounded work in flight, each step in the journal
+//! before and after, events as it goes. It decides nothing and prints
+//! nothing.
+//!
+//! # How the work overlaps
+//!
+//! Whop limits each operation apart from the others, so the floor for a run is
+//! that of its most frequent operation. It is reached when no operation ever
+//! waits for another user's step: up to [`WINDOW`] actions are open at a time,
+//! each walking through its own steps in order, while pictures are uploaded
+//! beside them in the same order. Every call first waits for its own
+//! operation's budget ([`crate::remote::Client::admit`]), so creates, uploads
+//! and profile updates of different users run side by side.
+//!
+//! # What the journal promises
+//!
+//! A create, an account change and a profile change are announced and flushed
+//! before they are sent, once they are really about to be sent, and their
+//! result is flushed before it counts. One task ([`scribe`]) writes for all;
+//! it flushes everything that waits at once, so many steps share one flush.
+
+mod action;
+mod pictures;
+mod scribe;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use self::pictures::Pictures;
+use self::scribe::Scribe;
+use crate::core::digest::Hasher;
+use crate::core::model::Avatar;
+use crate::core::plan::{Action, Kind, Plan};
+use crate::core::replay::{self, Entry};
+use crate::core::report::{Event, Outcome, Report, Stop, Verb};
+use crate::core::value::{UserId, UserKey};
+use crate::error::{Code, Error, Result};
+use crate::remote::Client;
+use crate::store::Session;
+
+/// Actions open at a time. Wide enough that ten seconds of Whop's limit may
+/// wait for pictures to become ready; narrow enough to bound memory.
+const WINDOW: usize = 512;
+
+/// After a stop, how long calls in hand may take to end. Longer than one
+/// request's own time limit.
+const GRACE: Duration = Duration::from_secs(45);
+
+/// Reads a picture's bytes, which are those that were hashed.
+pub type ReadPicture = dyn Fn(&Avatar) -> Result<Vec<u8>> + Send + Sync;
+
+/// Everything one run needs besides the plan.
+pub struct Run {
+    /// The API.
+    pub client: Client,
+    /// Reads a picture; an error fails the users who have it.
+    pub read_picture: Arc<ReadPicture>,
+    /// The run's random id: idempotency keys must differ between runs, since
+    /// Whop also replays refusals for a day (`whop-api.md` §7).
+    pub id: String,
+    /// When it began, in seconds since 1970.
+    pub began: u64,
+    /// Turns to `Some` when the run is to stop.
+    pub stop: watch::Receiver<Option<Stop>>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was done, and for whom it was not.
+    pub report: Report,
+    /// What ended the whole run early: the journal or mapping could not be
+    /// written, or every request is refused. What was done until then is
+    /// recorded all the same.
+    pub error: Option<Error>,
+}
+
+/// Carries out a plan and publishes what is then known. `on_event` is called
+/// in order, never from inside a call.
+///
+/// # Errors
+/// Only where nothing was begun: the journal could not be opened, or there
+/// was nothing to do and that could not be written down.
+pub async fn execute(plan: Plan, run: Run, session: Session, mut on_event: impl FnMut(&Event)) -> Result<Ended> {
+    let started = Instant::now();
+    let mut known = session.loaded().known.clone();
+    let mut report = Report::default();
+    for learned in &plan.learned {
+        replay::learn(&mut known, learned.fact());
+    }
+    let client = run.client.clone();
+    let mut error = None;
+    if !plan.actions.is_empty() {
+        let mut journal = session.journal()?;
+        journal.append([&Entry::Opened { run: run.id.clone(), at: run.began }])?;
+        let (scribe, writing) = Scribe::start(journal, known);
+        error = carry_out(plan, run, scribe, &mut |event: &Event| {
+            report.fold(event);
+            on_event(event);
+        })
+        .await;
+        let written = writing.finish().await?;
+        known = written.known;
+        error = written.failure.or(error);
+        if let Some(error) = error.take_if(|error| error.code() == Code::IoFailed) {
+            // The journal holds what was flushed. The mapping is left to the
+            // next run, which replays it.
+            report.requests = client.requests();
+            report.elapsed = started.elapsed();
+            return Ok(Ended { report, error: Some(error) });
+        }
+    }
+    let committed = session.commit(&known);
+    report.requests = client.requests();
+    report.elapsed = started.elapsed();
+    Ok(Ended { report, error: error.or(committed.err()) })
+}
+
+/// What all tasks of a run share.
+struct Shared {
+    client: Client,
+    scribe: Scribe,
+    pictures: Pictures,
+    events: mpsc::UnboundedSender<Event>,
+    run_id: String,
+    began: u64,
+    started: Instant,
+    /// Why nothing new may begin, once so.
+    halted: watch::Sender<Option<Stop>>,
+    /// Who already shows which user's profile, to notice a new account whose
+    /// owner is somebody else's.
+    owners: HashMap<UserId, UserKey>,
+    /// The first error that ends the run.
+    fatal: Mutex<Option<Error>>,
+}
+
+impl Shared {
+    /// Why nothing new may begin, if so.
+    fn stopped(&self) -> Option<Stop> {
+        *self.halted.borrow()
+    }
+
+    /// From now on nothing new begins; calls on the wire finish.
+    fn halt_all(&self, why: Stop) {
+        self.halted.send_modify(|halted| *halted = halted.or(Some(why)));
+        self.client.stop();
+    }
+
+    /// Resolves once nothing new may begin.
+    async fn until_stopped(&self) -> Stop {
+        match self.halted.subscribe().wait_for(Option::is_some).await {
+            Ok(why) => why.unwrap_or(Stop::Fatal),
+            Err(_) => Stop::Fatal,
+        }
+    }
+
+    /// Ends the run. The first error is the one reported.
+    fn fail_run(&self, error: Error) {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.halt_all(Stop::Fatal);
+    }
+
+    /// Tells what happened. Nobody listening any more is fine.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    /// The time, in seconds since 1970.
+    fn now(&self) -> u64 {
+        self.began + self.started.elapsed().as_secs()
+    }
+
+    /// A key that no other step and no other run has.
+    fn idempotency_key(&self, step: &str, subject: impl AsRef<[u8]>) -> String {
+        let mut hasher = Hasher::new("idempotency key");
+        hasher.field(&self.run_id).field(step).field(subject);
+        hasher.finish().to_string()
+    }
+}
+
+async fn carry_out(
+    plan: Plan,
+    run: Run,
+    scribe: Scribe,
+    on_event: &mut (impl FnMut(&Event) + ?Sized),
+) -> Option<Error> {
+    let (events, mut incoming) = mpsc::unbounded_channel();
+    let calls = plan.actions.iter().map(|action| action.steps().len()).sum();
+    on_event(&Event::Began { actions: plan.actions.len(), calls });
+    let creates = plan.actions.iter().any(|action| matches!(action.kind, Kind::Create(_)));
+    let owners = if creates { scribe.known_owners().await } else { HashMap::new() };
+    let shared = Arc::new(Shared {
+        client: run.client,
+        scribe,
+        pictures: Pictures::of(&plan),
+        events,
+        run_id: run.id,
+        began: run.began,
+        started: Instant::now(),
+        halted: watch::channel(None).0,
+        owners,
+        fatal: Mutex::new(None),
+    });
+    let uploads = tokio::spawn(pictures::upload_all(shared.clone(), run.read_picture));
+    let mut work = Work {
+        shared: shared.clone(),
+        waiting: plan.actions.into_iter(),
+        open: JoinSet::new(),
+        names: HashMap::new(),
+    };
+    let mut stop = Some(run.stop);
+    let mut give_up = None;
+    work.fill();
+    loop {
+        tokio::select! {
+            biased;
+            Some(event) = incoming.recv() => on_event(&event),
+            why = asked_to_stop(&mut stop) => {
+                if let Some(why) = why {
+                    shared.halt_all(why);
+                    give_up = Some(Instant::now() + GRACE);
+                    on_event(&Event::Stopping { why });
+                }
+                stop = None;
+            }
+            () = sleep_until(give_up) => break,
+            ended = work.open.join_next_with_id() => match ended {
+                Some(ended) => work.ended(ended),
+                None => break,
+            },
+        }
+    }
+    uploads.abort();
+    work.leave_the_rest();
+    while let Ok(event) = incoming.try_recv() {
+        on_event(&event);
+    }
+    shared.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Waits for the wish to stop; `None` when nobody can have it any more.
+async fn asked_to_stop(stop: &mut Option<watch::Receiver<Option<Stop>>>) -> Option<Stop> {
+    match stop {
+        None => std::future::pending().await,
+        Some(stop) => stop.wait_for(Option::is_some).await.map_or(None, |why| *why),
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The actions not yet begun, and those open.
+struct Work {
+    shared: Arc<Shared>,
+    waiting: std::vec::IntoIter<Action>,
+    open: JoinSet<()>,
+    names: HashMap<tokio::task::Id, Name>,
+}
+
+/// What is told of an action that did not end by itself.
+struct Name {
+    key: UserKey,
+    verb: Verb,
+    picture: bool,
+}
+
+impl Name {
+    fn of(action: &Action) -> Self {
+        Self { key: action.key.clone(), verb: action.verb(), picture: action.profile.picture.is_some() }
+    }
+
+    fn ended(self, outcome: Outcome) -> Event {
+        Event::Ended { key: self.key, verb: self.verb, picture: self.picture, outcome }
+    }
+}
+
+impl Work {
+    /// Begins actions in the plan's order while there is room.
+    fn fill(&mut self) {
+        while self.open.len() < WINDOW && self.shared.stopped().is_none() {
+            let Some(action) = self.waiting.next() else { return };
+            let name = Name::of(&action);
+            let task = self.open.spawn(action::run(self.shared.clone(), action));
+            self.names.insert(task.id(), name);
+        }
+    }
+
+    /// Takes note of a task's end and begins the next.
+    fn ended(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+        match ended {
+            Ok((id, ())) => {
+                self.names.remove(&id);
+            }
+            Err(panicked) => {
+                self.names.remove(&panicked.id());
+                self.shared.fail_run(Error::new(Code::Internal, "a step of the run panicked").caused_by(panicked));
+            }
+        }
+        self.fill();
+    }
+
+    /// Reports what was never begun, and what did not end in time: its last
+    /// call is open in the journal.
+    fn leave_the_rest(&mut self) {
+        let why = self.shared.stopped().unwrap_or(Stop::Fatal);
+        let open = std::mem::take(&mut self.names).into_values();
+        let never_begun = self.waiting.by_ref().map(|action| Name::of(&action));
+        for name in open.chain(never_begun) {
+            self.shared.tell(name.ended(Outcome::Left { why }));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The one writer of the journal. Tasks hand it entries and wait until they
+//! are flushed; whatever waits at that moment is flushed together. It also
+//! folds every flushed fact into what is known, so that the two cannot
+//! disagree.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::core::digest::Digest;
+use crate::core::model::Known;
+use crate::core::replay::{self, Entry, Fact, Intent};
+use crate::core::value::{FileId, UserId, UserKey};
+use crate::error::{Code, Error, Result};
+use crate::store::Journal;
+
+/// Most entries that one flush carries; bounds the memory of a burst.
+const BATCH: usize = 256;
+
+enum Message {
+    Write(Entry, oneshot::Sender<bool>),
+    Owners(oneshot::Sender<HashMap<UserId, UserKey>>),
+    Files(oneshot::Sender<BTreeMap<Digest, FileId>>),
+}
+
+/// The journal could not be written: the run is over, and what the entry
+/// announces must not be done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NotWritten;
+
+/// The tasks' end. Clones write to the same journal.
+#[derive(Clone)]
+pub(super) struct Scribe(mpsc::Sender<Message>);
+
+/// The end that gives back what is known.
+pub(super) struct Writing(JoinHandle<Written>);
+
+/// What came of the writing.
+pub(super) struct Written {
+    /// Everything flushed, folded in.
+    pub(super) known: Known,
+    /// What stopped the writing, if anything did.
+    pub(super) failure: Option<Error>,
+}
+
+impl Scribe {
+    /// Starts the writer on a thread where waiting for the disk is fine.
+    pub(super) fn start(journal: Journal, known: Known) -> (Self, Writing) {
+        let (sender, receiver) = mpsc::channel(BATCH);
+        (Self(sender), Writing(tokio::task::spawn_blocking(move || write(receiver, journal, known))))
+    }
+
+    /// Announces a request; it may be sent once this returns.
+    pub(super) async fn begin(&self, intent: Intent) -> Result<(), NotWritten> {
+        self.write(Entry::Begun { intent }).await
+    }
+
+    /// Records a fact; it counts once this returns.
+    pub(super) async fn record(&self, fact: Fact) -> Result<(), NotWritten> {
+        self.write(Entry::Ended { fact }).await
+    }
+
+    async fn write(&self, entry: Entry) -> Result<(), NotWritten> {
+        let (done, flushed) = oneshot::channel();
+        self.0.send(Message::Write(entry, done)).await.map_err(|_| NotWritten)?;
+        match flushed.await {
+            Ok(true) => Ok(()),
+            _ => Err(NotWritten),
+        }
+    }
+
+    /// The owners of all linked accounts.
+    pub(super) async fn known_owners(&self) -> HashMap<UserId, UserKey> {
+        self.ask(Message::Owners).await
+    }
+
+    /// The pictures an interrupted run left on Whop.
+    pub(super) async fn known_files(&self) -> BTreeMap<Digest, FileId> {
+        self.ask(Message::Files).await
+    }
+
+    async fn ask<T: Default>(&self, question: fn(oneshot::Sender<T>) -> Message) -> T {
+        let (answer, answered) = oneshot::channel();
+        match self.0.send(question(answer)).await {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => T::default(),
+        }
+    }
+}
+
+impl Writing {
+    /// Waits until every [`Scribe`] is gone.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when the writer panicked.
+    pub(super) async fn finish(self) -> Result<Written> {
+        self.0.await.map_err(|cause| Error::new(Code::Internal, "the journal's writer panicked").caused_by(cause))
+    }
+}
+
+fn write(mut receiver: mpsc::Receiver<Message>, mut journal: Journal, mut known: Known) -> Written {
+    let mut failure = None;
+    let mut batch = Vec::with_capacity(BATCH);
+    while receiver.blocking_recv_many(&mut batch, BATCH) > 0 {
+        let (mut entries, mut waiting) = (Vec::new(), Vec::new());
+        for message in batch.drain(..) {
+            match message {
+                Message::Write(entry, done) => {
+                    entries.push(entry);
+                    waiting.push(done);
+                }
+                Message::Owners(answer) => {
+                    let owners = known.users.iter().map(|(key, user)| (user.link.owner.clone(), key.clone()));
+                    let _ = answer.send(owners.collect());
+                }
+                Message::Files(answer) => {
+                    let _ = answer.send(known.files.clone());
+                }
+            }
+        }
+        if entries.is_empty() {
+            continue;
+        }
+        let written = match journal.append(&entries) {
+            Ok(()) => true,
+            Err(error) => {
+                failure.get_or_insert(error);
+                false
+            }
+        };
+        if written {
+            replay::replay(&mut known, entries);
+        }
+        for done in waiting {
+            // A task that was given up no longer waits.
+            let _ = done.send(written);
+        }
+    }
+    Written { known, failure }
+}
