@@ -1,3 +1,14 @@
 //! The integration tests, one binary.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set its world up has failed"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests set up files and processes of their own"
+)]
 
-fn main() {}
+mod house;
+mod plan;
+mod store;
+mod world;

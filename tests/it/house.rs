@@ -1,0 +1,153 @@
+//! Reads `src` and fails on an import that the map in the front page forbids,
+//! so that the map stays true.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each part may import of ours, and which packages only it may name.
+const PARTS: [(&str, &[&str]); 9] = [
+    ("core", &["core"]),
+    ("error", &["core"]),
+    ("manifest", &["core", "error", "manifest"]),
+    ("remote", &["core", "error", "remote"]),
+    ("store", &["core", "error", "store"]),
+    ("execute", &["core", "error", "remote", "store", "execute"]),
+    ("render", &["core", "error", "render"]),
+    ("emulator", &["emulator", "remote::transport"]),
+    (
+        "cli",
+        &[
+            "core", "error", "manifest", "remote", "store", "execute", "render", "emulator", "cli",
+        ],
+    ),
+];
+
+/// Packages and the only places that may name them.
+const HOMES: [(&str, &[&str]); 7] = [
+    ("clap", &["cli"]),
+    ("serde_yaml", &["manifest"]),
+    ("saphyr_parser", &["manifest"]),
+    ("reqwest", &["remote/http.rs"]),
+    ("similar", &["render"]),
+    ("sha2", &["core/digest.rs"]),
+    ("tokio", &["main.rs", "cli", "execute", "remote", "emulator"]),
+];
+
+/// What the pure core may use besides `std` and itself.
+const CORE_PACKAGES: [&str; 2] = ["serde", "sha2"];
+
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut files) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .to_string_lossy()
+                    .replace('\\', "/");
+                files.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    assert!(files.len() > 15, "the source was found");
+    files
+}
+
+fn part(file: &str) -> &str {
+    file.split('/').next().unwrap_or(file).trim_end_matches(".rs")
+}
+
+/// The code without comments and without its test module.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Every `prefix::path` the code names, as `first::second`.
+fn paths<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
+    code.match_indices(prefix)
+        .filter(|(at, _)| !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
+        .map(|(at, _)| {
+            let rest = &code[at + prefix.len()..];
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+                .unwrap_or(rest.len());
+            rest[..end].trim_end_matches(':')
+        })
+        .collect()
+}
+
+#[test]
+fn imports_point_one_way() {
+    let mut broken = Vec::new();
+    for (file, text) in sources() {
+        let Some((_, allowed)) = PARTS.iter().find(|(name, _)| *name == part(&file)) else {
+            assert!(
+                ["main.rs", "lib.rs"].contains(&&*file),
+                "{file} has no place in the map"
+            );
+            continue;
+        };
+        for path in paths(&code(&text), "crate::") {
+            let fits = |allowed: &&str| path == *allowed || path.starts_with(&format!("{allowed}::"));
+            if !allowed.iter().any(fits) {
+                broken.push(format!("{file} imports crate::{path}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_package_stays_at_home() {
+    let mut broken = Vec::new();
+    for (file, text) in sources() {
+        let code = code(&text);
+        for (package, homes) in HOMES {
+            let named = !paths(&code, &format!("{package}::")).is_empty();
+            if named && !homes.iter().any(|home| file == *home || part(&file) == *home) {
+                broken.push(format!("{file} names {package}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_core_is_pure() {
+    let mut broken = Vec::new();
+    for (file, text) in sources().into_iter().filter(|(file, _)| part(file) == "core") {
+        let code = code(&text);
+        for line in code.lines().filter_map(|line| line.trim().strip_prefix("use ")) {
+            let root = line.split("::").next().unwrap_or(line);
+            let fits = ["std", "super", "crate", "self"].contains(&root) || CORE_PACKAGES.contains(&root);
+            if !fits {
+                broken.push(format!("{file} uses {root}"));
+            }
+        }
+        for word in [
+            "async ",
+            "std::fs",
+            "std::env",
+            "std::net",
+            "std::thread",
+            "SystemTime",
+            "Instant",
+            "println!",
+        ] {
+            if code.contains(word) {
+                broken.push(format!("{file} has `{word}`"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}

@@ -1,0 +1,524 @@
+//! What is planned, for one thing changed at a time.
+
+use whop_sync::core::digest::Digest;
+use whop_sync::core::model::{Dialect, Doubt, Guard, Limit, MetaValue, PreparedCall, Refresh};
+use whop_sync::core::plan::{Cause, Evidence, Kind, Plan, Reason, Step};
+use whop_sync::core::planner::{LIST_LAG, RESEND_WITHIN};
+use whop_sync::core::report::Verb;
+use whop_sync::core::value::{DisplayName, Email};
+
+use crate::world::{World, avatar, key, user};
+
+fn name(text: &str) -> DisplayName {
+    DisplayName::parse(text).unwrap()
+}
+
+fn ids(count: usize) -> Vec<whop_sync::core::model::DesiredUser> {
+    (0..count).map(|n| user(&format!("u{n:03}"))).collect()
+}
+
+/// The plan in a line: verb and user of each action, reason and user of each
+/// hold.
+fn outline(plan: &Plan) -> Vec<String> {
+    let verb =
+        |action: &whop_sync::core::plan::Action| format!("{:?} {}", action.verb(), action.key).to_lowercase();
+    let hold = |hold: &whop_sync::core::plan::Hold| format!("hold {} {}", hold.key, hold.reason.code());
+    plan.actions
+        .iter()
+        .map(verb)
+        .chain(plan.holds.iter().map(hold))
+        .collect()
+}
+
+#[test]
+fn new_users_are_created_with_name_and_picture_and_then_nothing_is_left() {
+    let mut with_picture = user("b");
+    with_picture.avatar = Some(avatar("face"));
+    let mut world = World::new(vec![with_picture, user("a")]);
+    let plan = world.plan();
+    assert_eq!(outline(&plan), ["create a", "create b"]);
+    assert_eq!(
+        plan.actions[0].steps(),
+        [Step::CreateAccount, Step::UpdateProfile]
+    );
+    assert_eq!(
+        plan.actions[1].steps(),
+        [Step::CreateAccount, Step::UploadPicture, Step::UpdateProfile]
+    );
+    let Kind::Create(new) = &plan.actions[0].kind else {
+        panic!("not a create")
+    };
+    assert_eq!(
+        new.title.as_str(),
+        "Name a",
+        "without a title Whop would publish the email"
+    );
+    assert_eq!(new.metadata["external_id"], "a".into());
+    assert_eq!(new.metadata["internal_user_id"], "a".into());
+    world.act_out(&plan.actions);
+    let again = world.plan();
+    assert!(again.is_empty() && again.learned.is_empty(), "{again:?}");
+    assert_eq!(again.unchanged, 2);
+}
+
+#[test]
+fn causes_tell_an_edit_from_drift_and_from_both() {
+    for (edit, drift, cause) in [
+        (true, false, Some(Cause::Edited)),
+        (false, true, Some(Cause::Drifted)),
+        (true, true, Some(Cause::Both)),
+        (false, false, None),
+    ] {
+        let mut world = World::settled(vec![user("a")]);
+        if edit {
+            world.users[0].name = name("New");
+        }
+        if drift {
+            world.profile_mut("a").name = Some("Elsewhere".into());
+        }
+        let plan = world.plan();
+        let found = plan
+            .actions
+            .first()
+            .and_then(|action| action.profile.name.as_ref());
+        assert_eq!(
+            found.map(|change| change.cause),
+            cause,
+            "edit {edit}, drift {drift}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_whop_already_shows_is_only_recorded() {
+    let mut world = World::settled(vec![user("a")]);
+    world.users[0].name = name("New");
+    world.profile_mut("a").name = Some("New".into());
+    let plan = world.plan();
+    assert!(plan.is_empty());
+    assert_eq!(plan.learned.len(), 1);
+    assert_eq!(plan.learned[0].entry.name.as_deref(), Some("New"));
+}
+
+#[test]
+fn a_picture_is_set_again_when_its_content_or_its_url_on_whop_changes() {
+    let mut subject = user("a");
+    subject.avatar = Some(avatar("one"));
+    let mut world = World::settled(vec![subject]);
+    world.users[0].avatar = Some(avatar("two"));
+    let picture = world.plan().actions[0].profile.picture.clone().unwrap();
+    assert_eq!(
+        (picture.cause, picture.old),
+        (Cause::Edited, Some(Digest::of(b"one")))
+    );
+
+    world.users[0].avatar = Some(avatar("one"));
+    assert!(world.plan().is_empty());
+    world.profile_mut("a").picture = Some("https://img.test/other".into());
+    let picture = world.plan().actions[0].profile.picture.clone().unwrap();
+    assert_eq!(picture.cause, Cause::Drifted);
+
+    world.users[0].avatar = None;
+    assert!(world.plan().is_empty(), "an unmanaged picture is left alone");
+}
+
+#[test]
+fn a_title_is_managed_only_where_the_manifest_has_one() {
+    let mut world = World::settled(vec![user("a")]);
+    world.users[0].name = name("New");
+    let action = &world.plan().actions[0];
+    assert!(action.account.is_empty(), "the title at creation stays");
+    world.users[0].title = World::title("Shop");
+    let action = &world.plan().actions[0];
+    assert_eq!(
+        action.account.title.as_ref().map(|title| title.new.as_str()),
+        Some("Shop")
+    );
+    assert_eq!(action.steps(), [Step::UpdateAccount, Step::UpdateProfile]);
+}
+
+#[test]
+fn only_managed_metadata_changes_and_others_keys_ride_along() {
+    let mut subject = user("a");
+    subject.metadata.insert("tier".into(), "gold".into());
+    let mut world = World::settled(vec![subject]);
+    world
+        .account_mut("a")
+        .metadata
+        .insert("theirs".into(), MetaValue::Json("{\"x\":1}".into()));
+    assert!(world.plan().is_empty());
+    world.users[0].metadata.insert("tier".into(), "silver".into());
+    let action = &world.plan().actions[0];
+    assert_eq!(action.account.metadata.len(), 1);
+    assert_eq!(action.account.metadata["tier"].cause, Cause::Edited);
+    assert_eq!(
+        action.account.whole["theirs"],
+        MetaValue::Json("{\"x\":1}".into())
+    );
+    assert_eq!(action.account.whole["external_id"], MetaValue::Text("a".into()));
+    world.users[0].metadata.clear();
+    let plan = world.plan();
+    assert!(plan.is_empty(), "a key that leaves the manifest is left alone");
+    assert_eq!(plan.learned.len(), 1, "and no longer counts as ours");
+}
+
+#[test]
+fn the_old_dialect_cannot_change_metadata_and_says_so() {
+    let mut subject = user("a");
+    subject.metadata.insert("tier".into(), "gold".into());
+    let mut world = World::new(vec![subject]);
+    world.policy.dialect = Dialect::Companies;
+    let plan = world.plan();
+    world.act_out(&plan.actions);
+    assert!(world.plan().is_empty());
+    world.users[0].metadata.insert("tier".into(), "silver".into());
+    assert_eq!(outline(&world.plan()), ["hold a metadata_fixed"]);
+}
+
+#[test]
+fn a_lost_mapping_is_found_again_and_pictures_are_set_once_more() {
+    let mut subject = user("a");
+    subject.avatar = Some(avatar("face"));
+    let mut world = World::settled(vec![subject, user("b")]);
+    world.known = Default::default();
+    let plan = world.plan();
+    assert_eq!(outline(&plan), ["adopt a", "adopt b"]);
+    assert_eq!(
+        plan.actions[0].steps(),
+        [Step::RecordLink, Step::UploadPicture, Step::UpdateProfile]
+    );
+    assert_eq!(plan.actions[1].steps(), [Step::RecordLink]);
+    world.act_out(&plan.actions);
+    assert!(world.plan().is_empty());
+}
+
+#[test]
+fn accounts_of_others_are_adopted_by_the_best_evidence_there_is() {
+    for (metadata, evidence) in [
+        (vec![("external_id", "a")], Evidence::ExternalId),
+        (vec![("internal_user_id", "a")], Evidence::InternalUserId),
+        (
+            vec![("internal_user_id", "a"), ("external_id", "a")],
+            Evidence::ExternalId,
+        ),
+        (vec![("else", "x")], Evidence::Email),
+    ] {
+        let mut world = World::new(vec![user("a")]);
+        world.foreign("A@shop.test", &metadata);
+        let plan = world.plan();
+        let Kind::Adopt { by, .. } = plan.actions[0].kind else {
+            panic!("{metadata:?}: {plan:?}")
+        };
+        assert_eq!(by, evidence);
+        world.act_out(&plan.actions);
+        assert_eq!(
+            world.accounts[0].text("external_id"),
+            Some("a"),
+            "found more surely next time"
+        );
+        assert!(world.plan().is_empty());
+    }
+}
+
+#[test]
+fn what_is_not_certain_is_held() {
+    let mut world = World::new(vec![user("a")]);
+    world.foreign("x@shop.test", &[("external_id", "a")]);
+    world.foreign("y@shop.test", &[("external_id", "a")]);
+    assert_eq!(outline(&world.plan()), ["hold a ambiguous"]);
+
+    let mut world = World::new(vec![user("a")]);
+    world.foreign("a@shop.test", &[]);
+    world.foreign("a@shop.test", &[]);
+    assert_eq!(outline(&world.plan()), ["hold a ambiguous"]);
+
+    let mut world = World::new(vec![user("a")]);
+    world.foreign("a@shop.test", &[("external_id", "z")]);
+    assert_eq!(outline(&world.plan()), ["hold a email_taken"]);
+    world.policy.allow.insert(Guard::Duplicate);
+    assert_eq!(outline(&world.plan()), ["create a"]);
+
+    let mut world = World::settled(vec![user("a")]);
+    world.users[0].key = key("b");
+    assert_eq!(
+        outline(&world.plan()),
+        ["hold b email_taken"],
+        "an email does not say who somebody is"
+    );
+
+    let mut world = World::settled(vec![user("a")]);
+    world.users.push(user("b"));
+    world
+        .account_mut("a")
+        .metadata
+        .insert("external_id".into(), MetaValue::Text("b".into()));
+    assert_eq!(outline(&world.plan()), ["update a", "hold b linked_elsewhere"]);
+}
+
+#[test]
+fn identity_traps_are_held() {
+    let mut world = World::settled(vec![user("a"), user("b")]);
+    let (a, b) = (world.users[0].email.clone(), world.users[1].email.clone());
+    (world.users[0].email, world.users[1].email) = (b, a);
+    assert_eq!(
+        outline(&world.plan()),
+        ["hold a email_changed", "hold b email_changed"]
+    );
+
+    let mut world = World::settled(vec![user("a"), user("b")]);
+    let owner = world.account_mut("a").owner.clone();
+    world.account_mut("b").owner = owner;
+    assert_eq!(
+        outline(&world.plan()),
+        ["hold a shared_owner", "hold b shared_owner"]
+    );
+
+    let mut world = World::settled(vec![user("a")]);
+    world.users[0].name = name("New");
+    world.account_mut("a").suspended = true;
+    assert_eq!(outline(&world.plan()), ["hold a suspended"]);
+    world.users[0].name = name("Name a");
+    assert!(
+        world.plan().holds.is_empty(),
+        "nothing is wanted, so nothing is held"
+    );
+}
+
+#[test]
+fn an_incomplete_list_creates_and_forgets_nothing() {
+    let mut world = World::settled(ids(20));
+    world.users.remove(0);
+    world.accounts.remove(0);
+    world.users.push(user("new"));
+    world.users[3].name = name("New");
+    world.complete = false;
+    assert_eq!(outline(&world.plan()), ["update u004", "hold new incomplete"]);
+    world.complete = true;
+    assert_eq!(
+        outline(&world.plan()),
+        ["create new", "forget u000", "update u004"]
+    );
+}
+
+#[test]
+fn an_account_that_is_gone_is_made_again_unless_too_many_are() {
+    let mut world = World::settled(ids(20));
+    world.accounts.truncate(18);
+    let plan = world.plan();
+    assert_eq!(outline(&plan), ["create u018", "create u019"]);
+    let Kind::Create(new) = &plan.actions[0].kind else {
+        panic!("not a create")
+    };
+    assert!(new.replaces.is_some());
+    world.accounts.truncate(17);
+    assert_eq!(
+        outline(&world.plan()),
+        ["hold u017 vanished", "hold u018 vanished", "hold u019 vanished"]
+    );
+    world.policy.allow.insert(Guard::Vanished);
+    assert_eq!(world.plan().actions.len(), 3);
+}
+
+#[test]
+fn who_leaves_the_manifest_is_reported_and_left_alone() {
+    let mut world = World::settled(vec![user("a"), user("b")]);
+    world.foreign("else@shop.test", &[("external_id", "z")]);
+    world.users.remove(0);
+    let plan = world.plan();
+    assert!(plan.is_empty());
+    let keys: Vec<_> = plan
+        .unmanaged
+        .iter()
+        .map(|it| it.key.as_ref().map(ToString::to_string))
+        .collect();
+    assert_eq!(keys, [Some("a".to_owned()), None]);
+}
+
+#[test]
+fn a_renamed_id_moves_its_link_and_stays_moved() {
+    let mut world = World::settled(vec![user("old"), user("z")]);
+    let account = world.known.users[&key("old")].link.account.clone();
+    world.users[0].key = key("new");
+    world.users[0].renamed_from = Some(key("old"));
+    let plan = world.plan();
+    assert_eq!(outline(&plan), ["update new"]);
+    assert_eq!(
+        plan.actions[0].account.whole["external_id"],
+        MetaValue::Text("new".into())
+    );
+    world.act_out(&plan.actions);
+    assert_eq!(world.known.users[&key("new")].link.account, account);
+    assert!(!world.known.users.contains_key(&key("old")));
+    assert!(
+        world.plan().is_empty(),
+        "naming the former id again changes nothing"
+    );
+
+    world.known = Default::default();
+    world
+        .account_mut_by_id(&account)
+        .metadata
+        .insert("external_id".into(), MetaValue::Text("old".into()));
+    world
+        .account_mut_by_id(&account)
+        .metadata
+        .insert("internal_user_id".into(), MetaValue::Text("old".into()));
+    assert_eq!(
+        outline(&world.plan()),
+        ["adopt new", "adopt z"],
+        "found by the former id"
+    );
+}
+
+#[test]
+fn limits_refuse_beyond_and_not_at_the_limit() {
+    let mut world = World::settled(ids(10));
+    for user in world.users.iter_mut().take(3) {
+        user.name = name("New");
+    }
+    assert_eq!(world.plan().breaches, [], "30 % of 10 is 3");
+    world.users[3].name = name("New");
+    let breach = world.plan().breaches[0];
+    assert_eq!(
+        (breach.guard, breach.most, breach.wanted),
+        (Guard::MaxUpdates, 3, 4)
+    );
+    world.policy.allow.insert(Guard::MaxUpdates);
+    assert_eq!(world.plan().breaches, []);
+
+    let mut world = World::settled(ids(9));
+    world.users.iter_mut().for_each(|user| user.name = name("New"));
+    assert_eq!(
+        world.plan().breaches,
+        [],
+        "the default begins with ten mapped users"
+    );
+
+    let mut world = World::new(ids(4));
+    world.guardrails.max_creates = Some(Limit::Count(3));
+    assert_eq!(world.plan().breaches[0].guard, Guard::MaxCreates);
+    assert_eq!(world.plan().actions.len(), 4, "shown whole, then refused");
+    world.guardrails.max_creates = Some(Limit::Count(4));
+    assert_eq!(world.plan().breaches, []);
+    world.users[0].avatar = Some(avatar("face"));
+    world.guardrails.max_avatars = Some(Limit::Percent(24));
+    assert_eq!(world.plan().breaches[0].guard, Guard::MaxAvatars);
+}
+
+fn in_doubt(world: &mut World, id: &str, age: u64) -> PreparedCall {
+    let call = PreparedCall {
+        version: world.policy.version.to_string(),
+        idempotency_key: "k".into(),
+        body: "{}".into(),
+    };
+    let email = Email::parse(&format!("{id}@shop.test")).unwrap();
+    let doubt = Doubt {
+        begun: world.policy.now - age,
+        email,
+        call: call.clone(),
+    };
+    world.known.doubts.insert(key(id), doubt);
+    call
+}
+
+#[test]
+fn a_create_in_doubt_is_found_or_sent_again_or_held_and_never_doubled() {
+    let mut world = World::new(vec![user("a")]);
+    let call = in_doubt(&mut world, "a", 5);
+    let Kind::Create(new) = &world.plan().actions[0].kind else {
+        panic!("not a create")
+    };
+    assert_eq!(
+        new.resend.as_ref(),
+        Some(&call),
+        "the same bytes under the same key"
+    );
+
+    world.foreign("a@shop.test", &[("external_id", "a"), ("internal_user_id", "a")]);
+    assert_eq!(outline(&world.plan()), ["adopt a"], "it did happen");
+
+    let mut world = World::new(vec![user("a")]);
+    in_doubt(&mut world, "a", RESEND_WITHIN);
+    let Kind::Create(new) = &world.plan().actions[0].kind else {
+        panic!("not a create")
+    };
+    assert_eq!(
+        new.resend, None,
+        "Whop has forgotten the key, and the list is proof by now"
+    );
+
+    let mut world = World::new(vec![user("a")]);
+    in_doubt(&mut world, "a", 5);
+    world.users[0].email = Email::parse("other@shop.test").unwrap();
+    assert_eq!(
+        outline(&world.plan()),
+        ["hold a in_doubt"],
+        "the corrected address must not be ignored"
+    );
+    world.policy.now += LIST_LAG;
+    assert_eq!(outline(&world.plan()), ["create a"]);
+}
+
+#[test]
+fn the_old_dialect_cannot_repeat_a_create_so_it_waits_for_proof() {
+    let mut world = World::new(vec![user("a")]);
+    world.policy.dialect = Dialect::Companies;
+    in_doubt(&mut world, "a", LIST_LAG - 1);
+    let begun = world.known.doubts[&key("a")].begun;
+    assert_eq!(world.plan().holds[0].reason, Reason::InDoubt { begun });
+    world.policy.allow.insert(Guard::InDoubt);
+    assert_eq!(outline(&world.plan()), ["create a"]);
+    world.policy.allow.clear();
+    world.policy.now += 1;
+    assert_eq!(outline(&world.plan()), ["create a"]);
+}
+
+#[test]
+fn a_partial_run_acts_on_the_named_users_only() {
+    let mut world = World::new(ids(3));
+    world.policy.only = Some([key("u001")].into());
+    let plan = world.plan();
+    assert_eq!(outline(&plan), ["create u001"]);
+    assert_eq!(plan.left_out, 2);
+}
+
+#[test]
+fn changed_reads_only_what_the_manifest_changed_or_is_unsure() {
+    let mut world = World::settled(ids(5));
+    world.policy.refresh = Refresh::Changed;
+    assert_eq!(
+        (world.plan().reads.profiles, world.plan().reads.from_mapping),
+        (0, 5)
+    );
+    world.users[1].name = name("New");
+    world.known.unsure.insert(key("u002"));
+    let plan = world.plan();
+    assert_eq!((plan.reads.profiles, plan.reads.from_mapping), (2, 3));
+    assert_eq!(plan.learned.len(), 1, "what was unsure is sure again");
+}
+
+#[test]
+fn auto_looks_at_everybody_in_turn_above_six_hundred() {
+    let mut world = World::settled(ids(1500));
+    world.policy.refresh = Refresh::Auto;
+    let mut seen = 0;
+    for _ in 0..3 {
+        let reads = world.plan().reads;
+        assert!(reads.profiles <= 600, "{reads:?}");
+        seen += reads.profiles;
+        world.policy.now += 3600;
+    }
+    assert_eq!(seen, 1500, "three hours in a row cover everybody exactly once");
+}
+
+#[test]
+fn the_verbs_of_a_plan_follow_the_input_order_in_no_way() {
+    let mut world = World::settled(ids(6));
+    world.users.push(user("new"));
+    world.users[2].name = name("New");
+    let forward = world.plan();
+    world.users.reverse();
+    world.accounts.reverse();
+    assert_eq!(forward, world.plan());
+    assert_eq!(forward.actions[0].verb(), Verb::Create);
+}
