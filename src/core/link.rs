@@ -208,7 +208,7 @@ impl<'a> Finder<'a> {
             .partition(|account| carried_id(account).is_none() && !self.owners.contains_key(&account.id));
         // An account that carries another id tells against guessing by email,
         // even beside one that carries none: they share one owner.
-        if let Some(other) = somebodys.first() {
+        if let Some(other) = somebodys.iter().min_by_key(|account| &account.id) {
             return match policy.enforces(Guard::Duplicate) {
                 true => Linked::Held(Reason::EmailTaken {
                     account: other.id.clone(),

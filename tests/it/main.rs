@@ -10,5 +10,6 @@
 
 mod house;
 mod plan;
+mod properties;
 mod store;
 mod world;

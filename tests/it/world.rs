@@ -11,7 +11,7 @@ use whop_sync::core::model::{
     Account, AppliedPicture, Avatar, Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Link,
     MetaValue, Observed, Pointer, Policy, Profile, ProfileRead, Refresh,
 };
-use whop_sync::core::plan::{Action, Kind, Plan};
+use whop_sync::core::plan::{Action, Kind, Plan, Step};
 use whop_sync::core::planner::plan;
 use whop_sync::core::replay::{Fact, learn};
 use whop_sync::core::value::{
@@ -45,6 +45,16 @@ pub(crate) fn user(id: &str) -> DesiredUser {
         metadata: BTreeMap::new(),
         renamed_from: None,
     }
+}
+
+/// Accounts of one email share one owner (`whop-api.md` §3).
+pub(crate) fn owner_of(email: &str) -> UserId {
+    let folded: String = email
+        .to_lowercase()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    UserId::parse(&format!("user_{folded}")).unwrap()
 }
 
 /// The three facts, and the rules.
@@ -181,12 +191,18 @@ impl World {
     /// Does what the actions say, to Whop and to what is known.
     pub(crate) fn act_out(&mut self, actions: &[Action]) {
         for action in actions {
-            self.act(action);
+            self.act(action, usize::MAX);
         }
     }
 
-    fn act(&mut self, action: &Action) {
+    /// Does the first `steps` steps of an action.
+    pub(crate) fn act(&mut self, action: &Action, steps: usize) {
         let key = action.key.clone();
+        let planned = action.steps();
+        let done = |step: Step| planned.iter().take(steps).any(|it| *it == step);
+        if steps == 0 {
+            return;
+        }
         let link = match &action.kind {
             Kind::Forget { .. } => {
                 learn(&mut self.known, Fact::Dropped { key });
@@ -213,6 +229,7 @@ impl World {
                 );
                 link
             }
+            Kind::Update { entry, record: false } => entry.link.clone(),
             Kind::Adopt { entry, .. } | Kind::Update { entry, .. } => {
                 let (known, from) = (entry.clone(), action.renamed_from.clone());
                 learn(
@@ -226,7 +243,7 @@ impl World {
                 entry.link.clone()
             }
         };
-        if !action.account.is_empty() {
+        if done(Step::UpdateAccount) {
             let account = self
                 .accounts
                 .iter_mut()
@@ -255,7 +272,7 @@ impl World {
                 },
             );
         }
-        if !action.profile.is_empty() {
+        if done(Step::UpdateProfile) {
             let url: Option<Box<str>> = Some(format!("https://img.test/{}", self.fresh()).into());
             let profile = self.profiles.get_mut(&link.owner).unwrap();
             let name = action
