@@ -1,3 +1,53 @@
-//! Whop's API as typed calls over a one-method [`Transport`](transport::Transport).
+//! Whop's API as typed calls over a one-method
+//! [`Transport`].
+//!
+//! A [`Client`] knows one platform and one API [`Version`]. Each call waits
+//! for its operation's budget, sends the same bytes until an answer is final,
+//! and ends in a value of [`crate::core`] or in a [`CallError`] that says what
+//! may have happened on Whop. Nothing here decides what should be changed,
+//! and nothing here writes to the disk.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `transport` | the seam: one request in, one answer out |
+//! | `http` | the seam over a socket; alone knows the key, alone names reqwest |
+//! | `client` | the way of every call: leave, attempt, judgement, retry |
+//! | `budget` | how fast one operation may be called, and why that is safe |
+//! | `retry` | whether to try again, and when; pure |
+//! | `error` | what a failure means, and what it says about the effect |
+//! | `scrub` | foreign texts made fit to be shown |
+//! | `version`, `operation` | what is spoken, what can be asked |
+//! | `accounts`, `profiles`, `files`, `permissions` | the calls, with their JSON in both dialects |
+//! | `query` | paths, queries and pages |
+//!
+//! What holds whatever the server does:
+//!
+//! * A profile is never changed without naming the platform ([`ProfileUpdate`]).
+//! * A create that may have happened is never sent again, unless under an
+//!   idempotency key that the server honours.
+//! * The key goes to the API's own origin only; redirects are not followed.
+//! * Absence is only reported as such when the list was read to its end
+//!   ([`Listing::complete`]).
 
+mod accounts;
+mod budget;
+mod client;
+mod error;
+mod files;
+mod operation;
+mod permissions;
+mod profiles;
+mod query;
+mod retry;
+mod scrub;
 pub mod transport;
+mod version;
+
+pub use accounts::Listing;
+pub use client::{Client, Options, Permit};
+pub use error::{CallError, CallErrorKind, Effect};
+pub use files::{FileState, NewFile, UploadTarget};
+pub use operation::Operation;
+pub use profiles::ProfileUpdate;
+pub use transport::Transport;
+pub use version::Version;

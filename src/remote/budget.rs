@@ -1,0 +1,379 @@
+//! How fast one operation may be called.
+//!
+//! Whop counts the requests of one operation and key in a minute
+//! (`whop-api.md` §8). How its window lies in time is not documented, and when
+//! it counts a request we cannot see: somewhere between our sending it and
+//! the answer's arrival. Hence two rules, and a request starts when both allow
+//! it:
+//!
+//! * **Window.** A request takes a slot from its start until 60 seconds after
+//!   its answer, and there are as many slots as Whop allows a minute. Suppose
+//!   Whop counted more than that within 60 seconds. Take the one sent last: it
+//!   was sent before it was counted, so less than 60 seconds after the first
+//!   was counted; and none of the others was answered before that first
+//!   count. So all of them held slots at that moment, which cannot be. The
+//!   limit is never exceeded, however slow the network. (Only a request whose
+//!   answer we gave up on can be counted after its slot began to run out.)
+//! * **Pace.** Requests leave at an even rate, after a burst of at most
+//!   [`BURST`]. This only spreads what the window allows, so that a rate is
+//!   reached without hammering Whop once a minute.
+//!
+//! So `n` requests need at most `n` ÷ rate, the floor of any client, plus one
+//! answer's time for each full minute: the pace is ahead of the floor by the
+//! burst, and the window passes a minute's worth each minute.
+//!
+//! Callers are served in the order they came. One of them at a time waits for
+//! the clock, the rest wait for their turn; admitting costs a constant time.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// The span of Whop's limit.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// The most requests that leave at once after a pause.
+const BURST: u32 = 20;
+
+/// One operation's budget.
+pub(super) struct Budget {
+    /// Whoever holds it is next; tokio's lock is fair.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+    /// Wakes the one whose turn it is when a slot began to run out.
+    ended: Notify,
+}
+
+struct State {
+    /// `None` is unlimited.
+    rate: Option<Rate>,
+    /// Slots of requests that have no answer yet.
+    open: usize,
+    /// When the requests of the last [`WINDOW`] were answered, oldest first.
+    answered: VecDeque<Instant>,
+    /// Whop asked not to be called before.
+    paused_until: Option<Instant>,
+}
+
+/// The two rules' numbers.
+struct Rate {
+    /// Slots.
+    per_minute: usize,
+    /// Time between requests, rounded up.
+    interval: Duration,
+    /// How far `due` may be ahead of the clock: all of a burst but one.
+    ahead: Duration,
+    /// When the next request would be due if there were no bursts (a generic
+    /// cell rate algorithm: a token bucket that needs no refilling).
+    due: Instant,
+}
+
+/// When the next request may start.
+enum Ready {
+    Now,
+    At(Instant),
+    /// When any request that is on its way has been answered.
+    AfterAnAnswer,
+}
+
+/// Leave for one request. Dropping it says that the answer has come, or that
+/// none will.
+pub(super) struct Slot {
+    budget: Arc<Budget>,
+    /// Its place among those in flight, freed with it.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Budget {
+    /// A budget of so many requests a minute; `None` is unlimited.
+    pub(super) fn new(per_minute: Option<NonZeroU32>) -> Arc<Self> {
+        let rate = per_minute.map(|per_minute| {
+            let interval = Duration::from_nanos((WINDOW.as_nanos() as u64).div_ceil(per_minute.get().into()));
+            Rate {
+                per_minute: per_minute.get() as usize,
+                interval,
+                ahead: interval * (BURST.min(per_minute.get()) - 1),
+                due: Instant::now(),
+            }
+        });
+        Arc::new(Self {
+            turn: tokio::sync::Mutex::new(()),
+            state: Mutex::new(State {
+                rate,
+                open: 0,
+                answered: VecDeque::new(),
+                paused_until: None,
+            }),
+            ended: Notify::new(),
+        })
+    }
+
+    /// Waits for its turn, for both rules and for a place among those in
+    /// flight; in this order, so that nobody keeps a place while waiting for
+    /// a rule. `None` once no more places are given out. Dropping the future
+    /// gives everything back.
+    pub(super) async fn admit(self: &Arc<Self>, places: &Arc<Semaphore>) -> Option<Slot> {
+        let _turn = self.turn.lock().await;
+        loop {
+            self.ready().await;
+            let place = Arc::clone(places).acquire_owned().await.ok()?;
+            // A pause may have come up while waiting for the place.
+            if self.take() {
+                return Some(Slot {
+                    budget: Arc::clone(self),
+                    _place: place,
+                });
+            }
+        }
+    }
+
+    /// Stops the operation for everybody, whether waiting or yet to come.
+    /// A longer pause that is already on stays.
+    pub(super) fn pause(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut state = self.state();
+        state.paused_until = state.paused_until.max(Some(until));
+    }
+
+    /// Whether Whop has asked not to be called now.
+    pub(super) fn is_paused(&self) -> bool {
+        self.state()
+            .paused_until
+            .is_some_and(|until| until > Instant::now())
+    }
+
+    async fn ready(&self) {
+        loop {
+            let ready = self.state().ready(Instant::now());
+            match ready {
+                Ready::Now => return,
+                Ready::At(time) => tokio::time::sleep_until(time).await,
+                Ready::AfterAnAnswer => self.ended.notified().await,
+            }
+        }
+    }
+
+    fn take(&self) -> bool {
+        let now = Instant::now();
+        let mut state = self.state();
+        if !matches!(state.ready(now), Ready::Now) {
+            return false;
+        }
+        state.open += 1;
+        if let Some(rate) = &mut state.rate {
+            rate.due = rate.due.max(now) + rate.interval;
+        }
+        true
+    }
+
+    /// The state stays consistent whoever panics: it is only ever changed by
+    /// whole steps that cannot.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn ready(&mut self, now: Instant) -> Ready {
+        while self.answered.front().is_some_and(|time| *time + WINDOW <= now) {
+            self.answered.pop_front();
+        }
+        let slot = match &self.rate {
+            Some(rate) if self.open + self.answered.len() >= rate.per_minute => match self.answered.front() {
+                None => return Ready::AfterAnAnswer,
+                Some(first) => Some(*first + WINDOW),
+            },
+            _ => None,
+        };
+        let due = self
+            .rate
+            .as_ref()
+            .and_then(|rate| rate.due.checked_sub(rate.ahead));
+        match slot.max(due).max(self.paused_until) {
+            Some(time) if time > now => Ready::At(time),
+            _ => Ready::Now,
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.budget.state();
+        state.open -= 1;
+        if state.rate.is_some() {
+            state.answered.push_back(Instant::now());
+        }
+        drop(state);
+        self.budget.ended.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(per_minute: u32) -> Arc<Budget> {
+        Budget::new(NonZeroU32::new(per_minute))
+    }
+
+    fn places(count: usize) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(count))
+    }
+
+    /// Starts `count` requests as fast as the budget allows, each answered
+    /// after `latency`, and gives their start times since the beginning.
+    async fn starts(
+        budget: &Arc<Budget>,
+        count: usize,
+        latency: impl Fn(usize) -> Duration,
+    ) -> Vec<Duration> {
+        let places = places(1000);
+        let begin = Instant::now();
+        let mut times = Vec::new();
+        for n in 0..count {
+            let slot = budget.admit(&places).await.expect("places are never closed");
+            times.push(begin.elapsed());
+            let answer = latency(n);
+            tokio::spawn(async move {
+                tokio::time::sleep(answer).await;
+                drop(slot);
+            });
+        }
+        times
+    }
+
+    /// The most of these within any half-open minute.
+    fn most_in_a_minute(times: &[Duration]) -> usize {
+        let mut sorted = times.to_vec();
+        sorted.sort();
+        (0..sorted.len())
+            .map(|first| {
+                sorted[first..]
+                    .iter()
+                    .take_while(|t| **t < sorted[first] + WINDOW)
+                    .count()
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_floor_is_reached_and_never_undercut() {
+        for (rate, count) in [(600, 3000), (600, 100), (60, 400), (7, 40), (1, 4), (1200, 5000)] {
+            let times = starts(&budget(rate), count, |_| Duration::ZERO).await;
+            let most = most_in_a_minute(&times);
+            assert!(most <= rate as usize, "{most} requests in a minute of {rate}");
+            let floor = WINDOW.mul_f64(count as f64 / f64::from(rate));
+            let last = times[count - 1];
+            // Timers of tokio are a millisecond coarse.
+            assert!(
+                last <= floor + Duration::from_millis(10),
+                "{count} at {rate}: {last:?} > {floor:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_holds_wherever_between_start_and_answer_whop_counts() {
+        let latency = |n: usize| Duration::from_millis([10, 900, 35, 2500, 0, 120][n % 6]);
+        let times = starts(&budget(600), 2500, latency).await;
+        for share in [0.0, 0.3, 1.0] {
+            let counted: Vec<_> = times
+                .iter()
+                .enumerate()
+                .map(|(n, t)| *t + latency(n).mul_f64(share))
+                .collect();
+            assert!(most_in_a_minute(&counted) <= 600, "counted at {share} of the way");
+        }
+        // First requests open connections and are slow; later ones are not.
+        let cold = |n: usize| Duration::from_millis(if n < 20 { 700 } else { 20 });
+        let times = starts(&budget(600), 700, cold).await;
+        let counted: Vec<_> = times.iter().enumerate().map(|(n, t)| *t + cold(n)).collect();
+        assert!(most_in_a_minute(&counted) <= 600);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_small_and_the_pace_even() {
+        let times = starts(&budget(600), 30, |_| Duration::ZERO).await;
+        let at_once = times.iter().filter(|t| t.is_zero()).count();
+        assert_eq!(at_once, BURST as usize);
+        assert_eq!(times[29], Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_come_first_served_whatever_comes_between() {
+        let budget = budget(60);
+        let places = places(1);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..100 {
+            let (budget, places, order) = (Arc::clone(&budget), Arc::clone(&places), Arc::clone(&order));
+            tasks.spawn(async move {
+                let slot = budget.admit(&places).await;
+                order.lock().unwrap().push(n);
+                drop(slot);
+            });
+            tokio::task::yield_now().await;
+        }
+        tasks.join_all().await;
+        assert!(order.lock().unwrap().is_sorted());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_everybody_and_only_grows() {
+        let budget = budget(600);
+        budget.pause(Duration::from_secs(7));
+        budget.pause(Duration::from_secs(2));
+        assert!(budget.is_paused());
+        let times = starts(&budget, 3, |_| Duration::ZERO).await;
+        assert!(times.iter().all(|t| *t == Duration::from_secs(7)), "{times:?}");
+        assert!(!budget.is_paused());
+        let unlimited = Budget::new(None);
+        unlimited.pause(Duration::from_secs(3));
+        assert_eq!(
+            starts(&unlimited, 5000, |_| Duration::ZERO).await[4999],
+            Duration::from_secs(3)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_comes_while_waiting_for_a_place_counts() {
+        let budget = budget(600);
+        let places = places(1);
+        let first = budget.admit(&places).await;
+        let begin = Instant::now();
+        let second = tokio::spawn({
+            let (budget, places) = (Arc::clone(&budget), Arc::clone(&places));
+            async move { budget.admit(&places).await.map(|_| begin.elapsed()) }
+        });
+        tokio::task::yield_now().await;
+        budget.pause(Duration::from_secs(5));
+        drop(first);
+        assert_eq!(second.await.unwrap(), Some(Duration::from_secs(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_every_slot_open_an_answer_is_waited_for() {
+        let times = starts(&budget(2), 3, |_| Duration::from_secs(100)).await;
+        assert_eq!(times[2], Duration::from_secs(160));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn giving_up_costs_nobody_else_anything() {
+        let budget = budget(60);
+        let none = places(0);
+        let waiting = budget.admit(&none);
+        assert!(
+            tokio::time::timeout(Duration::from_secs(1), waiting)
+                .await
+                .is_err()
+        );
+        assert_eq!(starts(&budget, 1, |_| Duration::ZERO).await, [Duration::ZERO]);
+        none.close();
+        assert!(budget.admit(&none).await.is_none());
+    }
+}

@@ -1,0 +1,516 @@
+//! What can go wrong with one call, and what that says about its effect.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::scrub;
+use super::transport::{Lost, Response};
+use crate::error::{Code, Error};
+
+/// One call that failed, after all its retries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    /// The operation's name, such as `create_account`.
+    pub operation: &'static str,
+    /// What kind of failure it is.
+    pub kind: CallErrorKind,
+    /// The HTTP status of the last answer, if one came.
+    pub status: Option<u16>,
+    /// What happened: Whop's own text where there is one. One line of at most
+    /// 501 characters without secrets or invisible characters.
+    pub message: String,
+    /// Whop's id of the request, if it gave one.
+    pub request_id: Option<String>,
+    /// Whether it may have changed something on Whop.
+    pub effect: Effect,
+}
+
+/// The kinds of failure that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallErrorKind {
+    /// 401: no key, a wrong one, or one of the other environment.
+    Unauthorized,
+    /// 403: a scope or relation is missing.
+    Forbidden,
+    /// 404: unknown or invisible.
+    NotFound,
+    /// 409: the state does not allow it.
+    Conflict,
+    /// 409 `idempotency_request_in_progress`: an earlier request with this
+    /// key is still running, or died with an unknown outcome.
+    InProgress,
+    /// 400 `idempotency_key_mismatch`: the key was used for another request.
+    KeyMismatch,
+    /// 400 for the value of `api-version-date`.
+    UnknownVersion,
+    /// 400, 422 or another refusal of what was asked.
+    Refused,
+    /// 429, even after waiting.
+    RateLimited,
+    /// 5xx.
+    Server,
+    /// No answer.
+    Network,
+    /// An answer that makes no sense.
+    Malformed,
+    /// The client was told to stop before the call could be (re)sent.
+    Stopped,
+}
+
+/// What a failed call did on Whop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Certainly nothing.
+    None,
+    /// Perhaps what was asked.
+    Unknown,
+}
+
+/// What a failure is judged by besides the answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// The operation's name.
+    pub(super) operation: &'static str,
+    /// Whether the call only reads, so that it has no effect whatever happens.
+    pub(super) reads: bool,
+    /// The `api-version-date` sent.
+    pub(super) version: &'a str,
+    /// Whether Whop has answered well to this version before. Then a 400 that
+    /// speaks of versions is about something else, such as a title.
+    pub(super) version_proven: bool,
+}
+
+impl Asked<'_> {
+    /// A failure that is not an answer of Whop's.
+    pub(super) fn failed(self, kind: CallErrorKind, message: &str, effect: Effect) -> CallError {
+        CallError {
+            operation: self.operation,
+            kind,
+            status: None,
+            message: scrub::clean(message),
+            request_id: None,
+            effect: if self.reads { Effect::None } else { effect },
+        }
+    }
+
+    /// A call that was never sent, because it cannot be meant.
+    pub(super) fn nonsense(self, message: &str) -> CallError {
+        self.failed(CallErrorKind::Refused, message, Effect::None)
+    }
+
+    /// No whole answer came.
+    pub(super) fn lost(self, lost: &Lost) -> CallError {
+        let (kind, effect) = match lost {
+            Lost::NotSent(_) => (CallErrorKind::Network, Effect::None),
+            Lost::NoAnswer(_) => (CallErrorKind::Network, Effect::Unknown),
+            Lost::TooLarge(_) => (CallErrorKind::Malformed, Effect::Unknown),
+        };
+        self.failed(kind, &lost.to_string(), effect)
+    }
+
+    /// A successful answer whose content makes no sense. What was asked has
+    /// probably been done.
+    pub(super) fn malformed(self, answer: &Response, why: &str) -> CallError {
+        CallError {
+            status: Some(answer.status),
+            request_id: request_id(answer),
+            ..self.failed(CallErrorKind::Malformed, why, Effect::Unknown)
+        }
+    }
+
+    /// An answer that is not a success.
+    pub(super) fn refused(self, answer: &Response) -> CallError {
+        let told = Told::read(answer);
+        let kind = self.kind(answer.status, &told);
+        CallError {
+            status: Some(answer.status),
+            request_id: request_id(answer),
+            ..self.failed(kind, &told.message, effect(kind))
+        }
+    }
+
+    fn kind(self, status: u16, told: &Told) -> CallErrorKind {
+        match (status, told.code.as_str()) {
+            (400 | 409 | 422, "idempotency_key_mismatch") => CallErrorKind::KeyMismatch,
+            (409, "idempotency_request_in_progress") => CallErrorKind::InProgress,
+            (400, _) if self.is_about_version(told) => CallErrorKind::UnknownVersion,
+            (401, _) => CallErrorKind::Unauthorized,
+            (403, _) => CallErrorKind::Forbidden,
+            (404 | 410, _) => CallErrorKind::NotFound,
+            (409, _) => CallErrorKind::Conflict,
+            (429, _) => CallErrorKind::RateLimited,
+            // 408: the server gave up on the connection, not on the request.
+            (408 | 500.., _) => CallErrorKind::Server,
+            (400..=499, _) => CallErrorKind::Refused,
+            // Redirects are never followed: the key must not travel.
+            _ => CallErrorKind::Malformed,
+        }
+    }
+
+    /// Whop documents that the message names the supported versions, but
+    /// neither a type nor a code (`whop-api.md` §2).
+    fn is_about_version(self, told: &Told) -> bool {
+        let message = told.message.to_lowercase();
+        let named = message.contains("api-version-date")
+            || message.contains("api version")
+            || (message.contains("version") && message.contains(self.version));
+        !self.version_proven && (named || told.code.contains("version"))
+    }
+}
+
+/// What an answer of this kind says about a write's effect.
+fn effect(kind: CallErrorKind) -> Effect {
+    match kind {
+        CallErrorKind::Unauthorized
+        | CallErrorKind::Forbidden
+        | CallErrorKind::NotFound
+        | CallErrorKind::Conflict
+        | CallErrorKind::UnknownVersion
+        | CallErrorKind::Refused
+        | CallErrorKind::RateLimited
+        | CallErrorKind::Stopped => Effect::None,
+        // The request did nothing, but an earlier one with its key may have.
+        CallErrorKind::InProgress | CallErrorKind::KeyMismatch => Effect::Unknown,
+        CallErrorKind::Server | CallErrorKind::Network | CallErrorKind::Malformed => Effect::Unknown,
+    }
+}
+
+/// The parts of an error answer. Each is optional on the wire, and a proxy
+/// may answer HTML (`whop-api.md` §8).
+pub(super) struct Told {
+    /// The message, or else the raw text.
+    pub(super) message: String,
+    /// The code, empty where there is none.
+    pub(super) code: String,
+}
+
+impl Told {
+    /// Reads what an answer tells, of any shape.
+    pub(super) fn read(answer: &Response) -> Self {
+        let whole: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        let error = &whole["error"];
+        let message = [&error["message"], error, &whole["message"]]
+            .into_iter()
+            .find_map(Value::as_str)
+            .filter(|message| !message.trim().is_empty());
+        let message = match message {
+            Some(message) => message.to_owned(),
+            None if (300..400).contains(&answer.status) => "it redirects, which is never followed".to_owned(),
+            None => raw_text(answer),
+        };
+        Self {
+            message,
+            code: error["code"].as_str().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// The first few thousand bytes of a body that holds no message.
+fn raw_text(answer: &Response) -> String {
+    let head = &answer.body[..answer.body.len().min(4096)];
+    let text = String::from_utf8_lossy(head);
+    if text.trim().is_empty() {
+        return format!("HTTP {} without a text", answer.status);
+    }
+    text.into_owned()
+}
+
+/// Whop's id of the request (`whop-api.md` §1).
+pub(super) fn request_id(answer: &Response) -> Option<String> {
+    let id = answer.header("x-request-id").or_else(|| answer.header("cf-ray"));
+    id.and_then(scrub::clean_id)
+}
+
+impl CallError {
+    /// Whether the answer also settles earlier requests with the same
+    /// idempotency key whose answer was lost: it is either their stored
+    /// answer or the first execution. Answers given before the key is looked
+    /// at (401, 429) settle nothing, and neither does silence.
+    pub fn settles(&self) -> bool {
+        matches!(
+            self.kind,
+            CallErrorKind::Forbidden
+                | CallErrorKind::NotFound
+                | CallErrorKind::Conflict
+                | CallErrorKind::Refused
+        ) && self.status.is_some()
+    }
+
+    /// Whether it concerns every request, so that going on is pointless.
+    pub fn is_fatal(&self) -> bool {
+        matches!(
+            self.kind,
+            CallErrorKind::Unauthorized | CallErrorKind::UnknownVersion
+        )
+    }
+
+    /// The stable code of this failure.
+    pub fn code(&self) -> Code {
+        match self.kind {
+            CallErrorKind::Unauthorized => Code::KeyRefused,
+            CallErrorKind::Forbidden if self.operation == "upload_file" => Code::RequestRefused,
+            CallErrorKind::Forbidden => Code::PermissionMissing,
+            CallErrorKind::NotFound if self.operation.starts_with("list_") => Code::CompanyUnknown,
+            CallErrorKind::UnknownVersion => Code::VersionUnknown,
+            CallErrorKind::NotFound
+            | CallErrorKind::Conflict
+            | CallErrorKind::InProgress
+            | CallErrorKind::KeyMismatch
+            | CallErrorKind::Refused
+            | CallErrorKind::RateLimited => Code::RequestRefused,
+            CallErrorKind::Server => Code::ServerFailed,
+            CallErrorKind::Network => Code::NetworkFailed,
+            CallErrorKind::Malformed => Code::AnswerInvalid,
+            CallErrorKind::Stopped => Code::Interrupted,
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self.kind {
+            CallErrorKind::Unauthorized => {
+                "check the API key; keys of the sandbox and of production look alike, and each works only with \
+                 its own `--server`"
+            }
+            CallErrorKind::Forbidden => return self.missing_permission(),
+            CallErrorKind::NotFound if self.operation.starts_with("list_") => {
+                "check the company in the manifest: it must be the account that owns the API key"
+            }
+            CallErrorKind::NotFound | CallErrorKind::Conflict => {
+                "something changed on Whop meanwhile; plan again to see what"
+            }
+            CallErrorKind::InProgress | CallErrorKind::KeyMismatch => {
+                "run again later: the next run looks at Whop to settle what became of the earlier request"
+            }
+            CallErrorKind::UnknownVersion => {
+                "choose one of the versions that Whop names with `--api-version`"
+            }
+            CallErrorKind::Refused => return None,
+            CallErrorKind::RateLimited => {
+                "another program probably uses the same key; run again when it is done, or give it its own key"
+            }
+            CallErrorKind::Server | CallErrorKind::Network | CallErrorKind::Stopped => {
+                "run again; what was done is recorded and not repeated"
+            }
+            CallErrorKind::Malformed => {
+                "check that `--server` is Whop's API, and that no proxy answers in its place"
+            }
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Names the permission that the operation needs (`whop-api.md` §3, §4,
+    /// §5, §9).
+    fn missing_permission(&self) -> Option<String> {
+        let needed = match self.operation {
+            "list_accounts" => "`payout:account:read`",
+            "list_companies" | "retrieve_account" | "retrieve_company" => "`company:basic:read`",
+            "create_account" => "`company:create_child`",
+            "create_company" => "`company:create` (or `company:create_child`) and `company:basic:read`",
+            "update_account" => "`company:update`",
+            "update_company" => "`company:update` and `company:basic:read`",
+            "update_user" => "`user:profile:update` (an owner-role key, if the key editor does not list it)",
+            "own_account" => "`company:balance:read`",
+            "upload_file" => return Some("the upload URL has expired; run again for a new one".to_owned()),
+            _ => return Some("`whop-sync doctor` shows which permissions the key lacks".to_owned()),
+        };
+        Some(format!(
+            "the API key probably lacks {needed} on the platform; add it in the dashboard under Developer. \
+             `whop-sync doctor` shows all that is missing"
+        ))
+    }
+
+    /// The form that ends a run.
+    pub fn into_error(self) -> Error {
+        let error = Error::new(self.code(), self.to_string());
+        match self.hint() {
+            None => error,
+            Some(hint) => error.hint(hint),
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    /// One sentence without a full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let doing = self.operation.replace('_', " ");
+        let message = self.message.trim_end_matches(['.', ' ']);
+        write!(f, "could not {doing}: {message}")?;
+        match (self.status, &self.request_id) {
+            (None, None) => Ok(()),
+            (Some(status), None) => write!(f, " (HTTP {status})"),
+            (None, Some(id)) => write!(f, " (request {id})"),
+            (Some(status), Some(id)) => write!(f, " (HTTP {status}, request {id})"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const ASKED: Asked<'static> = Asked {
+        operation: "create_account",
+        reads: false,
+        version: "2026-10-15-1",
+        version_proven: false,
+    };
+
+    fn answer(status: u16, body: &str) -> Response {
+        Response {
+            status,
+            headers: vec![("cf-ray".to_owned(), "ray-1".to_owned())],
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn kinds_effects_and_codes_of_every_answer() {
+        use CallErrorKind as K;
+        use Effect::{None as Nothing, Unknown};
+        let coded = |code: &str| format!(r#"{{"error":{{"type":"t","code":"{code}","message":"m"}}}}"#);
+        let plain = coded("other");
+        for (status, body, kind, effect, code) in [
+            (400, plain.clone(), K::Refused, Nothing, Code::RequestRefused),
+            (
+                400,
+                coded("idempotency_key_mismatch"),
+                K::KeyMismatch,
+                Unknown,
+                Code::RequestRefused,
+            ),
+            (
+                400,
+                coded("unknown_version"),
+                K::UnknownVersion,
+                Nothing,
+                Code::VersionUnknown,
+            ),
+            (401, plain.clone(), K::Unauthorized, Nothing, Code::KeyRefused),
+            (403, plain.clone(), K::Forbidden, Nothing, Code::PermissionMissing),
+            (404, plain.clone(), K::NotFound, Nothing, Code::RequestRefused),
+            (408, plain.clone(), K::Server, Unknown, Code::ServerFailed),
+            (409, plain.clone(), K::Conflict, Nothing, Code::RequestRefused),
+            (
+                409,
+                coded("idempotency_request_in_progress"),
+                K::InProgress,
+                Unknown,
+                Code::RequestRefused,
+            ),
+            (413, plain.clone(), K::Refused, Nothing, Code::RequestRefused),
+            (422, plain.clone(), K::Refused, Nothing, Code::RequestRefused),
+            (429, plain.clone(), K::RateLimited, Nothing, Code::RequestRefused),
+            (500, plain.clone(), K::Server, Unknown, Code::ServerFailed),
+            (503, "<html>".to_owned(), K::Server, Unknown, Code::ServerFailed),
+            (302, String::new(), K::Malformed, Unknown, Code::AnswerInvalid),
+        ] {
+            let error = ASKED.refused(&answer(status, &body));
+            assert_eq!(
+                (error.kind, error.effect, error.code()),
+                (kind, effect, code),
+                "{status} {body}"
+            );
+            assert_eq!(error.request_id.as_deref(), Some("ray-1"));
+            assert_eq!(
+                error.is_fatal(),
+                matches!(kind, K::Unauthorized | K::UnknownVersion)
+            );
+            let read = Asked { reads: true, ..ASKED }.refused(&answer(status, &body));
+            assert_eq!(read.effect, Nothing, "a read has no effect: {status}");
+        }
+    }
+
+    #[test]
+    fn silence_has_an_unknown_effect_unless_nothing_was_sent() {
+        use CallErrorKind as K;
+        for (lost, kind, effect) in [
+            (Lost::NotSent("x".to_owned()), K::Network, Effect::None),
+            (Lost::NoAnswer("x".to_owned()), K::Network, Effect::Unknown),
+            (Lost::TooLarge(9), K::Malformed, Effect::Unknown),
+        ] {
+            let error = ASKED.lost(&lost);
+            assert_eq!((error.kind, error.effect), (kind, effect));
+        }
+    }
+
+    #[test]
+    fn only_answers_that_looked_at_the_key_settle_it() {
+        for (status, settles) in [
+            (400, true),
+            (403, true),
+            (409, true),
+            (401, false),
+            (429, false),
+            (500, false),
+        ] {
+            assert_eq!(ASKED.refused(&answer(status, "")).settles(), settles, "{status}");
+        }
+        let in_progress = r#"{"error":{"code":"idempotency_request_in_progress"}}"#;
+        assert!(!ASKED.refused(&answer(409, in_progress)).settles());
+        assert!(!ASKED.nonsense("never sent").settles());
+    }
+
+    #[test]
+    fn any_shape_of_error_body_gives_a_message() {
+        for (body, message) in [
+            (r#"{"error":{"type":"x","message":"Not so"}}"#, "Not so"),
+            (r#"{"error":"Not so"}"#, "Not so"),
+            (r#"{"error":null,"message":"Not so"}"#, "Not so"),
+            (r#"{"error":null}"#, r#"{"error":null}"#),
+            (r#"{"error":{"message":" "}}"#, r#"{"error":{"message":" "}}"#),
+            ("<html>Bad\ngateway</html>", "<html>Bad gateway</html>"),
+            ("", "HTTP 400 without a text"),
+            (
+                r#"{"error":{"message":"key apik_1 is bad"}}"#,
+                "key <hidden> is bad",
+            ),
+        ] {
+            assert_eq!(ASKED.refused(&answer(400, body)).message, message, "{body}");
+        }
+        let redirect = ASKED.refused(&answer(302, ""));
+        assert!(redirect.message.contains("never followed"), "{redirect}");
+    }
+
+    #[test]
+    fn a_version_that_worked_before_is_never_blamed() {
+        let told = r#"{"error":{"message":"Unknown Api-Version-Date 2026-10-15-1. Supported: 2027-01-01"}}"#;
+        assert_eq!(
+            ASKED.refused(&answer(400, told)).kind,
+            CallErrorKind::UnknownVersion
+        );
+        let proven = Asked {
+            version_proven: true,
+            ..ASKED
+        };
+        assert_eq!(proven.refused(&answer(400, told)).kind, CallErrorKind::Refused);
+        let title = r#"{"error":{"message":"title `My version` is taken"}}"#;
+        assert_eq!(ASKED.refused(&answer(400, title)).kind, CallErrorKind::Refused);
+    }
+
+    #[test]
+    fn the_run_ending_form_names_operation_cause_and_remedy() {
+        let error = ASKED
+            .refused(&answer(403, r#"{"error":{"message":"Not allowed."}}"#))
+            .into_error();
+        assert_eq!(
+            error.message(),
+            "could not create account: Not allowed (HTTP 403, request ray-1)"
+        );
+        assert!(
+            error
+                .what_to_do()
+                .is_some_and(|hint| hint.contains("`company:create_child`"))
+        );
+        let list = Asked {
+            operation: "list_accounts",
+            ..ASKED
+        };
+        assert_eq!(list.refused(&answer(404, "")).code(), Code::CompanyUnknown);
+    }
+}

@@ -1,0 +1,442 @@
+//! Whether to try again, and how long to wait first. Pure: the caller sleeps.
+//!
+//! * A limit (429) is waited out for as long as Whop names, in a header or in
+//!   its message; without a name, longer each time. It does not use up the
+//!   attempts that faults have, but ends after [`MOST_LIMITED`] of its kind.
+//! * A fault (5xx, no answer) is tried again after a random time below a bound
+//!   that doubles: many callers that failed together do not come back together.
+//!   A call whose repetition could act twice is only tried again when nothing
+//!   can have happened.
+//! * Everything else is final: Whop would say the same again.
+
+use std::time::Duration;
+
+use super::error::{CallError, CallErrorKind, Effect};
+use super::transport::Response;
+
+/// The bound of the first wait after a fault; doubles with each.
+const FAULT_BASE: Duration = Duration::from_millis(500);
+
+/// The longest bound after faults.
+const FAULT_CAP: Duration = Duration::from_secs(30);
+
+/// The bound of the first wait after a limit that names no time.
+const LIMIT_BASE: Duration = Duration::from_secs(2);
+
+/// The shortest wait after a limit: "0 seconds" must not become a busy loop.
+const LIMIT_LEAST: Duration = Duration::from_secs(1);
+
+/// The longest wait of any kind, named or not.
+const CAP: Duration = Duration::from_secs(120);
+
+/// How many times one call may meet the limit. With [`CAP`] an hour: whoever
+/// uses the key that much is not going to stop.
+const MOST_LIMITED: u32 = 30;
+
+/// Whether sending a call twice could act twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It could not: a read, a change to given values, or a create under an
+    /// idempotency key that the server honours.
+    Safe,
+    /// It could: a create in the companies dialect (`whop-api.md` §4).
+    OnlyIfUndone,
+}
+
+/// What one call has met so far, the present failure included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Met {
+    /// Faults and requests in progress.
+    pub(super) faults: u32,
+    /// Limits.
+    pub(super) limits: u32,
+}
+
+impl Met {
+    /// Counts one more failure.
+    pub(super) fn count(&mut self, kind: CallErrorKind) {
+        match kind {
+            CallErrorKind::RateLimited => self.limits += 1,
+            _ => self.faults += 1,
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Try again after this time.
+    Wait(Duration),
+    /// Stop the whole operation for this time, then try again.
+    Pause(Duration),
+    /// The failure is final.
+    Stop,
+}
+
+/// Decides after a failure. `attempts` is how often a call may be sent when
+/// it meets faults; `jitter` is from 0 to 1.
+pub(super) fn next(
+    failure: &CallError,
+    answer: Option<&Response>,
+    met: Met,
+    attempts: u32,
+    repeat: Repeat,
+    jitter: f64,
+) -> Next {
+    // A stored answer stays the same for as long as the key is remembered
+    // (`whop-api.md` §7).
+    let replayed = answer
+        .and_then(|answer| answer.header("idempotent-replayed"))
+        .is_some_and(|v| v == "true");
+    let named = answer.and_then(|answer| named_wait(answer, &failure.message));
+    match failure.kind {
+        CallErrorKind::RateLimited if replayed || met.limits >= MOST_LIMITED => Next::Stop,
+        CallErrorKind::RateLimited => {
+            let wait = named.unwrap_or_else(|| backoff(LIMIT_BASE, CAP, met.limits, jitter));
+            Next::Pause(wait.clamp(LIMIT_LEAST, CAP))
+        }
+        CallErrorKind::Server | CallErrorKind::Network | CallErrorKind::InProgress => {
+            let undone = repeat == Repeat::Safe || failure.effect == Effect::None;
+            if replayed && failure.kind == CallErrorKind::Server || met.faults >= attempts || !undone {
+                return Next::Stop;
+            }
+            let named = named.filter(|_| failure.kind == CallErrorKind::Server);
+            Next::Wait(
+                named
+                    .unwrap_or_else(|| backoff(FAULT_BASE, FAULT_CAP, met.faults, jitter))
+                    .min(CAP),
+            )
+        }
+        _ => Next::Stop,
+    }
+}
+
+/// A random time below `base` × 2^(n-1), `cap` at most.
+fn backoff(base: Duration, cap: Duration, n: u32, jitter: f64) -> Duration {
+    let doublings = n.saturating_sub(1).min(16);
+    (base * (1 << doublings)).min(cap).mul_f64(jitter.clamp(0.0, 1.0))
+}
+
+/// How long the answer asks to wait: `Retry-After`, `X-RateLimit-Reset`, else
+/// the message of a 429. The headers are not documented but honoured by
+/// Whop's own SDKs (`whop-api.md` §8).
+fn named_wait(answer: &Response, message: &str) -> Option<Duration> {
+    let date = answer.header("date").and_then(http_date);
+    let after = answer
+        .header("retry-after")
+        .and_then(|value| seconds(value).or_else(|| until(http_date(value)?, date)));
+    let reset = || {
+        let at = answer.header("x-ratelimit-reset")?.trim().parse::<f64>().ok()?;
+        // Either a delay or a time of day; no delay is 30 years long.
+        if at < 1e9 { seconds_of(at) } else { until(at, date) }
+    };
+    let in_words = || (answer.status == 429).then(|| words_wait(message)).flatten();
+    after.or_else(reset).or_else(in_words)
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    text.trim().parse::<f64>().ok().and_then(seconds_of)
+}
+
+/// A length of time, if it is one; too long ones are bounded later.
+fn seconds_of(seconds: f64) -> Option<Duration> {
+    (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e6)))
+}
+
+/// From the answer's own date to a time: our clock may be wrong, and is not
+/// ours to read here.
+fn until(at: f64, date: Option<f64>) -> Option<Duration> {
+    date.and_then(|now| seconds_of((at - now).max(0.0)))
+}
+
+/// The seconds since 1970 of an HTTP date such as
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7; the two obsolete forms
+/// are not read).
+fn http_date(text: &str) -> Option<f64> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let day: i64 = words.next()?.parse().ok()?;
+    let name = words.next()?;
+    let month = MONTHS.iter().position(|month| *month == name)? as i64 + 1;
+    let year: i64 = words.next()?.parse().ok()?;
+    let mut clock = words.next()?.split(':').map(str::parse::<i64>);
+    let mut part = || clock.next()?.ok();
+    let (hours, minutes, seconds) = (part()?, part()?, part()?);
+    let fits = (1..=31).contains(&day) && (1970..=9999).contains(&year) && words.next() == Some("GMT");
+    let time = (hours * 60 + minutes) * 60 + seconds;
+    fits.then(|| (days_since_1970(year, month, day) * 86_400 + time) as f64)
+}
+
+/// Days of the Gregorian calendar, counting years from March so that the leap
+/// day comes last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+/// Reads "Try again in 7 seconds." and its like. Looks behind the words that
+/// announce a delay first, so that "600 per minute" before them is not taken
+/// for one.
+fn words_wait(message: &str) -> Option<Duration> {
+    let message = message.to_ascii_lowercase();
+    let announced = ["again in", "retry in", "retry after", "again after", "wait"]
+        .iter()
+        .find_map(|words| Some(message.split_once(words)?.1));
+    match announced {
+        Some(rest) => amounts(rest, true),
+        None => amounts(&message, false),
+    }
+}
+
+/// The sum of the numbers with units of time at the beginning of a text: "1
+/// minute and 30 seconds". A bare number is seconds where a delay was
+/// announced, and nothing otherwise.
+fn amounts(text: &str, announced: bool) -> Option<Duration> {
+    let mut total = None;
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let number = &rest[start..];
+        let end = number
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(number.len());
+        let amount = number[..end].trim_end_matches('.').parse::<f64>().ok()?;
+        rest = number[end..].trim_start();
+        let word = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .map_or(rest, |end| &rest[..end]);
+        let scale = match word {
+            "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+            "ms" | "millisecond" | "milliseconds" => 0.001,
+            _ if announced && total.is_none() => return seconds_of(amount),
+            _ if total.is_some() => break,
+            _ => continue,
+        };
+        total = Some(total.unwrap_or_default() + seconds_of(amount * scale)?);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::error::Asked;
+    use super::super::transport::Lost;
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)], message: &str) -> Response {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Response {
+            status,
+            headers: headers.iter().map(own).collect(),
+            body: Bytes::from(format!(r#"{{"error":{{"message":"{message}"}}}}"#)),
+        }
+    }
+
+    fn asked() -> Asked<'static> {
+        Asked {
+            operation: "create_account",
+            reads: false,
+            version: "2026-10-15-1",
+            version_proven: true,
+        }
+    }
+
+    /// Decides for an answer met for the first time, with a jitter of ½.
+    fn after(answer: &Response, repeat: Repeat) -> Next {
+        let failure = asked().refused(answer);
+        let mut met = Met::default();
+        met.count(failure.kind);
+        next(&failure, Some(answer), met, 6, repeat, 0.5)
+    }
+
+    fn after_loss(lost: &Lost, repeat: Repeat) -> Next {
+        next(
+            &asked().lost(lost),
+            None,
+            Met { faults: 1, limits: 0 },
+            6,
+            repeat,
+            0.5,
+        )
+    }
+
+    #[test]
+    fn only_limits_and_faults_are_tried_again() {
+        for status in [302, 400, 401, 403, 404, 409, 410, 413, 422] {
+            assert_eq!(
+                after(&answer(status, &[], "no"), Repeat::Safe),
+                Next::Stop,
+                "{status}"
+            );
+        }
+        for status in [408, 500, 502, 503, 504, 529] {
+            let wait = Next::Wait(Duration::from_millis(250));
+            assert_eq!(after(&answer(status, &[], "no"), Repeat::Safe), wait, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_could_act_twice_is_sent_again_only_if_nothing_happened() {
+        let wait = Next::Wait(Duration::from_millis(250));
+        let unsent = Lost::NotSent("x".to_owned());
+        let silent = Lost::NoAnswer("x".to_owned());
+        assert_eq!(after_loss(&unsent, Repeat::OnlyIfUndone), wait);
+        assert_eq!(after_loss(&silent, Repeat::OnlyIfUndone), Next::Stop);
+        assert_eq!(after_loss(&silent, Repeat::Safe), wait);
+        assert_eq!(after_loss(&Lost::TooLarge(1), Repeat::Safe), Next::Stop);
+        assert_eq!(after(&answer(500, &[], ""), Repeat::OnlyIfUndone), Next::Stop);
+        let limited = answer(429, &[], "Try again in 7 seconds.");
+        assert_eq!(
+            after(&limited, Repeat::OnlyIfUndone),
+            Next::Pause(Duration::from_secs(7))
+        );
+    }
+
+    #[test]
+    fn a_request_in_progress_is_waited_for_like_a_fault() {
+        let mut running = answer(409, &[], "");
+        running.body = Bytes::from_static(br#"{"error":{"code":"idempotency_request_in_progress"}}"#);
+        assert_eq!(
+            after(&running, Repeat::Safe),
+            Next::Wait(Duration::from_millis(250))
+        );
+    }
+
+    #[test]
+    fn waits_grow_and_end() {
+        let failure = asked().lost(&Lost::NoAnswer("x".to_owned()));
+        let waits: Vec<_> = (1..=8)
+            .map(|faults| next(&failure, None, Met { faults, limits: 29 }, 8, Repeat::Safe, 1.0))
+            .collect();
+        let millis = |ms| Next::Wait(Duration::from_millis(ms));
+        let growing = [500, 1000, 2000, 4000, 8000, 16_000, 30_000].map(millis);
+        assert_eq!(waits, [&growing[..], &[Next::Stop]].concat());
+
+        let limited = answer(429, &[], "slow down");
+        let failure = asked().refused(&limited);
+        let at = |limits, jitter| {
+            next(
+                &failure,
+                Some(&limited),
+                Met { faults: 9, limits },
+                6,
+                Repeat::Safe,
+                jitter,
+            )
+        };
+        assert_eq!(at(1, 1.0), Next::Pause(Duration::from_secs(2)));
+        assert_eq!(at(3, 1.0), Next::Pause(Duration::from_secs(8)));
+        assert_eq!(at(29, 1.0), Next::Pause(CAP));
+        assert_eq!(at(29, 0.0), Next::Pause(LIMIT_LEAST));
+        assert_eq!(at(30, 1.0), Next::Stop);
+    }
+
+    #[test]
+    fn a_stored_answer_is_not_asked_for_again() {
+        let replayed = [("idempotent-replayed", "true")];
+        for status in [429, 500] {
+            assert_eq!(
+                after(&answer(status, &replayed, ""), Repeat::Safe),
+                Next::Stop,
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_named_wait_comes_from_header_then_message() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let message = "Try again in 7 seconds.";
+        for (headers, message, seconds) in [
+            (vec![("retry-after", "3")], message, 3.0),
+            (vec![("retry-after", "2.5")], message, 2.5),
+            (
+                vec![("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"), date],
+                message,
+                60.0,
+            ),
+            (
+                vec![("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"), date],
+                message,
+                1.0,
+            ),
+            // A date is worth nothing without the answer's own.
+            (
+                vec![("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")],
+                message,
+                7.0,
+            ),
+            (vec![("retry-after", "soon")], message, 7.0),
+            (vec![("retry-after", "-1")], message, 7.0),
+            (vec![("retry-after", "NaN")], message, 7.0),
+            (vec![("x-ratelimit-reset", "4")], message, 4.0),
+            (vec![("x-ratelimit-reset", "784111787"), date], message, 120.0),
+            (vec![("x-ratelimit-reset", "1e300")], message, 7.0),
+            (vec![("retry-after", "99999999999999999999")], message, 120.0),
+            (vec![], message, 7.0),
+            (vec![], "0 seconds", 1.0),
+        ] {
+            let wait = Next::Pause(Duration::from_secs_f64(seconds));
+            assert_eq!(
+                after(&answer(429, &headers, message), Repeat::Safe),
+                wait,
+                "{headers:?} {message}"
+            );
+        }
+        let busy = answer(503, &[("retry-after", "9")], "");
+        assert_eq!(after(&busy, Repeat::Safe), Next::Wait(Duration::from_secs(9)));
+        let talkative = answer(500, &[], "failed after 40 seconds");
+        assert_eq!(
+            after(&talkative, Repeat::Safe),
+            Next::Wait(Duration::from_millis(250))
+        );
+    }
+
+    #[test]
+    fn delays_in_words() {
+        for (message, seconds) in [
+            ("Try again in 7 seconds.", Some(7.0)),
+            ("try again in 7", Some(7.0)),
+            ("Limit of 600 per 1 minute reached. Try again in 12s", Some(12.0)),
+            ("Please wait 1 minute and 30 seconds", Some(90.0)),
+            ("Retry after 500 ms", Some(0.5)),
+            ("Retry in 2 mins.", Some(120.0)),
+            ("Too many requests (600). 5 seconds left", Some(5.0)),
+            ("Too many requests: 600", None),
+            ("Try again later", None),
+            ("Try again in 1.2.3 seconds", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                words_wait(message),
+                seconds.map(Duration::from_secs_f64),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn http_dates() {
+        for (text, at) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0.0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777.0)),
+            ("Thu, 29 Feb 2024 12:00:00 GMT", Some(1_709_208_000.0)),
+            ("Tue, 31 Dec 2099 23:59:59 GMT", Some(4_102_444_799.0)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37 CET", None),
+            ("Sun, 99 Nov 1994 08:49:37 GMT", None),
+            ("", None),
+        ] {
+            assert_eq!(http_date(text), at, "{text}");
+        }
+    }
+}

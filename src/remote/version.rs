@@ -1,0 +1,279 @@
+//! Which version of Whop's API is spoken, and what follows from it.
+//!
+//! Every request names its version: without one, Whop answers in the shape
+//! that happens to be stored on the key (`whop-api.md` §2).
+
+use std::fmt;
+
+use crate::core::model::Dialect;
+use crate::core::value::Invalid;
+
+/// The original version, which speaks the companies dialect.
+const LEGACY: &str = "2025-01-01";
+
+/// The version used where nobody asks for another: the newest in [`KNOWN`].
+const DEFAULT: &str = "2026-10-15-1";
+
+/// The oldest dated version in which everything we need has the shape we
+/// know, files above all (`whop-api.md` §2, §6).
+const FLOOR: &str = "2026-08-21-1";
+
+/// The first version in which `GET /files?file_ids=` was seen
+/// (`whop-api.md` §2).
+const LISTS_FILES: &str = "2026-09-02-1";
+
+/// The dated versions known when this was written, oldest first
+/// (`whop-api.md` §2).
+const KNOWN: [&str; 69] = [
+    "2026-06-08",
+    "2026-06-09",
+    "2026-06-20",
+    "2026-07-01",
+    "2026-07-08",
+    "2026-07-08-1",
+    "2026-07-18",
+    "2026-07-20",
+    "2026-07-22",
+    "2026-07-23",
+    "2026-07-25",
+    "2026-07-26",
+    "2026-07-27",
+    "2026-07-29",
+    "2026-07-29-1",
+    "2026-07-31",
+    "2026-08-03",
+    "2026-08-05",
+    "2026-08-05-1",
+    "2026-08-10",
+    "2026-08-12",
+    "2026-08-13",
+    "2026-08-14",
+    "2026-08-21",
+    "2026-08-21-1",
+    "2026-08-25",
+    "2026-08-25-1",
+    "2026-08-25-2",
+    "2026-08-31",
+    "2026-09-02",
+    "2026-09-02-1",
+    "2026-09-02-2",
+    "2026-09-04",
+    "2026-09-06",
+    "2026-09-09",
+    "2026-09-09-1",
+    "2026-09-11",
+    "2026-09-11-1",
+    "2026-09-13",
+    "2026-09-15",
+    "2026-09-22",
+    "2026-09-22-1",
+    "2026-09-22-2",
+    "2026-09-22-3",
+    "2026-09-22-4",
+    "2026-09-23",
+    "2026-09-24",
+    "2026-09-24-1",
+    "2026-09-25",
+    "2026-09-28",
+    "2026-09-29",
+    "2026-10-05",
+    "2026-10-05-1",
+    "2026-10-06",
+    "2026-10-06-1",
+    "2026-10-06-2",
+    "2026-10-07",
+    "2026-10-07-1",
+    "2026-10-07-2",
+    "2026-10-08",
+    "2026-10-09",
+    "2026-10-09-1",
+    "2026-10-09-2",
+    "2026-10-13",
+    "2026-10-13-1",
+    "2026-10-14",
+    "2026-10-14-1",
+    "2026-10-15",
+    DEFAULT,
+];
+
+/// A value for `api-version-date`. To Whop it is an opaque label; what we
+/// derive from it comes from its position among the [`KNOWN`] ones.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Version {
+    text: Box<str>,
+    /// Worked out once, so that nothing else ever looks at the text.
+    lists_files: bool,
+}
+
+impl Version {
+    /// Parses a version. One that we do not know but that has the right shape
+    /// is accepted as [`Dialect::Accounts`]: Whop judges it.
+    ///
+    /// # Errors
+    /// It has another shape, or is older than the oldest we can be sure of.
+    /// The age of an unknown one is read from its text, against Whop's advice,
+    /// because the risk is one-sided: in an old shape a change meant for the
+    /// company-specific profile would hit the person's global one
+    /// (`whop-api.md` §11.1).
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text == LEGACY {
+            return Ok(Self {
+                text: text.into(),
+                lists_files: false,
+            });
+        }
+        let Some(age) = age(text) else {
+            return Err(Invalid(format!(
+                "must look like 2026-10-15 or 2026-10-15-1, or be {LEGACY}; leave it out to use {DEFAULT}"
+            )));
+        };
+        if Some(age) < self::age(FLOOR) {
+            return Err(Invalid(format!(
+                "is older than {FLOOR}, the oldest dated version that is supported; use {DEFAULT}, or \
+                 {LEGACY} for the companies of before"
+            )));
+        }
+        Ok(Self {
+            text: text.into(),
+            lists_files: lists_files(text),
+        })
+    }
+
+    /// The value as it is sent.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Which generation of the API answers to it.
+    pub fn dialect(&self) -> Dialect {
+        if &*self.text == LEGACY {
+            Dialect::Companies
+        } else {
+            Dialect::Accounts
+        }
+    }
+
+    /// Whether many files can be asked about in one request.
+    pub fn lists_files(&self) -> bool {
+        self.lists_files
+    }
+}
+
+impl Default for Version {
+    fn default() -> Self {
+        Self {
+            text: DEFAULT.into(),
+            lists_files: true,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({})", self.text)
+    }
+}
+
+/// By position for a known one. An unknown one that looks newer than all of
+/// them is taken to have it; one that looks older goes without, which costs
+/// requests and breaks nothing.
+fn lists_files(text: &str) -> bool {
+    let position = |wanted: &str| KNOWN.iter().position(|known| *known == wanted);
+    match position(text) {
+        Some(at) => Some(at) >= position(LISTS_FILES),
+        None => age(text) > age(DEFAULT),
+    }
+}
+
+/// The date's eight digits and the counter after it, 0 where there is none;
+/// `None` for a text of another shape than `2026-10-15-1`.
+fn age(text: &str) -> Option<(u32, u32)> {
+    let number = |digits: &str| {
+        let fits = !digits.is_empty() && digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_digit());
+        fits.then(|| digits.parse::<u32>().ok()).flatten()
+    };
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let counter = match parts.next() {
+        None => 0,
+        Some(digits) => number(digits)?,
+    };
+    let shape = year.len() == 4 && month.len() == 2 && day.len() == 2 && parts.next().is_none();
+    let date = (number(year)? * 100 + number(month)?) * 100 + number(day)?;
+    shape.then_some((date, counter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_ends_with_the_default() {
+        assert!(KNOWN.is_sorted_by_key(|text| age(text)));
+        assert_eq!(KNOWN.last(), Some(&DEFAULT));
+        assert!(KNOWN.contains(&FLOOR) && KNOWN.contains(&LISTS_FILES));
+        assert_eq!(Version::parse(DEFAULT), Ok(Version::default()));
+    }
+
+    #[test]
+    fn dialect_and_file_lists_follow_from_the_version() {
+        for (text, dialect, lists) in [
+            ("2025-01-01", Dialect::Companies, false),
+            ("2026-08-21-1", Dialect::Accounts, false),
+            ("2026-09-02", Dialect::Accounts, false),
+            ("2026-09-02-1", Dialect::Accounts, true),
+            ("2026-10-15-1", Dialect::Accounts, true),
+            // Unknown ones, between and after.
+            ("2026-09-03", Dialect::Accounts, false),
+            ("2026-10-15-12", Dialect::Accounts, true),
+            ("2027-01-01", Dialect::Accounts, true),
+        ] {
+            let version = Version::parse(text).unwrap_or_else(|why| panic!("{text} {why}"));
+            assert_eq!(version.as_str(), text);
+            assert_eq!(
+                (version.dialect(), version.lists_files()),
+                (dialect, lists),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn old_and_misshapen_versions_are_refused_with_advice() {
+        for old in [
+            "2026-08-21",
+            "2026-06-08",
+            "2026-08-20",
+            "2025-01-02",
+            "2025-01-01-1",
+            "0000-00-00",
+        ] {
+            let why = Version::parse(old).expect_err(old).0;
+            assert!(
+                why.contains("older than 2026-08-21-1") && why.contains(DEFAULT),
+                "{why}"
+            );
+        }
+        for odd in [
+            "",
+            "latest",
+            "2026-10",
+            "2026-10-15-",
+            "2026-10-15-1-1",
+            "2026-1-15",
+            "2026-10-15\n",
+            "+026-10-15",
+        ] {
+            assert!(
+                Version::parse(odd).expect_err(odd).0.contains("must look like"),
+                "{odd:?}"
+            );
+        }
+    }
+}
