@@ -68,5 +68,6 @@
 
 pub mod core;
 pub mod error;
+pub mod execute;
 pub mod remote;
 pub mod store;

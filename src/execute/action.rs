@@ -28,7 +28,11 @@ impl From<NotWritten> for Halt {
 
 /// Runs an action and tells how it ended.
 pub(super) async fn run(shared: Arc<Shared>, action: Action) {
-    let (key, verb, picture) = (action.key.clone(), action.verb(), action.profile.picture.is_some());
+    let (key, verb, picture) = (
+        action.key.clone(),
+        action.verb(),
+        action.profile.picture.is_some(),
+    );
     let outcome = match steps(&shared, action).await {
         Ok(()) => Outcome::Done,
         Err(Halt::With(outcome)) => outcome,
@@ -38,11 +42,22 @@ pub(super) async fn run(shared: Arc<Shared>, action: Action) {
             Outcome::Left { why: Stop::Fatal }
         }
     };
-    shared.tell(Event::Ended { key, verb, picture, outcome });
+    shared.tell(Event::Ended {
+        key,
+        verb,
+        picture,
+        outcome,
+    });
 }
 
 async fn steps(shared: &Shared, action: Action) -> Result<(), Halt> {
-    let Action { key, kind, renamed_from, account, profile } = action;
+    let Action {
+        key,
+        kind,
+        renamed_from,
+        account,
+        profile,
+    } = action;
     let link = match kind {
         Kind::Forget { .. } => {
             shared.scribe.record(Fact::Dropped { key }).await?;
@@ -52,8 +67,17 @@ async fn steps(shared: &Shared, action: Action) -> Result<(), Halt> {
         Kind::Create(new) => create(shared, &key, &new).await?,
         Kind::Adopt { entry, .. } | Kind::Update { entry, record: true } => {
             let link = entry.link.clone();
-            shared.scribe.record(Fact::Recorded { key: key.clone(), known: entry, from: renamed_from }).await?;
-            shared.tell(Event::Stepped { step: Step::RecordLink });
+            shared
+                .scribe
+                .record(Fact::Recorded {
+                    key: key.clone(),
+                    known: entry,
+                    from: renamed_from,
+                })
+                .await?;
+            shared.tell(Event::Stepped {
+                step: Step::RecordLink,
+            });
             link
         }
         Kind::Update { entry, record: false } => entry.link,
@@ -76,12 +100,25 @@ async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link
         Some(call) => (call.clone(), None),
         None => {
             let idempotency_key = shared.idempotency_key("create", key);
-            (shared.client.prepare_create(new, idempotency_key), Some(shared.now()))
+            (
+                shared.client.prepare_create(new, idempotency_key),
+                Some(shared.now()),
+            )
         }
     };
     if let Some(begun) = begun {
-        let doubt = Doubt { begun, email: new.email.clone(), call: call.clone() };
-        shared.scribe.begin(Intent::Create { key: key.clone(), doubt }).await?;
+        let doubt = Doubt {
+            begun,
+            email: new.email.clone(),
+            call: call.clone(),
+        };
+        shared
+            .scribe
+            .begin(Intent::Create {
+                key: key.clone(),
+                doubt,
+            })
+            .await?;
     }
     let account = match shared.client.create_account(permit, &call).await {
         Ok(account) => account,
@@ -91,7 +128,10 @@ async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link
         shared.scribe.record(Fact::Refused { key: key.clone() }).await?;
         return Err(Halt::With(Outcome::Failed(failure)));
     }
-    let link = Link { account: account.id.clone(), owner: account.owner.clone() };
+    let link = Link {
+        account: account.id.clone(),
+        owner: account.owner.clone(),
+    };
     shared.scribe.record(created(key, new, &account)).await?;
     shared.tell(Event::Stepped { step });
     match shared.owners.get(&link.owner) {
@@ -107,7 +147,10 @@ fn not_this_users(key: &UserKey, account: &Account) -> Option<Failure> {
     Some(failure(
         Step::CreateAccount,
         Code::AnswerInvalid,
-        format!("Whop answered with the account {} of another user (`{other}`)", account.id),
+        format!(
+            "Whop answered with the account {} of another user (`{other}`)",
+            account.id
+        ),
         "look at that account on Whop; nothing was linked",
     ))
 }
@@ -116,13 +159,23 @@ fn shared_owner(link: &Link, other: &UserKey) -> Failure {
     failure(
         Step::CreateAccount,
         Code::AnswerInvalid,
-        format!("the new account {} belongs to {}, who is already user `{other}`", link.account, link.owner),
+        format!(
+            "the new account {} belongs to {}, who is already user `{other}`",
+            link.account, link.owner
+        ),
         "one person on Whop has one profile for your company, so it was not changed; give the two users different emails",
     )
 }
 
 fn failure(step: Step, code: Code, message: String, hint: &str) -> Failure {
-    Failure { step, code: code.as_str().to_owned(), message, hint: Some(hint.to_owned()), status: None, request_id: None }
+    Failure {
+        step,
+        code: code.as_str().to_owned(),
+        message,
+        hint: Some(hint.to_owned()),
+        status: None,
+        request_id: None,
+    }
 }
 
 /// What the new account really is, which after a repeated create may be what
@@ -131,7 +184,10 @@ fn created(key: &UserKey, new: &NewAccount, account: &Account) -> Fact {
     let is_set = |name: &str, value: &str| account.text(name) == Some(value) || account.metadata.is_empty();
     Fact::Created {
         key: key.clone(),
-        link: Link { account: account.id.clone(), owner: account.owner.clone() },
+        link: Link {
+            account: account.id.clone(),
+            owner: account.owner.clone(),
+        },
         title: account.title.clone(),
         metadata: new
             .metadata
@@ -142,20 +198,36 @@ fn created(key: &UserKey, new: &NewAccount, account: &Account) -> Fact {
     }
 }
 
-async fn update_account(shared: &Shared, key: &UserKey, link: &Link, change: AccountChange) -> Result<(), Halt> {
-    let AccountChange { title, metadata, whole } = change;
+async fn update_account(
+    shared: &Shared,
+    key: &UserKey,
+    link: &Link,
+    change: AccountChange,
+) -> Result<(), Halt> {
+    let AccountChange {
+        title,
+        metadata,
+        whole,
+    } = change;
     let step = Step::UpdateAccount;
     let permit = shared.admit(Operation::UpdateAccount, step).await?;
     shared.scribe.begin(Intent::Account { key: key.clone() }).await?;
     let title = title.map(|title| title.new);
     let whole = (!metadata.is_empty()).then_some(whole);
-    let answer = shared.client.update_account(permit, &link.account, title.as_ref(), whole.as_ref()).await;
+    let answer = shared
+        .client
+        .update_account(permit, &link.account, title.as_ref(), whole.as_ref())
+        .await;
     let account = match answer {
         Ok(account) => account,
         Err(error) => return Err(shared.settle_failure(key, step, error).await),
     };
-    let wrong_title = title.as_ref().is_some_and(|title| *account.title != *title.as_str());
-    let wrong_key = metadata.iter().find(|(name, change)| account.text(name) != Some(&change.new));
+    let wrong_title = title
+        .as_ref()
+        .is_some_and(|title| *account.title != *title.as_str());
+    let wrong_key = metadata
+        .iter()
+        .find(|(name, change)| account.text(name) != Some(&change.new));
     let fact = Fact::Account {
         key: key.clone(),
         title: title.filter(|_| !wrong_title).map(|title| title.as_str().into()),
@@ -178,7 +250,12 @@ async fn update_account(shared: &Shared, key: &UserKey, link: &Link, change: Acc
     }
 }
 
-async fn update_profile(shared: &Shared, key: &UserKey, link: &Link, change: &ProfileChange) -> Result<(), Halt> {
+async fn update_profile(
+    shared: &Shared,
+    key: &UserKey,
+    link: &Link,
+    change: &ProfileChange,
+) -> Result<(), Halt> {
     let step = Step::UpdateProfile;
     let picture = match &change.picture {
         None => None,
@@ -200,11 +277,18 @@ async fn update_profile(shared: &Shared, key: &UserKey, link: &Link, change: &Pr
     let fact = Fact::Profile {
         key: key.clone(),
         name: taken.map(|name| name.as_str().into()),
-        picture: picture.map(|(avatar, _)| AppliedPicture { digest: avatar.digest, url: shown.picture }),
+        picture: picture.map(|(avatar, _)| AppliedPicture {
+            digest: avatar.digest,
+            url: shown.picture,
+        }),
     };
     shared.scribe.record(fact).await?;
     shared.tell(Event::Stepped { step });
-    if refused { Err(not_as_asked(step, "the name")) } else { Ok(()) }
+    if refused {
+        Err(not_as_asked(step, "the name"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Waits for the picture to be ready on Whop, unless nothing may begin any more.
@@ -240,7 +324,13 @@ impl Shared {
     /// Records that a refused request had no effect. One whose effect is
     /// unknown stays open in the journal, for the next run to settle.
     async fn settle_failure(&self, key: &UserKey, step: Step, error: CallError) -> Halt {
-        if error.effect == Effect::None && self.scribe.record(Fact::Refused { key: key.clone() }).await.is_err() {
+        if error.effect == Effect::None
+            && self
+                .scribe
+                .record(Fact::Refused { key: key.clone() })
+                .await
+                .is_err()
+        {
             return Halt::NotWritten;
         }
         self.halt(step, error)
@@ -250,7 +340,9 @@ impl Shared {
     /// further request would fail as well.
     pub(super) fn halt(&self, step: Step, error: CallError) -> Halt {
         if error.kind == CallErrorKind::Stopped && error.effect == Effect::None {
-            return Halt::With(Outcome::Left { why: self.stopped().unwrap_or(Stop::Interrupted) });
+            return Halt::With(Outcome::Left {
+                why: self.stopped().unwrap_or(Stop::Interrupted),
+            });
         }
         let failure = Failure {
             step,
@@ -264,6 +356,10 @@ impl Shared {
         if error.is_fatal() {
             self.fail_run(error.into_error());
         }
-        Halt::With(if in_doubt { Outcome::InDoubt(failure) } else { Outcome::Failed(failure) })
+        Halt::With(if in_doubt {
+            Outcome::InDoubt(failure)
+        } else {
+            Outcome::Failed(failure)
+        })
     }
 }

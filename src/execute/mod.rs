@@ -86,7 +86,12 @@ pub struct Ended {
 /// # Errors
 /// Only where nothing was begun: the journal could not be opened, or there
 /// was nothing to do and that could not be written down.
-pub async fn execute(plan: Plan, run: Run, session: Session, mut on_event: impl FnMut(&Event)) -> Result<Ended> {
+pub async fn execute(
+    plan: Plan,
+    run: Run,
+    session: Session,
+    mut on_event: impl FnMut(&Event),
+) -> Result<Ended> {
     let started = Instant::now();
     let mut known = session.loaded().known.clone();
     let mut report = Report::default();
@@ -97,7 +102,10 @@ pub async fn execute(plan: Plan, run: Run, session: Session, mut on_event: impl 
     let mut error = None;
     if !plan.actions.is_empty() {
         let mut journal = session.journal()?;
-        journal.append([&Entry::Opened { run: run.id.clone(), at: run.began }])?;
+        journal.append([&Entry::Opened {
+            run: run.id.clone(),
+            at: run.began,
+        }])?;
         let (scribe, writing) = Scribe::start(journal, known);
         error = carry_out(plan, run, scribe, &mut |event: &Event| {
             report.fold(event);
@@ -112,13 +120,19 @@ pub async fn execute(plan: Plan, run: Run, session: Session, mut on_event: impl 
             // next run, which replays it.
             report.requests = client.requests();
             report.elapsed = started.elapsed();
-            return Ok(Ended { report, error: Some(error) });
+            return Ok(Ended {
+                report,
+                error: Some(error),
+            });
         }
     }
     let committed = session.commit(&known);
     report.requests = client.requests();
     report.elapsed = started.elapsed();
-    Ok(Ended { report, error: error.or(committed.err()) })
+    Ok(Ended {
+        report,
+        error: error.or(committed.err()),
+    })
 }
 
 /// What all tasks of a run share.
@@ -161,7 +175,10 @@ impl Shared {
 
     /// Ends the run. The first error is the one reported.
     fn fail_run(&self, error: Error) {
-        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.fatal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
         self.halt_all(Stop::Fatal);
     }
 
@@ -191,9 +208,19 @@ async fn carry_out(
 ) -> Option<Error> {
     let (events, mut incoming) = mpsc::unbounded_channel();
     let calls = plan.actions.iter().map(|action| action.steps().len()).sum();
-    on_event(&Event::Began { actions: plan.actions.len(), calls });
-    let creates = plan.actions.iter().any(|action| matches!(action.kind, Kind::Create(_)));
-    let owners = if creates { scribe.known_owners().await } else { HashMap::new() };
+    on_event(&Event::Began {
+        actions: plan.actions.len(),
+        calls,
+    });
+    let creates = plan
+        .actions
+        .iter()
+        .any(|action| matches!(action.kind, Kind::Create(_)));
+    let owners = if creates {
+        scribe.known_owners().await
+    } else {
+        HashMap::new()
+    };
     let shared = Arc::new(Shared {
         client: run.client,
         scribe,
@@ -275,11 +302,20 @@ struct Name {
 
 impl Name {
     fn of(action: &Action) -> Self {
-        Self { key: action.key.clone(), verb: action.verb(), picture: action.profile.picture.is_some() }
+        Self {
+            key: action.key.clone(),
+            verb: action.verb(),
+            picture: action.profile.picture.is_some(),
+        }
     }
 
     fn ended(self, outcome: Outcome) -> Event {
-        Event::Ended { key: self.key, verb: self.verb, picture: self.picture, outcome }
+        Event::Ended {
+            key: self.key,
+            verb: self.verb,
+            picture: self.picture,
+            outcome,
+        }
     }
 }
 
@@ -302,7 +338,8 @@ impl Work {
             }
             Err(panicked) => {
                 self.names.remove(&panicked.id());
-                self.shared.fail_run(Error::new(Code::Internal, "a step of the run panicked").caused_by(panicked));
+                self.shared
+                    .fail_run(Error::new(Code::Internal, "a step of the run panicked").caused_by(panicked));
             }
         }
         self.fill();

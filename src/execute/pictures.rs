@@ -51,8 +51,15 @@ pub(super) struct Pictures {
 
 impl Pictures {
     pub(super) fn of(plan: &Plan) -> Self {
-        let mut pictures = Self { order: Vec::new(), slots: HashMap::new() };
-        for change in plan.actions.iter().filter_map(|action| action.profile.picture.as_ref()) {
+        let mut pictures = Self {
+            order: Vec::new(),
+            slots: HashMap::new(),
+        };
+        for change in plan
+            .actions
+            .iter()
+            .filter_map(|action| action.profile.picture.as_ref())
+        {
             if let std::collections::hash_map::Entry::Vacant(slot) = pictures.slots.entry(change.new.digest) {
                 slot.insert(watch::channel(None).0);
                 pictures.order.push(change.new.clone());
@@ -64,7 +71,9 @@ impl Pictures {
     /// Waits until the picture is ready, or will never be.
     pub(super) async fn ready(&self, digest: &Digest) -> Result<FileId, Outcome> {
         let gone = || Err(Outcome::Left { why: Stop::Fatal });
-        let Some(slot) = self.slots.get(digest) else { return gone() };
+        let Some(slot) = self.slots.get(digest) else {
+            return gone();
+        };
         match slot.subscribe().wait_for(Option::is_some).await {
             Ok(ready) => ready.clone().unwrap_or_else(gone),
             Err(_) => gone(),
@@ -102,7 +111,12 @@ async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::Unboun
     for avatar in &shared.pictures.order {
         if let Some(file) = left_over.get(&avatar.digest) {
             let at = Instant::now();
-            let _ = sent.send(Sent { digest: avatar.digest, file: file.clone(), ours: false, at });
+            let _ = sent.send(Sent {
+                digest: avatar.digest,
+                file: file.clone(),
+                ours: false,
+                at,
+            });
             continue;
         }
         if uploads.len() >= UPLOADS {
@@ -122,11 +136,18 @@ async fn upload(
 ) {
     match send(&shared, &read, &avatar).await {
         Ok(file) => {
-            let _ = sent.send(Sent { digest: avatar.digest, file, ours: true, at: Instant::now() });
+            let _ = sent.send(Sent {
+                digest: avatar.digest,
+                file,
+                ours: true,
+                at: Instant::now(),
+            });
         }
         Err(Halt::With(outcome)) => shared.pictures.settle(&avatar.digest, Err(outcome)),
         Err(Halt::NotWritten) => {
-            shared.pictures.settle(&avatar.digest, Err(Outcome::Left { why: Stop::Fatal }));
+            shared
+                .pictures
+                .settle(&avatar.digest, Err(Outcome::Left { why: Stop::Fatal }));
         }
     }
 }
@@ -140,18 +161,36 @@ async fn send(shared: &Shared, read: &Arc<ReadPicture>, avatar: &Avatar) -> Resu
     let bytes = match bytes {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) => {
-            let hint = error.what_to_do().unwrap_or("run again: the pictures are then read anew");
+            let hint = error
+                .what_to_do()
+                .unwrap_or("run again: the pictures are then read anew");
             return Err(failed(error.code(), error.message().to_owned(), hint));
         }
-        Err(_) => return Err(failed(Code::Internal, "reading the picture panicked".to_owned(), "please report it")),
+        Err(_) => {
+            return Err(failed(
+                Code::Internal,
+                "reading the picture panicked".to_owned(),
+                "please report it",
+            ));
+        }
     };
     // Named by content: nothing a manifest says ends up in a name on Whop.
     let name = format!("{}.{}", avatar.digest.short(), avatar.format.extension());
     let key = shared.idempotency_key("file", avatar.digest.to_string());
     let halt = |error| shared.halt(Step::UploadPicture, error);
     let file = shared.client.create_file(&name, &key).await.map_err(halt)?;
-    shared.client.upload(&file.upload, bytes.into()).await.map_err(halt)?;
-    shared.scribe.record(Fact::File { digest: avatar.digest, file: file.id.clone() }).await?;
+    shared
+        .client
+        .upload(&file.upload, bytes.into())
+        .await
+        .map_err(halt)?;
+    shared
+        .scribe
+        .record(Fact::File {
+            digest: avatar.digest,
+            file: file.id.clone(),
+        })
+        .await?;
     Ok(file.id)
 }
 
@@ -173,7 +212,11 @@ async fn poll(shared: &Shared, read: &Arc<ReadPicture>, mut arriving: mpsc::Unbo
     let mut last = Instant::now();
     while more || !waiting.is_empty() {
         let due = waiting.front().map(|oldest| {
-            let wait = if !more || waiting.len() >= POLL_BATCH { POLL_EVERY } else { PATIENCE };
+            let wait = if !more || waiting.len() >= POLL_BATCH {
+                POLL_EVERY
+            } else {
+                PATIENCE
+            };
             (oldest.at + wait).max(last + POLL_EVERY)
         });
         tokio::select! {
@@ -198,8 +241,12 @@ async fn look(shared: &Shared, read: &Arc<ReadPicture>, batch: Vec<Sent>) -> Vec
     let states: BTreeMap<FileId, FileState> = match shared.client.file_states(&ids).await {
         Ok(states) => states,
         Err(error) => {
-            let Halt::With(outcome) = shared.halt(Step::UploadPicture, error) else { return Vec::new() };
-            batch.iter().for_each(|sent| shared.pictures.settle(&sent.digest, Err(outcome.clone())));
+            let Halt::With(outcome) = shared.halt(Step::UploadPicture, error) else {
+                return Vec::new();
+            };
+            batch
+                .iter()
+                .for_each(|sent| shared.pictures.settle(&sent.digest, Err(outcome.clone())));
             return Vec::new();
         }
     };
@@ -208,14 +255,18 @@ async fn look(shared: &Shared, read: &Arc<ReadPicture>, batch: Vec<Sent>) -> Vec
         let state = states.get(&sent.file).copied().unwrap_or(FileState::Missing);
         match state {
             FileState::Ready => {
-                shared.tell(Event::Stepped { step: Step::UploadPicture });
+                shared.tell(Event::Stepped {
+                    step: Step::UploadPicture,
+                });
                 shared.pictures.settle(&sent.digest, Ok(sent.file));
             }
             FileState::Processing if sent.at.elapsed() < GIVE_UP => still.push(sent),
             FileState::Pending if sent.ours && sent.at.elapsed() < GIVE_UP => still.push(sent),
             _ if !sent.ours => still.extend(again(shared, read, sent.digest).await),
             _ => {
-                let Halt::With(outcome) = never_ready(state) else { continue };
+                let Halt::With(outcome) = never_ready(state) else {
+                    continue;
+                };
                 shared.pictures.settle(&sent.digest, Err(outcome));
             }
         }
@@ -225,9 +276,18 @@ async fn look(shared: &Shared, read: &Arc<ReadPicture>, batch: Vec<Sent>) -> Vec
 
 /// Sends a picture anew whose left-over file turned out to be of no use.
 async fn again(shared: &Shared, read: &Arc<ReadPicture>, digest: Digest) -> Option<Sent> {
-    let avatar = shared.pictures.order.iter().find(|avatar| avatar.digest == digest)?;
+    let avatar = shared
+        .pictures
+        .order
+        .iter()
+        .find(|avatar| avatar.digest == digest)?;
     match send(shared, read, avatar).await {
-        Ok(file) => Some(Sent { digest, file, ours: true, at: Instant::now() }),
+        Ok(file) => Some(Sent {
+            digest,
+            file,
+            ours: true,
+            at: Instant::now(),
+        }),
         Err(halt) => {
             let outcome = match halt {
                 Halt::With(outcome) => outcome,
@@ -245,5 +305,9 @@ fn never_ready(state: FileState) -> Halt {
         FileState::Missing => "Whop no longer has the picture that was just uploaded".to_owned(),
         _ => format!("the picture was not ready after {} seconds", GIVE_UP.as_secs()),
     };
-    failed(Code::ServerFailed, message, "run again: the picture is uploaded anew; if it fails again, save it in another format")
+    failed(
+        Code::ServerFailed,
+        message,
+        "run again: the picture is uploaded anew; if it fails again, save it in another format",
+    )
 }

@@ -48,7 +48,12 @@ impl Scribe {
     /// Starts the writer on a thread where waiting for the disk is fine.
     pub(super) fn start(journal: Journal, known: Known) -> (Self, Writing) {
         let (sender, receiver) = mpsc::channel(BATCH);
-        (Self(sender), Writing(tokio::task::spawn_blocking(move || write(receiver, journal, known))))
+        (
+            Self(sender),
+            Writing(tokio::task::spawn_blocking(move || {
+                write(receiver, journal, known)
+            })),
+        )
     }
 
     /// Announces a request; it may be sent once this returns.
@@ -63,7 +68,10 @@ impl Scribe {
 
     async fn write(&self, entry: Entry) -> Result<(), NotWritten> {
         let (done, flushed) = oneshot::channel();
-        self.0.send(Message::Write(entry, done)).await.map_err(|_| NotWritten)?;
+        self.0
+            .send(Message::Write(entry, done))
+            .await
+            .map_err(|_| NotWritten)?;
         match flushed.await {
             Ok(true) => Ok(()),
             _ => Err(NotWritten),
@@ -95,7 +103,9 @@ impl Writing {
     /// # Errors
     /// [`Code::Internal`] when the writer panicked.
     pub(super) async fn finish(self) -> Result<Written> {
-        self.0.await.map_err(|cause| Error::new(Code::Internal, "the journal's writer panicked").caused_by(cause))
+        self.0
+            .await
+            .map_err(|cause| Error::new(Code::Internal, "the journal's writer panicked").caused_by(cause))
     }
 }
 
@@ -111,7 +121,10 @@ fn write(mut receiver: mpsc::Receiver<Message>, mut journal: Journal, mut known:
                     waiting.push(done);
                 }
                 Message::Owners(answer) => {
-                    let owners = known.users.iter().map(|(key, user)| (user.link.owner.clone(), key.clone()));
+                    let owners = known
+                        .users
+                        .iter()
+                        .map(|(key, user)| (user.link.owner.clone(), key.clone()));
                     let _ = answer.send(owners.collect());
                 }
                 Message::Files(answer) => {

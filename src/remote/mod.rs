@@ -38,6 +38,7 @@ mod operation;
 mod permissions;
 mod profiles;
 mod query;
+pub mod refresh;
 mod retry;
 mod scrub;
 pub mod transport;

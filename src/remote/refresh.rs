@@ -34,7 +34,11 @@ pub async fn refresh(
 ) -> Result<Observed, CallError> {
     let listing = client.list_accounts().await?;
     progress(Progress::Listed(listing.accounts.len()));
-    let mut observed = Observed { complete: listing.complete, accounts: listing.accounts, ..Observed::default() };
+    let mut observed = Observed {
+        complete: listing.complete,
+        accounts: listing.accounts,
+        ..Observed::default()
+    };
     let mut wanted = profiles_to_read(desired, &observed, known, policy);
     wanted.sort_unstable();
     wanted.dedup();

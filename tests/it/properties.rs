@@ -248,7 +248,7 @@ fn untouched(world: &World, plan: &Plan) -> (Vec<Account>, Vec<Option<Box<str>>>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
     fn a_plan_carried_out_leaves_nothing_to_do(dialect in dialect(), past in changes(), since in changes()) {
@@ -297,6 +297,13 @@ proptest! {
             world.act(action, *cut);
         }
         let again = world.plan();
+        // A person may show the name already, from an account that is gone.
+        let shown = |key: &UserKey| {
+            let owner = &world.known.users.get(key)?.link.owner;
+            let name = world.profiles.get(owner)?.name.as_deref()?;
+            Some(world.users.iter().any(|user| user.key == *key && user.name.as_str() == name))
+        };
+        rest.retain(|key, steps| *steps != [Step::UpdateProfile] || shown(key) != Some(true));
         let held: Vec<_> = again.holds.iter().map(|hold| &hold.key).collect();
         rest.retain(|key, _| dialect == Dialect::Accounts || !held.contains(&key));
         prop_assert_eq!(calls(&again), rest);
