@@ -9,4 +9,7 @@ pub mod model;
 pub mod plan;
 pub mod replay;
 pub mod report;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod summary;
 pub mod value;
