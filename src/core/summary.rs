@@ -424,62 +424,49 @@ mod tests {
         sample::plan(actions, sample::every_hold())
     }
 
-    #[test]
-    fn the_digest_covers_what_will_be_done() {
-        let plan = rich();
-        let digest_of = |edit: &dyn Fn(&mut Plan)| {
-            let mut plan = plan.clone();
-            edit(&mut plan);
-            digest(&plan)
-        };
-        let update = |plan: &mut Plan, edit: &dyn Fn(&mut Action)| {
-            plan.actions
-                .iter_mut()
-                .filter(|a| a.key.as_str() == "u1")
-                .for_each(edit);
-        };
-        let edits: Vec<Box<dyn Fn(&mut Plan)>> = vec![
-            Box::new(|_| {}),
-            Box::new(|p| drop(p.actions.remove(0))),
-            Box::new(|p| drop(p.holds.remove(0))),
-            Box::new(|p| p.actions[0].kind = sample::adopt("a1", Evidence::ExternalId).kind),
-            Box::new(|p| update(p, &|a| a.renamed_from = None)),
-            Box::new(|p| {
-                update(p, &|a| {
-                    a.profile.name = sample::name_change(Some("Old"), "N", Cause::Both)
-                })
-            }),
-            Box::new(|p| {
-                update(p, &|a| {
-                    a.profile.name = sample::name_change(Some("O"), "New", Cause::Both)
-                })
-            }),
-            Box::new(|p| update(p, &|a| a.profile.picture = None)),
-            Box::new(|p| update(p, &|a| a.account.title = None)),
-            Box::new(|p| update(p, &|a| drop(a.account.metadata.pop_last()))),
-            Box::new(|p| update(p, &|a| drop(a.account.whole.pop_first()))),
-            Box::new(|p| p.actions[2].kind = sample::create("c3", "Resent").kind),
-            Box::new(|p| {
-                let others = vec![sample::key("u6")];
-                let owner = sample::owner("user_1");
-                let shared = p.holds.iter_mut().filter(|h| h.reason.code() == "shared_owner");
-                shared.for_each(|h| {
-                    h.reason = Reason::SharedOwner {
-                        owner: owner.clone(),
-                        others: others.clone(),
-                    };
-                });
-            }),
-        ];
-        let digests: BTreeSet<Digest> = edits.iter().map(digest_of_ref(&digest_of)).collect();
-        assert_eq!(digests.len(), edits.len(), "an edit went unnoticed");
+    /// Edits the one update of [`rich`].
+    fn update(plan: &mut Plan, edit: impl Fn(&mut Action)) {
+        let mut actions = plan.actions.iter_mut();
+        edit(actions.find(|a| a.key.as_str() == "u1").unwrap());
     }
 
-    /// Lets the closure above be mapped over boxed edits.
-    fn digest_of_ref<'a>(
-        of: &'a dyn Fn(&dyn Fn(&mut Plan)) -> Digest,
-    ) -> impl Fn(&'a Box<dyn Fn(&mut Plan)>) -> Digest {
-        move |edit| of(&**edit)
+    fn rename(plan: &mut Plan, old: &str, new: &str) {
+        update(plan, |a| {
+            a.profile.name = sample::name_change(Some(old), new, Cause::Both);
+        });
+    }
+
+    #[test]
+    fn the_digest_covers_what_will_be_done() {
+        let edits: [fn(&mut Plan); 13] = [
+            |_| {},
+            |p| drop(p.actions.remove(0)),
+            |p| drop(p.holds.remove(0)),
+            |p| p.actions[0].kind = sample::adopt("a1", Evidence::ExternalId).kind,
+            |p| p.actions[2].kind = sample::create("c3", "Resent").kind,
+            |p| update(p, |a| a.renamed_from = None),
+            |p| rename(p, "Old", "N"),
+            |p| rename(p, "O", "New"),
+            |p| update(p, |a| a.profile.picture = None),
+            |p| update(p, |a| a.account.title = None),
+            |p| update(p, |a| drop(a.account.metadata.pop_last())),
+            |p| update(p, |a| drop(a.account.whole.pop_first())),
+            |p| {
+                let mut holds = p.holds.iter_mut();
+                let shared = holds.find(|h| h.reason.code() == "shared_owner").unwrap();
+                shared.reason = Reason::SharedOwner {
+                    owner: sample::owner("user_1"),
+                    others: vec![sample::key("u6")],
+                };
+            },
+        ];
+        let digests = edits.iter().map(|edit| {
+            let mut plan = rich();
+            edit(&mut plan);
+            digest(&plan)
+        });
+        let digests: BTreeSet<Digest> = digests.collect();
+        assert_eq!(digests.len(), edits.len(), "an edit went unnoticed");
     }
 
     #[test]
