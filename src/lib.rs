@@ -70,4 +70,5 @@ pub mod core;
 pub mod error;
 pub mod execute;
 pub mod remote;
+pub mod render;
 pub mod store;

@@ -10,4 +10,7 @@ pub mod plan;
 pub mod planner;
 pub mod replay;
 pub mod report;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod summary;
 pub mod value;

@@ -233,7 +233,9 @@ async fn carry_out(
         owners,
         fatal: Mutex::new(None),
     });
-    let uploads = tokio::spawn(pictures::upload_all(shared.clone(), run.read_picture));
+    // A set, so that dropping the run ends the uploads as well.
+    let mut uploads = JoinSet::new();
+    uploads.spawn(pictures::upload_all(shared.clone(), run.read_picture));
     let mut work = Work {
         shared: shared.clone(),
         waiting: plan.actions.into_iter(),
@@ -262,7 +264,7 @@ async fn carry_out(
             },
         }
     }
-    uploads.abort();
+    uploads.shutdown().await;
     work.leave_the_rest();
     while let Ok(event) = incoming.try_recv() {
         on_event(&event);

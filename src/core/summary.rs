@@ -1,0 +1,552 @@
+//! What can be computed from a finished plan: its digest, its counts, the
+//! requests it needs, and the time these need under Whop's limit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+
+use super::digest::{Digest, Hasher};
+use super::model::{AppliedPicture, Avatar, Dialect, KnownUser, Link, MetaValue, PreparedCall};
+use super::plan::{
+    AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
+    ProfileChange, Reason, Step,
+};
+
+/// Requests a minute that Whop allows for each operation and key
+/// (`whop-api.md` §8).
+pub const REQUESTS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(600) {
+    Some(rate) => rate,
+    None => NonZeroU32::MIN,
+};
+
+/// Files that one status poll asks about (contract §7).
+const FILES_PER_POLL: u64 = 100;
+
+/// How much of each kind a plan holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Accounts to make.
+    pub create: usize,
+    /// Accounts to link.
+    pub adopt: usize,
+    /// Linked users to change.
+    pub update: usize,
+    /// Links to drop.
+    pub forget: usize,
+    /// Users who get a picture.
+    pub pictures: usize,
+    /// Pictures to upload: users of the same content share one.
+    pub uploads: usize,
+    /// Adopted users who get a picture that they may already have, since Whop
+    /// does not say which one it holds (contract §3).
+    pub pictures_again: usize,
+    /// Users wanted but refused.
+    pub hold: usize,
+    /// Mapping entries completed without a request.
+    pub learned: usize,
+    /// Accounts left alone.
+    pub unmanaged: usize,
+    /// Users for whom nothing is wanted.
+    pub unchanged: usize,
+    /// Users the run is not about.
+    pub left_out: usize,
+}
+
+/// Counts a plan.
+pub fn counts(plan: &Plan) -> Counts {
+    let mut counts = Counts {
+        uploads: uploads(plan).len(),
+        hold: plan.holds.len(),
+        learned: plan.learned.len(),
+        unmanaged: plan.unmanaged.len(),
+        unchanged: plan.unchanged,
+        left_out: plan.left_out,
+        ..Counts::default()
+    };
+    for action in &plan.actions {
+        let picture = usize::from(action.profile.picture.is_some());
+        counts.pictures += picture;
+        match action.kind {
+            Kind::Create(_) => counts.create += 1,
+            Kind::Adopt { .. } => {
+                counts.adopt += 1;
+                counts.pictures_again += picture;
+            }
+            Kind::Update { .. } => counts.update += 1,
+            Kind::Forget { .. } => counts.forget += 1,
+        }
+    }
+    counts
+}
+
+/// The distinct pictures that a plan sets.
+fn uploads(plan: &Plan) -> BTreeSet<Digest> {
+    let pictures = plan.actions.iter().filter_map(|a| a.profile.picture.as_ref());
+    pictures.map(|picture| picture.new.digest).collect()
+}
+
+/// The fewest requests that carrying the plan out takes, by operation;
+/// operations that are not needed are left out. Retries, further polls for
+/// slow pictures and the refresh before it come on top; pictures that an
+/// interrupted run left on Whop come off.
+pub fn requests(plan: &Plan, dialect: Dialect) -> BTreeMap<&'static str, u64> {
+    let mut requests = BTreeMap::new();
+    let mut add = |operation, count: u64| {
+        if count > 0 {
+            *requests.entry(operation).or_default() += count;
+        }
+    };
+    for step in plan.actions.iter().flat_map(Action::steps) {
+        match step {
+            Step::CreateAccount => add("create_account", 1),
+            Step::UpdateAccount => add("update_account", 1),
+            Step::UpdateProfile => add("update_user", 1),
+            // Counted below, once for each content.
+            Step::UploadPicture => {}
+            // These write the mapping and send nothing.
+            Step::RecordLink | Step::DropLink => {}
+        }
+    }
+    let files = uploads(plan).len() as u64;
+    add("create_file", files);
+    add("upload_file", files);
+    match dialect {
+        Dialect::Accounts => add("list_files", files.div_ceil(FILES_PER_POLL)),
+        // The old dialect cannot ask about several (`whop-api.md` §2).
+        Dialect::Companies => add("retrieve_file", files),
+    }
+    requests
+}
+
+/// The fewest seconds that these requests take when each operation has its
+/// own budget of so many a minute: operations overlap, so the largest decides.
+pub fn floor_seconds(requests: &BTreeMap<&'static str, u64>, per_minute: NonZeroU32) -> u64 {
+    let most = requests.values().copied().max().unwrap_or(0);
+    most.saturating_mul(60).div_ceil(u64::from(per_minute.get()))
+}
+
+/// The one cause of an action: that of its fields, where they agree.
+/// Something new beside something edited counts as edited. `None` if no field
+/// changes.
+pub fn cause(action: &Action) -> Option<Cause> {
+    let Action { account, profile, .. } = action;
+    let picture = profile.picture.as_ref().map(|p| p.cause);
+    let fields = account.title.as_ref().map(|c| c.cause).into_iter();
+    let fields = fields.chain(account.metadata.values().map(|c| c.cause));
+    let fields = fields
+        .chain(profile.name.as_ref().map(|c| c.cause))
+        .chain(picture);
+    fields.reduce(|a, b| match (a, b) {
+        (a, b) if a == b => a,
+        (Cause::New, other) | (other, Cause::New) => other,
+        _ => Cause::Both,
+    })
+}
+
+/// The digest of what a plan will do: the platform, every action to the last
+/// byte, and which users are held for what. Two plans of one digest do the
+/// same, so a reviewed digest may be demanded (`--expect`).
+///
+/// Left out is what has no say in that: when and how much was looked at,
+/// counts, accounts left alone, facts that only the mapping lacks, and limits,
+/// which are judged anew.
+pub fn digest(plan: &Plan) -> Digest {
+    let Plan {
+        platform,
+        actions,
+        holds,
+        learned: _,
+        unmanaged: _,
+        unchanged: _,
+        left_out: _,
+        breaches: _,
+        reads: _,
+    } = plan;
+    let mut hasher = Hasher::new("plan 1");
+    hasher.field(platform);
+    hasher.number(actions.len() as u64);
+    for action in actions {
+        add_action(&mut hasher, action);
+    }
+    hasher.number(holds.len() as u64);
+    for Hold { key, reason } in holds {
+        hasher.field(key);
+        add_reason(&mut hasher, reason);
+    }
+    hasher.finish()
+}
+
+// Every function below takes its struct apart in full, so that a field added
+// later cannot be forgotten here: it would not compile.
+
+fn add_action(hasher: &mut Hasher, action: &Action) {
+    let Action {
+        key,
+        kind,
+        renamed_from,
+        account,
+        profile,
+    } = action;
+    hasher.field(key).optional(renamed_from.as_ref());
+    match kind {
+        Kind::Create(new) => {
+            hasher.field("create");
+            add_new_account(hasher, new);
+        }
+        Kind::Adopt { entry, by } => {
+            hasher.field("adopt").field(evidence(*by));
+            add_entry(hasher, entry);
+        }
+        Kind::Update { entry, record } => {
+            hasher.field("update").number(u64::from(*record));
+            add_entry(hasher, entry);
+        }
+        Kind::Forget { link } => {
+            hasher.field("forget");
+            add_link(hasher, link);
+        }
+    }
+    add_account_change(hasher, account);
+    add_profile_change(hasher, profile);
+}
+
+fn add_new_account(hasher: &mut Hasher, new: &NewAccount) {
+    let NewAccount {
+        email,
+        title,
+        metadata,
+        resend,
+        replaces,
+    } = new;
+    hasher.field(email).field(title);
+    add_texts(hasher, metadata);
+    match resend {
+        None => hasher.number(0),
+        Some(PreparedCall {
+            version,
+            idempotency_key,
+            body,
+        }) => hasher.number(1).field(version).field(idempotency_key).field(body),
+    };
+    hasher.optional(replaces.as_ref());
+}
+
+fn add_entry(hasher: &mut Hasher, entry: &KnownUser) {
+    let KnownUser {
+        link,
+        name,
+        title,
+        metadata,
+        picture,
+    } = entry;
+    add_link(hasher, link);
+    hasher.optional(name.as_deref()).optional(title.as_deref());
+    add_texts(hasher, metadata);
+    match picture {
+        None => hasher.number(0),
+        Some(AppliedPicture { digest, url }) => hasher
+            .number(1)
+            .field(digest.to_string())
+            .optional(url.as_deref()),
+    };
+}
+
+fn add_link(hasher: &mut Hasher, link: &Link) {
+    let Link { account, owner } = link;
+    hasher.field(account).field(owner);
+}
+
+fn add_account_change(hasher: &mut Hasher, change: &AccountChange) {
+    let AccountChange {
+        title,
+        metadata,
+        whole,
+    } = change;
+    add_change(hasher, title.as_ref(), |title| title.as_str());
+    hasher.number(metadata.len() as u64);
+    for (key, change) in metadata {
+        hasher.field(&**key);
+        add_change(hasher, Some(change), |value| value);
+    }
+    hasher.number(whole.len() as u64);
+    for (key, value) in whole {
+        hasher.field(&**key);
+        match value {
+            MetaValue::Text(text) => hasher.field("text").field(&**text),
+            MetaValue::Json(json) => hasher.field("json").field(&**json),
+        };
+    }
+}
+
+fn add_profile_change(hasher: &mut Hasher, change: &ProfileChange) {
+    let ProfileChange { name, picture } = change;
+    add_change(hasher, name.as_ref(), |name| name.as_str());
+    let Some(PictureChange {
+        old,
+        old_url,
+        new,
+        cause,
+    }) = picture
+    else {
+        hasher.number(0);
+        return;
+    };
+    let Avatar {
+        path,
+        part,
+        digest,
+        format,
+        bytes,
+        width,
+        height,
+    } = new;
+    hasher
+        .number(1)
+        .optional(old.map(|digest| digest.to_string()))
+        .optional(old_url.as_deref())
+        .field(cause_name(*cause))
+        .field(&**path)
+        .number(u64::from(*part))
+        .field(digest.to_string())
+        .field(format.name())
+        .number(*bytes)
+        .number(u64::from(*width))
+        .number(u64::from(*height));
+}
+
+fn add_change<T>(hasher: &mut Hasher, change: Option<&Change<T>>, text: impl Fn(&T) -> &str) {
+    match change {
+        None => hasher.number(0),
+        Some(Change { old, new, cause }) => hasher
+            .number(1)
+            .optional(old.as_deref())
+            .field(text(new))
+            .field(cause_name(*cause)),
+    };
+}
+
+fn add_texts(hasher: &mut Hasher, texts: &BTreeMap<Box<str>, Box<str>>) {
+    hasher.number(texts.len() as u64);
+    for (key, value) in texts {
+        hasher.field(&**key).field(&**value);
+    }
+}
+
+fn add_reason(hasher: &mut Hasher, reason: &Reason) {
+    hasher.field(reason.code());
+    match reason {
+        Reason::Ambiguous { by, accounts } => {
+            hasher.field(evidence(*by)).number(accounts.len() as u64);
+            for account in accounts {
+                hasher.field(account);
+            }
+        }
+        Reason::LinkedElsewhere { account, other } => {
+            hasher.field(account).field(other);
+        }
+        Reason::EmailChanged { account, observed } => {
+            hasher.field(account).field(&**observed);
+        }
+        Reason::EmailTaken { account, external_id } => {
+            hasher.field(account).optional(external_id.as_deref());
+        }
+        Reason::SharedOwner { owner, others } => {
+            hasher.field(owner).number(others.len() as u64);
+            for other in others {
+                hasher.field(other);
+            }
+        }
+        Reason::Suspended { account } => {
+            hasher.field(account);
+        }
+        Reason::MetadataFixed { keys } => {
+            hasher.number(keys.len() as u64);
+            for key in keys {
+                hasher.field(&**key);
+            }
+        }
+        Reason::OwnerMissing { owner } => {
+            hasher.field(owner);
+        }
+        // When it was sent and how Whop words a failure do not change what is
+        // held: the same plan may be made twice around them.
+        Reason::InDoubt { begun: _ } | Reason::Unreadable { message: _ } => {}
+        Reason::Vanished | Reason::Incomplete => {}
+    }
+}
+
+/// Stable names: `Debug` output may change, and digests must not.
+fn cause_name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::New => "new",
+        Cause::Edited => "edited",
+        Cause::Drifted => "drifted",
+        Cause::Both => "both",
+    }
+}
+
+fn evidence(by: Evidence) -> &'static str {
+    match by {
+        Evidence::ExternalId => "external_id",
+        Evidence::InternalUserId => "internal_user_id",
+        Evidence::Email => "email",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::{Breach, Reads};
+    use super::super::sample;
+    use super::*;
+
+    fn rate(per_minute: u32) -> NonZeroU32 {
+        NonZeroU32::new(per_minute).unwrap()
+    }
+
+    /// Everything a plan can hold, once.
+    fn rich() -> Plan {
+        let mut resent = sample::create("c2", "Resent");
+        if let Kind::Create(new) = &mut resent.kind {
+            new.resend = Some(sample::prepared());
+            new.replaces = Some(sample::account("biz_gone"));
+        }
+        let mut changed = sample::update("u1", "Old", "New", Cause::Both);
+        changed.account = sample::account_change();
+        changed.profile.picture = sample::picture_change(Some("a.png"), "b.png", Cause::Edited);
+        changed.renamed_from = Some(sample::key("u0"));
+        let adopted = sample::adopt("a1", Evidence::Email);
+        let actions = vec![
+            sample::create("c1", "Ann"),
+            resent,
+            changed,
+            adopted,
+            sample::forget("f1"),
+        ];
+        sample::plan(actions, sample::every_hold())
+    }
+
+    /// Edits the one update of [`rich`].
+    fn update(plan: &mut Plan, edit: impl Fn(&mut Action)) {
+        let mut actions = plan.actions.iter_mut();
+        edit(actions.find(|a| a.key.as_str() == "u1").unwrap());
+    }
+
+    fn rename(plan: &mut Plan, old: &str, new: &str) {
+        update(plan, |a| {
+            a.profile.name = sample::name_change(Some(old), new, Cause::Both);
+        });
+    }
+
+    #[test]
+    fn the_digest_covers_what_will_be_done() {
+        let edits: [fn(&mut Plan); 13] = [
+            |_| {},
+            |p| drop(p.actions.remove(0)),
+            |p| drop(p.holds.remove(0)),
+            |p| p.actions[0].kind = sample::adopt("a1", Evidence::ExternalId).kind,
+            |p| p.actions[2].kind = sample::create("c3", "Resent").kind,
+            |p| update(p, |a| a.renamed_from = None),
+            |p| rename(p, "Old", "N"),
+            |p| rename(p, "O", "New"),
+            |p| update(p, |a| a.profile.picture = None),
+            |p| update(p, |a| a.account.title = None),
+            |p| update(p, |a| drop(a.account.metadata.pop_last())),
+            |p| update(p, |a| drop(a.account.whole.pop_first())),
+            |p| {
+                let mut holds = p.holds.iter_mut();
+                let shared = holds.find(|h| h.reason.code() == "shared_owner").unwrap();
+                shared.reason = Reason::SharedOwner {
+                    owner: sample::owner("user_1"),
+                    others: vec![sample::key("u6")],
+                };
+            },
+        ];
+        let digests = edits.iter().map(|edit| {
+            let mut plan = rich();
+            edit(&mut plan);
+            digest(&plan)
+        });
+        let digests: BTreeSet<Digest> = digests.collect();
+        assert_eq!(digests.len(), edits.len(), "an edit went unnoticed");
+    }
+
+    #[test]
+    fn the_digest_leaves_out_time_and_how_it_was_looked() {
+        let plan = rich();
+        let mut again = plan.clone();
+        again.reads = Reads {
+            accounts: 7,
+            profiles: 7,
+            from_mapping: 7,
+        };
+        again.unchanged = 9;
+        again.breaches = vec![Breach {
+            guard: super::super::model::Guard::MaxUpdates,
+            most: 1,
+            wanted: 2,
+            limit: None,
+        }];
+        for hold in &mut again.holds {
+            match &mut hold.reason {
+                Reason::InDoubt { begun } => *begun += 60,
+                Reason::Unreadable { message } => message.push('!'),
+                _ => {}
+            }
+        }
+        assert_ne!(plan, again);
+        assert_eq!(digest(&plan), digest(&again));
+    }
+
+    #[test]
+    fn pictures_of_one_content_are_uploaded_once() {
+        let mut actions: Vec<Action> = (0..201)
+            .map(|n| sample::create(&format!("c{n:03}"), "Ann"))
+            .collect();
+        let shared = actions[0].profile.picture.clone();
+        actions[1].profile.picture = shared;
+        actions.push(sample::forget("f1"));
+        actions.push(sample::adopt("a1", Evidence::Email));
+        let plan = sample::plan(actions, Vec::new());
+        let expected = BTreeMap::from([
+            ("create_account", 201),
+            ("create_file", 200),
+            ("list_files", 2),
+            ("update_user", 201),
+            ("upload_file", 200),
+        ]);
+        assert_eq!(requests(&plan, Dialect::Accounts), expected);
+        let old = requests(&plan, Dialect::Companies);
+        assert_eq!(
+            (old.get("list_files"), old.get("retrieve_file")),
+            (None, Some(&200))
+        );
+        assert_eq!((counts(&plan).pictures, counts(&plan).uploads), (201, 200));
+    }
+
+    #[test]
+    fn the_slowest_operation_sets_the_time() {
+        let requests = BTreeMap::from([("create_account", 601), ("update_user", 6_001)]);
+        assert_eq!(floor_seconds(&requests, REQUESTS_PER_MINUTE), 601);
+        assert_eq!(floor_seconds(&requests, rate(6_000)), 61);
+        assert_eq!(floor_seconds(&BTreeMap::new(), REQUESTS_PER_MINUTE), 0);
+    }
+
+    #[test]
+    fn an_actions_cause_is_that_of_its_fields() {
+        let mut action = sample::update("u1", "Old", "New", Cause::Edited);
+        assert_eq!(cause(&action), Some(Cause::Edited));
+        action.profile.picture = sample::picture_change(None, "a.png", Cause::New);
+        assert_eq!(cause(&action), Some(Cause::Edited));
+        action.account = sample::account_change();
+        assert_eq!(cause(&action), Some(Cause::Both));
+        assert_eq!(cause(&sample::create("c1", "Ann")), Some(Cause::New));
+        assert_eq!(cause(&sample::forget("f1")), None);
+    }
+
+    #[test]
+    fn adopted_users_with_a_picture_are_counted_apart() {
+        let mut adopted = sample::adopt("a1", Evidence::Email);
+        adopted.profile.picture = sample::picture_change(None, "a.png", Cause::New);
+        let plan = sample::plan(vec![adopted, sample::create("c1", "Ann")], Vec::new());
+        assert_eq!((counts(&plan).pictures, counts(&plan).pictures_again), (2, 1));
+    }
+}

@@ -1,0 +1,135 @@
+//! The mapping for people and spreadsheets (`show`). As JSON see
+//! [`super::json::mapping`].
+
+use std::io::{self, Write};
+
+use super::safe::{self, Safe};
+use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
+use crate::core::value::UserKey;
+
+/// Widest id for which a table's column makes room, in characters.
+const WIDEST: usize = 40;
+
+/// The users to show, in the order of their ids.
+pub(crate) fn chosen<'a>(
+    known: &'a Known,
+    only: Option<&'a UserKey>,
+) -> impl Iterator<Item = (&'a UserKey, &'a KnownUser)> {
+    let one = only.and_then(|key| known.users.get_key_value(key));
+    let all = known.users.iter().filter(move |_| only.is_none());
+    one.into_iter().chain(all)
+}
+
+/// Writes a table of all users, or everything about one.
+///
+/// # Errors
+/// The writer's own.
+pub fn human(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Result<()> {
+    match only.and_then(|key| known.users.get_key_value(key)) {
+        Some((key, entry)) => one(out, key, entry),
+        None => table(out, known),
+    }
+}
+
+fn table(out: &mut dyn Write, known: &Known) -> io::Result<()> {
+    if known.users.is_empty() {
+        return writeln!(out, "The mapping is empty");
+    }
+    let width = |of: &dyn Fn(&UserKey, &Link) -> usize, least: usize| {
+        let widths = known.users.iter().map(|(key, entry)| of(key, &entry.link));
+        widths.max().unwrap_or(0).clamp(least, WIDEST)
+    };
+    let id = width(&|key, _| safe::terminal(key.as_str()).chars().count(), 2);
+    let user = width(&|_, link| link.owner.as_str().len(), 7);
+    let account = width(&|_, link| link.account.as_str().len(), 10);
+    writeln!(
+        out,
+        "{:id$}  {:user$}  {:account$}  NAME",
+        "ID", "USER_ID", "ACCOUNT_ID"
+    )?;
+    for (key, entry) in &known.users {
+        let key = safe::terminal(key.as_str());
+        let (owner, child) = (entry.link.owner.as_str(), entry.link.account.as_str());
+        let name = safe::terminal(entry.name.as_deref().unwrap_or("-"));
+        writeln!(out, "{key:id$}  {owner:user$}  {child:account$}  {name}")?;
+    }
+    Ok(())
+}
+
+fn one(out: &mut dyn Write, key: &UserKey, entry: &KnownUser) -> io::Result<()> {
+    let KnownUser {
+        link: Link { account, owner },
+        name,
+        title,
+        metadata,
+        picture,
+    } = entry;
+    writeln!(out, "id          {}", Safe(key))?;
+    writeln!(out, "user_id     {owner}")?;
+    writeln!(out, "account_id  {account}")?;
+    if let Some(name) = name {
+        writeln!(out, "name        {}", Safe(name))?;
+    }
+    if let Some(title) = title {
+        writeln!(out, "title       {}", Safe(title))?;
+    }
+    for (key, value) in metadata {
+        writeln!(out, "metadata    {} = {}", Safe(key), Safe(value))?;
+    }
+    if let Some(AppliedPicture { digest, url }) = picture {
+        writeln!(out, "avatar      {digest}")?;
+        if let Some(url) = url {
+            writeln!(out, "picture     {}", Safe(url))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes comma-separated values with a heading: what a spreadsheet needs.
+/// Programs that need values to the byte read the JSON: here invisible
+/// characters are escaped, and a value that a spreadsheet would compute gets
+/// an apostrophe before it.
+///
+/// # Errors
+/// The writer's own.
+pub fn csv(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Result<()> {
+    writeln!(out, "id,user_id,account_id,name,title,avatar_sha256,picture_url")?;
+    for (key, entry) in chosen(known, only) {
+        let KnownUser {
+            link: Link { account, owner },
+            name,
+            title,
+            metadata: _,
+            picture,
+        } = entry;
+        let digest = picture.as_ref().map(|p| p.digest.to_string());
+        let url = picture.as_ref().and_then(|p| p.url.as_deref());
+        let row = [
+            Some(key.as_str()),
+            Some(owner.as_str()),
+            Some(account.as_str()),
+            name.as_deref(),
+            title.as_deref(),
+            digest.as_deref(),
+            url,
+        ];
+        let cells = row.map(|value| cell(value.unwrap_or("")));
+        writeln!(out, "{}", cells.join(","))?;
+    }
+    Ok(())
+}
+
+/// One cell: harmless in a spreadsheet, and quoted where RFC 4180 asks for it.
+fn cell(value: &str) -> String {
+    let mut safe = safe::terminal(value).into_owned();
+    // What spreadsheets take for the beginning of a formula, full-width forms
+    // included; white space before it does not stop them.
+    let first = safe.trim_start().chars().next();
+    if matches!(first, Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')) {
+        safe.insert(0, '\'');
+    }
+    if safe.contains([',', '"', ' ', ';']) {
+        safe = format!("\"{}\"", safe.replace('"', "\"\""));
+    }
+    safe
+}

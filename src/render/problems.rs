@@ -1,0 +1,373 @@
+//! Problems of a manifest, shown as rustc shows its own: the line, what on it
+//! is meant, and what to do.
+
+use std::fmt::Write as _;
+
+use annotate_snippets::renderer::{DEFAULT_TERM_WIDTH, Renderer};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
+
+use super::paint::Palette;
+use super::safe;
+use super::words::{number, plural};
+use crate::core::model::{Place, Pointer, Problem, Related, Severity};
+
+/// How many problems are shown; the rest is counted. Errors come first, so
+/// that warnings never hide one.
+pub const SHOWN: usize = 50;
+
+/// Longest line shown whole, in characters; of a longer one the part around
+/// the problem is shown.
+const LONGEST_LINE: usize = 160;
+
+/// How much of a longer line is shown before the problem, in characters.
+const BEFORE: usize = 60;
+
+/// Longest message or hint, in characters: they may quote the manifest.
+const LONGEST_TEXT: usize = 600;
+
+/// How to show problems.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// Whether there are colours.
+    pub palette: Palette,
+    /// The terminal's width in columns, if there is one.
+    pub width: Option<usize>,
+}
+
+/// All problems as text: errors before warnings, each by file and line; after
+/// the first [`SHOWN`] only their number, and at the end a line of sums.
+/// Empty for no problems.
+pub fn render(problems: &[Problem], look: Look) -> String {
+    let mut sorted: Vec<&Problem> = problems.iter().collect();
+    sorted.sort_by_key(|problem| order(problem));
+    let renderer = match look.palette {
+        Palette::Plain => Renderer::plain(),
+        Palette::Colour => Renderer::styled(),
+    };
+    let renderer = renderer.term_width(look.width.unwrap_or(DEFAULT_TERM_WIDTH));
+    let mut out = String::new();
+    for problem in sorted.iter().take(SHOWN) {
+        out.push_str(&one(problem, &renderer));
+        out.push_str("\n\n");
+    }
+    if let Some(more) = problems.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        let noun = if more == 1 { "problem" } else { "problems" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "… and {} more {noun}; `--format json` lists all\n",
+            number(more)
+        );
+    }
+    if let Some(sums) = sums(problems) {
+        let _ = writeln!(out, "{sums}");
+    }
+    out
+}
+
+/// How many errors and warnings there are; `None` if neither.
+fn sums(problems: &[Problem]) -> Option<String> {
+    let of = |severity| problems.iter().filter(|p| p.severity == severity).count();
+    match (of(Severity::Error), of(Severity::Warning)) {
+        (0, 0) => None,
+        (0, warnings) => Some(plural(warnings, "warning")),
+        (errors, 0) => Some(plural(errors, "error")),
+        (errors, warnings) => Some(format!(
+            "{}, {}",
+            plural(errors, "error"),
+            plural(warnings, "warning")
+        )),
+    }
+}
+
+/// What problems are sorted by: severity, then the text's order. Those
+/// without a place follow by the manifest's own terms.
+fn order(problem: &Problem) -> (Severity, u32, bool, Option<(&str, u32, u32)>, &Pointer, &str) {
+    let place = problem.place.as_ref();
+    let spot = place.map(|p| (p.file.as_str(), p.line, p.column));
+    let Problem {
+        severity, code, at, ..
+    } = problem;
+    (*severity, at.part, place.is_none(), spot, at, code)
+}
+
+fn one(problem: &Problem, renderer: &Renderer) -> String {
+    let Problem {
+        severity,
+        code,
+        message,
+        hint,
+        at,
+        place,
+        related,
+    } = problem;
+    let level = match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = level
+        .primary_title(text(message))
+        .id(*code)
+        .elements(None::<Origin<'_>>);
+    let mut moved = Vec::new();
+    group = match place {
+        Some(place) => snippet(group, place, AnnotationKind::Primary, None, &mut moved),
+        None => group.element(Origin::path(value_name(at))),
+    };
+    for Related { at, place, note } in related {
+        let note = text(note);
+        group = match place {
+            Some(place) => snippet(group, place, AnnotationKind::Context, Some(note), &mut moved),
+            None => group.element(Level::NOTE.message(format!("{}: {note}", value_name(at)))),
+        };
+    }
+    if let Some(hint) = hint {
+        group = group.element(Level::HELP.message(text(hint)));
+    }
+    put_right(renderer.render(&[group]), &moved)
+}
+
+/// A position as the renderer computes it from the line shown, and the real
+/// one: the line shown may be a part of the real one, and escapes are longer
+/// than what they stand for. The renderer takes no position of its own.
+type Moved = (String, String);
+
+/// Corrects positions, below the title and in their order.
+fn put_right(rendered: String, moved: &[Moved]) -> String {
+    let mut done = String::new();
+    let mut rest = rendered.as_str();
+    if let Some(title_end) = rest.find('\n').filter(|_| !moved.is_empty()) {
+        done.push_str(&rest[..title_end]);
+        rest = &rest[title_end..];
+    }
+    for (shown, real) in moved {
+        if let Some((before, after)) = rest.split_once(shown.as_str()) {
+            done.push_str(before);
+            done.push_str(real);
+            rest = after;
+        }
+    }
+    done + rest
+}
+
+/// Adds a place: where it is, the line, and what on it is meant.
+fn snippet<'a>(
+    group: Group<'a>,
+    place: &'a Place,
+    kind: AnnotationKind,
+    label: Option<String>,
+    moved: &mut Vec<Moved>,
+) -> Group<'a> {
+    let Place {
+        file,
+        line,
+        column,
+        length,
+        text,
+    } = place;
+    let file = safe::terminal(file);
+    let shown = excerpt(text, *column as usize, *length as usize);
+    let computed = shown.line[..shown.from].chars().count() + 1;
+    if computed != *column as usize {
+        moved.push((
+            format!("{file}:{line}:{computed}"),
+            format!("{file}:{line}:{column}"),
+        ));
+    }
+    let annotation = kind.span(shown.from..shown.to);
+    let annotation = match label {
+        Some(label) => annotation.label(label),
+        None => annotation,
+    };
+    let source = Snippet::source(shown.line).line_start(*line as usize);
+    group.element(source.path(file).annotation(annotation))
+}
+
+/// A line made fit to be shown, and the bytes of it that are meant.
+struct Excerpt {
+    line: String,
+    from: usize,
+    to: usize,
+}
+
+/// Escapes a line, cuts it to the part around `column` (from 1) if it is
+/// long, and finds the `length` characters there again.
+fn excerpt(text: &str, column: usize, length: usize) -> Excerpt {
+    let start = column.saturating_sub(1);
+    let whole = text.char_indices().nth(LONGEST_LINE).is_none();
+    let skip = if whole { 0 } else { start.saturating_sub(BEFORE) };
+    let mut line = String::from(if skip > 0 { "…" } else { "" });
+    let (mut from, mut to) = (None, None);
+    let mut seen = skip;
+    for c in text.chars().skip(skip).take(LONGEST_LINE) {
+        if seen == start {
+            from = Some(line.len());
+        }
+        // A tab is widened by the renderer, which must see it to align.
+        if safe::is_hostile(c) && c != '\t' {
+            line.extend(c.escape_unicode());
+        } else {
+            line.push(c);
+        }
+        seen += 1;
+        if seen <= start.saturating_add(length.max(1)) {
+            to = Some(line.len());
+        }
+    }
+    let end = line.len();
+    if !whole && text.chars().nth(seen).is_some() {
+        line.push('…');
+    }
+    // A place behind the line's end, such as where a value is missing.
+    let from = from.unwrap_or(end);
+    Excerpt {
+        line,
+        from,
+        to: to.unwrap_or(end).max(from),
+    }
+}
+
+/// A message or hint: one line, safe, of bearable length.
+fn text(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        None => safe::terminal(text).into_owned(),
+        Some((end, _)) => format!("{}…", safe::terminal(&text[..end])),
+    }
+}
+
+/// A value's name where its line is not known: counts from 1, as people do.
+fn value_name(at: &Pointer) -> String {
+    let Pointer { part, user, field } = at;
+    let mut name = format!("manifest file {}", u64::from(*part) + 1);
+    if let Some(user) = user {
+        let _ = write!(name, ", user {}", u64::from(*user) + 1);
+    }
+    if let Some(field) = field {
+        let _ = write!(name, ", `{}`", safe::terminal(field));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::paint::stripped;
+    use super::*;
+
+    fn place(line: u32, column: u32, length: u32, text: &str) -> Option<Place> {
+        Some(Place {
+            file: "users.yaml".into(),
+            line,
+            column,
+            length,
+            text: text.into(),
+        })
+    }
+
+    fn problem(line: u32, column: u32, length: u32, text: &str) -> Problem {
+        Problem {
+            severity: Severity::Error,
+            code: "email_invalid",
+            message: "the email must contain an `@`".into(),
+            hint: Some("write it as name@domain.tld".into()),
+            at: Pointer::default(),
+            place: place(line, column, length, text),
+            related: Vec::new(),
+        }
+    }
+
+    fn plain(problems: &[Problem]) -> String {
+        render(problems, Look::default())
+    }
+
+    #[test]
+    fn a_problem_points_at_its_value() {
+        let mut problem = problem(12, 12, 4, "    email: jane");
+        problem.related.push(Related {
+            at: Pointer::default(),
+            place: place(7, 12, 4, "    email: jane"),
+            note: "it stands here first".into(),
+        });
+        let expected = "\
+error[email_invalid]: the email must contain an `@`
+  --> users.yaml:12:12
+   |
+12 |     email: jane
+   |            ^^^^
+   |
+  ::: users.yaml:7:12
+   |
+ 7 |     email: jane
+   |            ---- it stands here first
+   |
+   = help: write it as name@domain.tld
+
+1 error
+";
+        assert_eq!(plain(&[problem]), expected);
+    }
+
+    #[test]
+    fn hostile_lines_are_escaped_and_still_pointed_at() {
+        let text = "\tname: a\u{202e}b\u{1b}[2J\u{200b} # x";
+        let shown = plain(&[problem(3, 8, 8, text)]);
+        assert!(shown.contains("users.yaml:3:8\n"), "{shown}");
+        assert!(shown.contains("a\\u{202e}b\\u{1b}[2J\\u{200b} # x"), "{shown}");
+        let marks = shown.chars().filter(|c| *c == '^').count();
+        assert_eq!(marks, "a\\u{202e}b\\u{1b}[2J\\u{200b}".len());
+        assert!(!shown.chars().any(|c| safe::is_hostile(c) && c != '\n'));
+    }
+
+    #[test]
+    fn of_a_huge_line_the_part_around_the_problem_is_shown() {
+        let text = format!("{}HERE{}", "x".repeat(1_000_000), "y".repeat(1_000_000));
+        let shown = plain(&[problem(1, 1_000_001, 4, &text)]);
+        assert!(shown.contains("users.yaml:1:1000001"), "{shown}");
+        assert!(shown.contains("xHEREy") && shown.len() < 2_000, "{shown}");
+        assert!(shown.contains("^^^^\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_place_behind_the_lines_end_is_marked() {
+        let shown = plain(&[problem(2, 8, 1, "users:")]);
+        assert!(shown.contains("2 | users:\n  |       ^"), "{shown}");
+    }
+
+    #[test]
+    fn errors_come_first_then_the_order_of_the_text_then_a_count() {
+        let mut problems: Vec<Problem> = (1..=60).rev().map(|n| problem(n, 1, 1, "x")).collect();
+        problems[59].severity = Severity::Warning;
+        let shown = plain(&problems);
+        let positions: Vec<Option<usize>> = [2, 3, 51]
+            .map(|n| shown.find(&format!("users.yaml:{n}:1\n")))
+            .into();
+        assert!(positions.is_sorted() && positions[0].is_some(), "{positions:?}");
+        assert!(!shown.contains("users.yaml:1:1\n") && !shown.contains("users.yaml:52:1\n"));
+        assert!(
+            shown.ends_with("… and 10 more problems; `--format json` lists all\n\n59 errors, 1 warning\n")
+        );
+    }
+
+    #[test]
+    fn without_a_place_the_value_is_named() {
+        let mut problem = problem(1, 1, 1, "");
+        problem.place = None;
+        problem.at = Pointer {
+            part: 0,
+            user: Some(3),
+            field: Some("email".into()),
+        };
+        assert!(plain(&[problem]).contains("manifest file 1, user 4, `email`"));
+    }
+
+    #[test]
+    fn colour_adds_only_escapes() {
+        let problems = [problem(12, 12, 4, "    email: jane")];
+        let look = Look {
+            palette: Palette::Colour,
+            width: None,
+        };
+        let painted = render(&problems, look);
+        assert_ne!(painted, plain(&problems));
+        assert_eq!(stripped(&painted), plain(&problems));
+    }
+}

@@ -1,0 +1,399 @@
+//! How far a run has come, on stderr: a bar on terminals, a plain line every
+//! ten seconds elsewhere, nothing when quiet.
+//!
+//! Fed with [`Event`]s and with ticks that carry the time, so it reads no
+//! clock and can be tested. What cannot be written is dropped: a closed
+//! stderr must not end a run that changes things.
+
+use std::io::Write;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::words::{self, number};
+use crate::core::report::{Event, Outcome, Stop};
+
+/// Time between two plain lines (contract §5).
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Not at all.
+    Quiet,
+    /// As a bar that redraws itself.
+    Bar,
+    /// As a line every ten seconds.
+    Lines,
+}
+
+/// What the run is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing that takes long.
+    Idle,
+    /// Looking at Whop: profiles read, of how many.
+    Reading { done: u64, of: u64 },
+    /// Carrying out a plan.
+    Applying,
+}
+
+/// Shows progress. Dropping it removes the bar.
+#[derive(Debug)]
+pub struct Progress<W: Write> {
+    lines: Option<W>,
+    bar: Option<ProgressBar>,
+    phase: Phase,
+    /// Time since the run began, as of the last tick.
+    now: Duration,
+    /// When the present phase began.
+    since: Duration,
+    /// When the last plain line was written.
+    last_line: Duration,
+    actions: u64,
+    ended: u64,
+    troubled: u64,
+    calls: u64,
+    called: u64,
+    stopping: Option<Stop>,
+}
+
+impl<W: Write> Progress<W> {
+    /// Shows progress on stderr; plain lines go to `out`.
+    pub fn new(mode: Mode, out: W) -> Self {
+        Self::on_target(mode, out, ProgressDrawTarget::stderr())
+    }
+
+    fn on_target(mode: Mode, out: W, target: ProgressDrawTarget) -> Self {
+        let bar = (mode == Mode::Bar).then(|| {
+            // A template that does not parse would be a bug; the default one
+            // still shows the message.
+            let style = ProgressStyle::with_template("{bar:24} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("#>-");
+            ProgressBar::with_draw_target(Some(0), target).with_style(style)
+        });
+        Self {
+            lines: (mode != Mode::Quiet).then_some(out),
+            bar,
+            phase: Phase::Idle,
+            now: Duration::ZERO,
+            since: Duration::ZERO,
+            last_line: Duration::ZERO,
+            actions: 0,
+            ended: 0,
+            troubled: 0,
+            calls: 0,
+            called: 0,
+            stopping: None,
+        }
+    }
+
+    /// The refresh has read so many profiles of so many.
+    pub fn reading(&mut self, done: u64, of: u64) {
+        if !matches!(self.phase, Phase::Reading { .. }) {
+            self.since = self.now;
+        }
+        self.phase = Phase::Reading { done, of };
+        self.draw(done, of);
+    }
+
+    /// Something happened while a plan is carried out.
+    pub fn on(&mut self, event: &Event) {
+        match event {
+            Event::Began { actions, calls } => {
+                self.phase = Phase::Applying;
+                self.since = self.now;
+                (self.actions, self.calls) = (*actions as u64, *calls as u64);
+            }
+            Event::Stepped { step: _ } => self.called += 1,
+            Event::Ended {
+                key: _,
+                verb: _,
+                picture: _,
+                outcome,
+            } => {
+                self.ended += 1;
+                let well = matches!(outcome, Outcome::Done | Outcome::Left { .. });
+                self.troubled += u64::from(!well);
+            }
+            Event::Stopping { why } => self.stop(*why),
+        }
+        if self.phase == Phase::Applying {
+            // Calls are finer than users, and some plans need none.
+            let (done, of) = match self.calls {
+                0 => (self.ended, self.actions),
+                calls => (self.called.min(calls), calls),
+            };
+            self.draw(done, of);
+        }
+    }
+
+    /// Time has passed: `elapsed` since the run began.
+    pub fn tick(&mut self, elapsed: Duration) {
+        self.now = elapsed;
+        if let Some(bar) = &self.bar {
+            bar.set_message(self.line());
+            bar.tick();
+            return;
+        }
+        let due = self.now.saturating_sub(self.last_line) >= BETWEEN_LINES;
+        if due && self.phase != Phase::Idle {
+            self.last_line = self.now;
+            let line = self.line();
+            self.say(&line);
+        }
+    }
+
+    /// Removes the bar, so that what follows stands on clean lines.
+    pub fn finish(&mut self) {
+        self.phase = Phase::Idle;
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says once that a stop was asked for: the run goes on for a while.
+    fn stop(&mut self, why: Stop) {
+        if self.stopping.replace(why).is_none() {
+            self.say(&format!(
+                "stopping, since {}; finishing work in hand",
+                words::stop(why)
+            ));
+        }
+    }
+
+    fn draw(&self, done: u64, of: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(of);
+            bar.set_message(self.line());
+            bar.set_position(done);
+        }
+    }
+
+    /// Writes a whole line, above the bar if there is one.
+    fn say(&mut self, line: &str) {
+        match (&self.bar, &mut self.lines) {
+            (Some(bar), _) => bar.println(line),
+            (None, Some(out)) => {
+                let written = writeln!(out, "{line}").and_then(|()| out.flush());
+                // See the module's text: progress may get lost.
+                drop(written);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Where the run stands, in one line.
+    fn line(&self) -> String {
+        let (mut line, done, of) = match self.phase {
+            Phase::Idle => return String::new(),
+            Phase::Reading { done, of } => (
+                format!("read {} of {} profiles", number(done), number(of)),
+                done,
+                of,
+            ),
+            Phase::Applying => {
+                let mut line = format!("{} of {} users", number(self.ended), number(self.actions));
+                if self.troubled > 0 {
+                    line += &format!(", {} in trouble", number(self.troubled));
+                }
+                (line, self.called, self.calls)
+            }
+        };
+        let seconds = self.now.saturating_sub(self.since).as_secs_f64();
+        if seconds >= 1.0 && done > 0 {
+            let rate = done as f64 / seconds;
+            line += &format!("; {rate:.1} requests a second");
+            let left = (of.saturating_sub(done) as f64 / rate).ceil();
+            if left > 0.0 && self.stopping.is_none() {
+                // A float-to-integer cast saturates, which is right here.
+                line += &format!(", about {} left", words::span(left as u64));
+            }
+        }
+        if self.stopping.is_some() {
+            line += "; stopping";
+        }
+        line
+    }
+}
+
+impl<W: Write> Drop for Progress<W> {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::TermLike;
+
+    use super::*;
+    use crate::core::plan::Step;
+    use crate::core::report::{Failure, Verb};
+    use crate::core::sample;
+
+    fn ended(outcome: Outcome) -> Event {
+        Event::Ended {
+            key: sample::key("u1"),
+            verb: Verb::Update,
+            picture: false,
+            outcome,
+        }
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Failed(Failure {
+            step: Step::UpdateProfile,
+            code: "request.refused".into(),
+            message: "no".into(),
+            hint: None,
+            status: Some(422),
+            request_id: None,
+        })
+    }
+
+    /// Two of ten users done, one of them badly, four of twenty calls made.
+    fn run(progress: &mut Progress<impl Write>) {
+        progress.tick(Duration::from_secs(5));
+        progress.on(&Event::Began {
+            actions: 10,
+            calls: 20,
+        });
+        for _ in 0..4 {
+            progress.on(&Event::Stepped {
+                step: Step::UpdateProfile,
+            });
+        }
+        progress.on(&ended(Outcome::Done));
+        progress.on(&ended(failed()));
+        progress.tick(Duration::from_secs(7));
+    }
+
+    const STATE: &str = "2 of 10 users, 1 in trouble; 2.0 requests a second, about 8s left";
+
+    fn lines(mode: Mode, drive: impl FnOnce(&mut Progress<&mut Vec<u8>>)) -> String {
+        let mut out = Vec::new();
+        let mut progress = Progress::new(mode, &mut out);
+        drive(&mut progress);
+        drop(progress);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn without_a_terminal_a_line_comes_every_ten_seconds() {
+        let said = lines(Mode::Lines, |progress| {
+            run(progress);
+            progress.tick(Duration::from_secs(9));
+        });
+        assert_eq!(said, "", "too early");
+        let said = lines(Mode::Lines, |progress| {
+            run(progress);
+            for second in 8..25 {
+                progress.tick(Duration::from_secs(second));
+            }
+        });
+        let expected = "\
+2 of 10 users, 1 in trouble; 0.8 requests a second, about 20s left
+2 of 10 users, 1 in trouble; 0.3 requests a second, about 1m left
+";
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn reading_is_shown_too_and_idleness_is_not() {
+        let said = lines(Mode::Lines, |progress| {
+            progress.tick(Duration::from_secs(60));
+            progress.reading(0, 10_000);
+            progress.reading(300, 10_000);
+            progress.tick(Duration::from_secs(90));
+            progress.finish();
+            progress.tick(Duration::from_secs(200));
+        });
+        assert_eq!(
+            said,
+            "read 300 of 10,000 profiles; 10.0 requests a second, about 16m 10s left\n"
+        );
+    }
+
+    #[test]
+    fn a_stop_is_said_once_and_at_once() {
+        let said = lines(Mode::Lines, |progress| {
+            run(progress);
+            progress.on(&Event::Stopping { why: Stop::Deadline });
+            progress.on(&Event::Stopping {
+                why: Stop::Interrupted,
+            });
+        });
+        assert_eq!(
+            said,
+            "stopping, since the deadline was near; finishing work in hand\n"
+        );
+    }
+
+    #[test]
+    fn quiet_is_quiet() {
+        let said = lines(Mode::Quiet, |progress| {
+            run(progress);
+            progress.on(&Event::Stopping { why: Stop::Deadline });
+            progress.tick(Duration::from_secs(100));
+        });
+        assert_eq!(said, "");
+    }
+
+    /// Keeps what would be drawn.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            200
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(&format!("{text}\n"));
+            Ok(())
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn on_a_terminal_a_bar_is_drawn_and_no_lines_are_written() {
+        let screen = Screen::default();
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let mut out = Vec::new();
+        let mut progress = Progress::on_target(Mode::Bar, &mut out, target);
+        run(&mut progress);
+        progress.bar.as_ref().unwrap().force_draw();
+        drop(progress);
+        let drawn = screen.0.lock().unwrap().clone();
+        assert!(
+            drawn.contains(&format!("####>------------------- {STATE}")),
+            "{drawn}"
+        );
+        assert!(out.is_empty());
+    }
+}

@@ -1,0 +1,194 @@
+//! What `apply` did, for people: the sums, then every user that needs one.
+
+use std::io::{self, Write};
+
+use super::paint::{Palette, Tone};
+use super::safe::Safe;
+use super::words::{self, number, plural};
+use crate::core::plan::Step;
+use crate::core::report::{Failure, Outcome, Report, Verb};
+
+/// How many users of each kind of trouble are told one by one; the rest is
+/// counted, and JSON lists all.
+const TOLD: usize = 50;
+
+/// Writes the closing summary.
+///
+/// # Errors
+/// The writer's own.
+pub fn write(out: &mut dyn Write, report: &Report, palette: Palette) -> io::Result<()> {
+    let Report {
+        done,
+        pictures,
+        troubled,
+        stopped,
+        requests,
+        elapsed,
+    } = report;
+    let sent: u64 = requests.values().sum();
+    let said = sums(done, *pictures);
+    let tone = if report.is_complete() {
+        Tone::Good
+    } else {
+        Tone::Change
+    };
+    let headline = palette.paint(tone, format!("Applied: {said}"));
+    let time = humantime::format_duration(rounded(*elapsed));
+    writeln!(out, "{headline} ({} sent in {time})", requests_sent(sent))?;
+    let failed = troubled.iter().filter_map(|(key, outcome)| match outcome {
+        Outcome::Failed(failure) => Some((key, failure)),
+        _ => None,
+    });
+    let in_doubt = troubled.iter().filter_map(|(key, outcome)| match outcome {
+        Outcome::InDoubt(failure) => Some((key, failure)),
+        _ => None,
+    });
+    let (failed, in_doubt): (Vec<_>, Vec<_>) = (failed.collect(), in_doubt.collect());
+    let left: Vec<_> = troubled
+        .iter()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Left { .. }))
+        .map(|(key, _)| key)
+        .collect();
+    told(
+        out,
+        "failed",
+        "nothing of the failed step took effect",
+        &failed,
+        palette,
+    )?;
+    told(
+        out,
+        "in doubt",
+        "the answer was lost; the next run looks before it sends anything again",
+        &in_doubt,
+        palette,
+    )?;
+    if !left.is_empty() {
+        let keys: Vec<String> = left.iter().take(TOLD).map(|key| Safe(key).to_string()).collect();
+        writeln!(out)?;
+        let heading = format!("{} left for the next run", plural(left.len(), "user"));
+        writeln!(
+            out,
+            "{}: {}{}",
+            palette.paint(Tone::Hold, heading),
+            keys.join(", "),
+            more(left.len())
+        )?;
+    }
+    if let Some(why) = stopped {
+        writeln!(out)?;
+        writeln!(
+            out,
+            "Stopped early: {}; work in hand was finished and recorded",
+            words::stop(*why)
+        )?;
+    }
+    if !report.is_complete() {
+        writeln!(out)?;
+        writeln!(
+            out,
+            "Run the same command again to resume: what is done and recorded is not repeated"
+        )?;
+    }
+    Ok(())
+}
+
+/// What was done, in one line.
+fn sums(done: &std::collections::BTreeMap<Verb, usize>, pictures: usize) -> String {
+    let mut parts: Vec<String> = done
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(verb, count)| format!("{} {}", number(*count), past(*verb)))
+        .collect();
+    if pictures > 0 {
+        parts.push(format!("{} set", plural(pictures, "picture")));
+    }
+    if parts.is_empty() {
+        return "nothing".to_owned();
+    }
+    parts.join(", ")
+}
+
+fn past(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "created",
+        Verb::Adopt => "adopted",
+        Verb::Update => "updated",
+        Verb::Forget => "forgotten",
+    }
+}
+
+/// What a step was about to do, for a sentence about its failure.
+pub(crate) fn step(step: Step) -> &'static str {
+    match step {
+        Step::CreateAccount => "creating the account",
+        Step::RecordLink => "recording the link",
+        Step::DropLink => "dropping the link",
+        Step::UpdateAccount => "changing the account",
+        Step::UploadPicture => "uploading the picture",
+        Step::UpdateProfile => "changing the profile",
+    }
+}
+
+/// Users with the same kind of trouble, one by one.
+fn told(
+    out: &mut dyn Write,
+    what: &str,
+    meaning: &str,
+    users: &[(&crate::core::value::UserKey, &Failure)],
+    palette: Palette,
+) -> io::Result<()> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let heading = format!("{} {what}", plural(users.len(), "user"));
+    writeln!(out, "{} ({meaning})", palette.paint(Tone::Bad, heading))?;
+    for (key, failure) in users.iter().take(TOLD) {
+        let Failure {
+            step: at,
+            code,
+            message,
+            hint,
+            status,
+            request_id,
+        } = failure;
+        let key = palette.paint(Tone::Strong, Safe(key));
+        write!(out, "  ! {key}: {}: {}", step(*at), Safe(message))?;
+        let mut facts = vec![Safe(code).to_string()];
+        facts.extend(status.map(|status| format!("status {status}")));
+        facts.extend(request_id.as_ref().map(|id| format!("request {}", Safe(id))));
+        writeln!(
+            out,
+            " {}",
+            palette.paint(Tone::Faint, format!("({})", facts.join(", ")))
+        )?;
+        if let Some(hint) = hint {
+            writeln!(out, "    {}", Safe(hint))?;
+        }
+    }
+    if users.len() > TOLD {
+        writeln!(out, " {}", more(users.len()))?;
+    }
+    Ok(())
+}
+
+/// How many are not told one by one.
+fn more(of: usize) -> String {
+    match of.saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {} more; `--format json` lists all", number(more)),
+    }
+}
+
+fn requests_sent(count: u64) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} request{s}", number(count))
+}
+
+/// Tenths of a second under a minute, whole seconds above.
+fn rounded(elapsed: std::time::Duration) -> std::time::Duration {
+    let grain = if elapsed.as_secs() < 60 { 100 } else { 1_000 };
+    let whole = elapsed.as_millis() / grain * grain;
+    std::time::Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX))
+}

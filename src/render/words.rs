@@ -1,0 +1,306 @@
+//! The sentences: one per hold and per broken limit, with what to do about
+//! it. Human and machine outputs share them.
+//!
+//! They quote foreign text as it is; whoever shows them escapes the whole
+//! ([`super::safe`]).
+
+use std::fmt::Display;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::core::model::{Guard, Limit};
+use crate::core::plan::{Breach, Cause, Evidence, Reason};
+use crate::core::report::{Stop, Verb};
+
+/// How many of several things a sentence names; the rest is counted.
+const NAMED: usize = 5;
+
+/// A sentence without a full stop, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// What is so.
+    pub message: String,
+    /// What to do.
+    pub what_to_do: String,
+}
+
+fn words(message: impl Into<String>, what_to_do: impl Into<String>) -> Words {
+    Words {
+        message: message.into(),
+        what_to_do: what_to_do.into(),
+    }
+}
+
+/// Why a user is held, and what to do.
+pub fn reason(reason: &Reason) -> Words {
+    match reason {
+        Reason::Ambiguous { by, accounts } => words(
+            format!(
+                "{} accounts match by {}: {}",
+                accounts.len(),
+                evidence(*by),
+                list(accounts)
+            ),
+            "decide which one is this user's, and set its `metadata.external_id` on Whop to the user's id and to nothing of the kind on the others",
+        ),
+        Reason::LinkedElsewhere { account, other } => words(
+            format!("account `{account}` matches, but the mapping has it for user `{other}`"),
+            format!(
+                "if this user was `{other}` before, say `renamed_from: {other}`; if not, correct the account's metadata on Whop"
+            ),
+        ),
+        Reason::EmailChanged { account, observed } => words(
+            format!("account `{account}` has the email `{observed}`, and Whop cannot change it"),
+            "write that email into the manifest, or give this user a new id, which makes a new account",
+        ),
+        Reason::EmailTaken { account, external_id } => email_taken(account, external_id.as_deref()),
+        Reason::SharedOwner { owner, others } => words(
+            format!(
+                "on Whop this user is the same person (`{owner}`) as {}, and a person has one profile here",
+                list(others)
+            ),
+            "keep one of these users in the manifest, or give each an account with an email of its own",
+        ),
+        Reason::Vanished => words(
+            "nothing is created while more than a tenth of the mapped accounts are not found",
+            "check company, server and key; if those accounts really are gone, run once with `--allow vanished`",
+        ),
+        Reason::InDoubt { begun } => words(
+            format!(
+                "a create sent at {} got no answer, and looking cannot tell whether it worked",
+                time(*begun)
+            ),
+            "run again later, which looks again; `--allow in_doubt` creates anyway, at the risk of a second account",
+        ),
+        Reason::Suspended { account } => words(
+            format!("Whop has suspended account `{account}`"),
+            "settle it with Whop, or take the user out of the manifest",
+        ),
+        Reason::MetadataFixed { keys } => words(
+            format!(
+                "metadata differs ({}), and this API version cannot change it",
+                list(keys)
+            ),
+            "write what Whop has into the manifest, or use a newer `--api-version`",
+        ),
+        Reason::Incomplete => words(
+            "Whop did not list every account, and absence from half a list proves nothing",
+            "run again",
+        ),
+        Reason::Unreadable { message } => words(
+            format!("the profile could not be read: {message}"),
+            "run again; if it stays so, ask Whop about this user",
+        ),
+        Reason::OwnerMissing { owner } => words(
+            format!("Whop says that the account's owner `{owner}` does not exist"),
+            "check the account on Whop, and ask Whop's support if it looks right there",
+        ),
+    }
+}
+
+fn email_taken(account: impl Display, external_id: Option<&str>) -> Words {
+    let carries = match external_id {
+        Some(id) => format!("carries the id `{id}`"),
+        None => "carries no id of this platform".to_owned(),
+    };
+    words(
+        format!("the email already owns account `{account}`, which {carries}"),
+        "if it is the same person, use that id or `renamed_from`; if not, use another email; `--allow duplicate` makes a second account for the same person",
+    )
+}
+
+/// Why a plan is refused, and how to let it pass once.
+pub fn breach(breach: &Breach) -> Words {
+    let Breach {
+        guard,
+        most,
+        wanted,
+        limit,
+    } = breach;
+    let name = guard.name();
+    let what = match guard {
+        Guard::MaxCreates => "accounts to create",
+        Guard::MaxUpdates => "users to change",
+        Guard::MaxAvatars => "pictures to set",
+        Guard::Vanished => "mapped accounts not found",
+        Guard::Duplicate => "emails that already own an account",
+        Guard::InDoubt => "creates in doubt",
+    };
+    let set = match limit {
+        Some(Limit::Percent(percent)) => format!(" ({percent}% of the managed users)"),
+        Some(Limit::Count(_)) | None => String::new(),
+    };
+    let mend = match guard {
+        Guard::MaxCreates | Guard::MaxUpdates | Guard::MaxAvatars => {
+            format!(
+                "if this is meant, pass `--allow {name}` for this run, or raise `guardrails.{name}` in the manifest"
+            )
+        }
+        Guard::Vanished => {
+            format!("check company, server and key; if the accounts really are gone, pass `--allow {name}`")
+        }
+        Guard::Duplicate | Guard::InDoubt => {
+            format!("look at the users held for it; pass `--allow {name}` only if second accounts are fine")
+        }
+    };
+    words(
+        format!(
+            "`{name}`: {} {what}, at most {}{set}",
+            number(*wanted),
+            number(*most)
+        ),
+        mend,
+    )
+}
+
+/// The sign and the word of an action. Both are always shown, so that neither
+/// colour nor a single character has to carry the meaning.
+pub fn verb(verb: Verb) -> (char, &'static str) {
+    match verb {
+        Verb::Create => ('+', "create"),
+        Verb::Adopt => ('=', "adopt"),
+        Verb::Update => ('~', "update"),
+        Verb::Forget => ('-', "forget"),
+    }
+}
+
+/// What is worth saying about a cause; a new or edited value explains itself.
+pub fn cause(cause: Cause) -> Option<&'static str> {
+    match cause {
+        Cause::New | Cause::Edited => None,
+        Cause::Drifted => Some("drifted"),
+        Cause::Both => Some("edited and drifted"),
+    }
+}
+
+/// By what an account was recognised.
+pub fn evidence(by: Evidence) -> &'static str {
+    match by {
+        Evidence::ExternalId => "metadata.external_id",
+        Evidence::InternalUserId => "metadata.internal_user_id",
+        Evidence::Email => "email",
+    }
+}
+
+/// Why a run stopped early.
+pub fn stop(why: Stop) -> &'static str {
+    match why {
+        Stop::Interrupted => "it was interrupted",
+        Stop::Deadline => "the deadline was near",
+        Stop::Fatal => "an error made going on pointless",
+    }
+}
+
+/// A number with commas between thousands.
+pub fn number(number: impl TryInto<u64>) -> String {
+    // Only a count above 2^64 or below zero would not fit; there is none.
+    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number and its noun, which gets an `s` unless the number is one.
+pub fn plural(count: usize, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", number(count))
+}
+
+/// A size in bytes, as file managers show it: thousands, not 1024s.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+/// A span of whole seconds.
+pub fn span(seconds: u64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+/// A point in time, in UTC. One that no calendar reaches is given as seconds.
+fn time(seconds: u64) -> String {
+    // The year 9999 ends here; formatting panics beyond it.
+    const LAST: u64 = 253_402_300_799;
+    match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
+        Some(at) if seconds <= LAST => humantime::format_rfc3339_seconds(at).to_string(),
+        _ => format!("{seconds} s after 1970"),
+    }
+}
+
+/// The first few things, and how many more.
+fn list<T: Display>(things: &[T]) -> String {
+    let named: Vec<String> = things.iter().take(NAMED).map(|t| format!("`{t}`")).collect();
+    match things.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::core::sample;
+
+    #[test]
+    fn every_reason_has_its_own_sentence_and_advice() {
+        let holds = sample::every_hold();
+        let said: Vec<Words> = holds.iter().map(|hold| reason(&hold.reason)).collect();
+        let messages: BTreeSet<&str> = said.iter().map(|w| w.message.as_str()).collect();
+        assert_eq!(messages.len(), holds.len());
+        for words in &said {
+            assert!(!words.what_to_do.is_empty());
+            assert!(!words.message.ends_with('.'), "{}", words.message);
+        }
+    }
+
+    #[test]
+    fn a_hold_names_what_it_is_about() {
+        let doubt = reason(&Reason::InDoubt { begun: 1_700_000_000 });
+        assert!(
+            doubt.message.contains("2023-11-14T22:13:20Z"),
+            "{}",
+            doubt.message
+        );
+        let far = reason(&Reason::InDoubt { begun: u64::MAX });
+        assert!(far.message.contains("s after 1970"), "{}", far.message);
+        let many = Reason::MetadataFixed {
+            keys: (0..7).map(|n| format!("k{n}").into()).collect(),
+        };
+        assert!(reason(&many).message.contains("`k4` and 2 more"));
+    }
+
+    #[test]
+    fn every_breach_says_how_to_allow_it() {
+        for guard in Guard::ALL {
+            let words = breach(&Breach {
+                guard,
+                most: 3,
+                wanted: 1_200,
+                limit: Some(Limit::Percent(30)),
+            });
+            assert!(words.what_to_do.contains(&format!("--allow {}", guard.name())));
+            assert!(words.message.contains("1,200") && words.message.contains("at most 3 (30%"));
+        }
+    }
+
+    #[test]
+    fn numbers_are_readable() {
+        let shown: Vec<String> = [0u64, 999, 1_000, 1_234_567].map(number).into();
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([999, 49_357, 5_000_000].map(size), ["999 B", "49.3 kB", "5.0 MB"]);
+        assert_eq!(
+            (plural(1, "user"), plural(0, "user")),
+            ("1 user".into(), "0 users".into())
+        );
+        assert_eq!(span(1_050), "17m 30s");
+    }
+}
