@@ -1,1 +1,6 @@
-//! The command line.
+//! The command line: what was typed ([`args`]), and what it means once the
+//! surroundings are known ([`settings`]).
+
+pub mod args;
+pub mod settings;
+pub mod values;

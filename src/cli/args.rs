@@ -1,0 +1,822 @@
+//! What can be typed. Parsing has no effect and knows no environment; what
+//! the options mean is settled in [`super::settings`].
+//!
+//! Options may stand before or after the command. Those that repeat add up
+//! over both places (clap's own `global` would drop the first place), and the
+//! others may be given in one of them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::settings::Facts;
+use super::values::{ApiVersion, Format, KeyGrant, LogFormat, Rate, Server, some_time, span};
+use crate::core::model::{Guard, Refresh};
+use crate::core::value::UserKey;
+use crate::error::{Code, Error, Exit};
+use crate::render::paint::{Choice, Palette};
+use crate::render::{json, safe};
+
+/// Widest line of a help text, in columns.
+const WIDEST: usize = 100;
+
+/// A parsed command line.
+#[derive(Debug)]
+pub struct Args {
+    /// The options of any command.
+    pub options: Options,
+    /// What to do.
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Check manifest and pictures.
+    Validate,
+    /// Show what would change.
+    Plan {
+        /// Exit with 2 when changes are pending.
+        detailed_exitcode: bool,
+    },
+    /// Make it so.
+    Apply {
+        /// Do not ask.
+        yes: bool,
+        /// Stop cleanly within this time.
+        deadline: Option<Duration>,
+    },
+    /// Show the mapping.
+    Show {
+        /// One user of it.
+        id: Option<UserKey>,
+    },
+    /// Serve the emulator.
+    Emulator(EmulatorArgs),
+}
+
+/// What ends the program before it does anything: a help text, the version,
+/// or a command line that cannot be meant.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Early {
+    /// For stdout, final line end included.
+    pub stdout: String,
+    /// For stderr, final line end included.
+    pub stderr: String,
+    /// The exit status.
+    pub exit: Exit,
+}
+
+/// Keeps a platform's users on Whop equal to a YAML manifest
+///
+/// A manifest says who your users are: id, email, name and picture. whop-sync
+/// compares it with Whop, shows what differs, and changes just that: it
+/// creates connected accounts, and sets names and pictures that show inside
+/// your company only. Nothing is ever deleted on Whop.
+#[derive(Debug, Parser)]
+#[command(
+    name = "whop-sync",
+    bin_name = "whop-sync",
+    version,
+    arg_required_else_help = true,
+    after_help = TOP_SHORT,
+    after_long_help = TOP_LONG,
+)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    verb: VerbLine,
+}
+
+const TOP_SHORT: &str = "\
+Example: whop-sync plan -f users.yaml --server emulator
+Each command has examples of its own: whop-sync help plan";
+
+const TOP_LONG: &str = "\
+Examples:
+  whop-sync validate                      check users.yaml; needs no key and no network
+  whop-sync apply --server emulator       try it out: nothing leaves this computer
+  whop-sync plan                          show what would change on Whop
+  whop-sync apply                         change it, after asking
+  whop-sync show user_12345               the account and user of one of your users
+
+Environment:
+  WHOP_API_KEY        the key; it is never given on the command line
+  WHOP_API_VERSION    as --api-version
+  WHOP_SYNC_MAPPING   as --mapping
+  WHOP_SYNC_SERVER    as --server
+  WHOP_SYNC_LOG       which logs to print, such as debug or whop_sync=trace
+  NO_COLOR            no colour, if not empty
+  CLICOLOR_FORCE      colour without a terminal too, if not 0
+
+Exit status:
+  0  done, or nothing to do         4   the plan is stale, or not the expected one
+  1  network, key, permission, I/O  5   some users failed or were left; run again
+  2  changes are pending            6   another run holds the mapping
+  3  a guardrail refused            7   the manifest or a picture is invalid
+  64 usage                          130 interrupted; work in hand was finished";
+
+#[derive(Debug, Subcommand)]
+enum VerbLine {
+    /// Check the manifest and its pictures
+    ///
+    /// Finds every problem in one pass and shows it with its line and what to
+    /// do. Needs no key and no network, and writes nothing.
+    #[command(after_help = VALIDATE_EXAMPLES)]
+    Validate {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Show what apply would change
+    ///
+    /// Reads Whop and writes nothing at all. Shows every change with old and
+    /// new value, what is held and why, and how many requests it takes.
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan {
+        /// Exit with 2 when changes are pending, and with 0 when there are none
+        #[arg(long)]
+        detailed_exitcode: bool,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Make Whop equal to the manifest
+    ///
+    /// Plans, shows the plan, asks, and carries it out. Every finished step is
+    /// recorded at once: after a crash or Ctrl-C, run it again to resume.
+    #[command(after_help = APPLY_EXAMPLES)]
+    Apply {
+        /// Do not ask; needed where no terminal is
+        #[arg(long, short = 'y')]
+        yes: bool,
+        /// Stop cleanly within this time, such as 90s or 1h 30min
+        ///
+        /// What is left is reported and the exit status is 5; the next run
+        /// goes on from there.
+        #[arg(long, value_name = "DURATION", value_parser = some_time)]
+        deadline: Option<Duration>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Show which account and user on Whop belong to your users
+    ///
+    /// Reads the mapping only. The user_id is what chat tokens are made for.
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        /// Your platform's id of one user
+        #[arg(value_name = "ID", value_parser = UserKey::parse)]
+        id: Option<UserKey>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Serve an emulated Whop on this computer
+    ///
+    /// Speaks the parts of Whop's API that whop-sync uses, to any client. The
+    /// same emulator is built into every command with `--server emulator`.
+    #[command(after_help = EMULATOR_EXAMPLES)]
+    Emulator {
+        #[command(flatten)]
+        emulator: EmulatorArgs,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  whop-sync validate -f users.yaml
+  whop-sync validate -f users/ --format json";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  whop-sync plan --server emulator
+  whop-sync plan --only user_12345 --refresh full
+  whop-sync plan --detailed-exitcode --format json";
+
+const APPLY_EXAMPLES: &str = "\
+Examples:
+  whop-sync apply --server emulator --yes
+  whop-sync apply --yes --deadline 50min
+  whop-sync apply --allow max_updates";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  whop-sync show user_12345 --format json
+  whop-sync show --format csv";
+
+const EMULATOR_EXAMPLES: &str = "\
+Examples:
+  whop-sync emulator --port 8484
+  whop-sync emulator --rate 0 --latency 50ms --key test=company:create_child,user:profile:update";
+
+/// How the emulator is served.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct EmulatorArgs {
+    /// Port on 127.0.0.1; 0 takes any free one
+    #[arg(long, value_name = "N", default_value_t = 8484)]
+    pub port: u16,
+    /// Where accounts, profiles and files are kept [default: .whop-sync/emulator.jsonl]
+    ///
+    /// The default stands beside the manifest and is the one that
+    /// `--server emulator` uses.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Requests allowed for each operation; 0 for no limit
+    #[arg(long, value_name = "RATE", default_value = "600/min", value_parser = Rate::parse)]
+    pub rate: Rate,
+    /// Time that every answer takes, such as 50ms
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = span)]
+    pub latency: Duration,
+    /// A key and its scopes; repeatable. Without any, every key may do everything
+    ///
+    /// KEY alone has every scope, KEY= has none.
+    #[arg(long = "key", value_name = "KEY=SCOPE,…", value_parser = KeyGrant::parse)]
+    pub keys: Vec<KeyGrant>,
+}
+
+/// The options that may stand before or after any command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Options {
+    /// The manifest, a file or a folder; repeatable [default: users.yaml]
+    ///
+    /// Of a folder every *.yaml and *.yml below it is read. Several are one
+    /// manifest in parts.
+    #[arg(short = 'f', long = "manifest", value_name = "PATH", help_heading = FILES)]
+    pub manifests: Vec<PathBuf>,
+    /// Where accounts are remembered [default: beside the manifest] [env: WHOP_SYNC_MAPPING]
+    ///
+    /// For users.yaml that is users.mapping.jsonl; for the emulator it stands
+    /// in the folder .whop-sync. Keep it in git: losing it costs one refresh
+    /// and no account.
+    #[arg(long, value_name = "PATH", help_heading = FILES)]
+    pub mapping: Option<PathBuf>,
+    /// production, sandbox, emulator or a URL [default: production] [env: WHOP_SYNC_SERVER]
+    ///
+    /// A URL is the API's base, /api/v1 included. Plain http is only for this
+    /// computer.
+    #[arg(long, value_name = "SERVER", value_parser = Server::parse, help_heading = WHOP)]
+    pub server: Option<Server>,
+    /// A file that holds the API key; wins over WHOP_API_KEY
+    ///
+    /// A key never stands on the command line, where every process could see
+    /// it. The emulator needs none.
+    #[arg(long, value_name = "PATH", help_heading = WHOP)]
+    pub api_key_file: Option<PathBuf>,
+    /// Version of Whop's API [default: 2026-10-15-1] [env: WHOP_API_VERSION]
+    ///
+    /// 2025-01-01 speaks the older companies dialect, which can change less.
+    #[arg(long, value_name = "VERSION", value_parser = ApiVersion::parse, help_heading = WHOP)]
+    pub api_version: Option<ApiVersion>,
+    /// Which profiles to read from Whop [default: auto]
+    #[arg(long, value_name = "MODE", value_parser = refresh(), help_heading = CHOICE)]
+    pub refresh: Option<Refresh>,
+    /// Plan and apply only this user; repeatable
+    #[arg(long, value_name = "ID", value_parser = UserKey::parse, help_heading = CHOICE)]
+    pub only: Vec<UserKey>,
+    /// Lift this guardrail for this run; repeatable
+    #[arg(long, value_name = "GUARD", value_parser = guard(), help_heading = CHOICE)]
+    pub allow: Vec<Guard>,
+    /// How to print results [default: human]
+    #[arg(long, value_name = "FORMAT", value_parser = format(), help_heading = OUTPUT)]
+    pub format: Option<Format>,
+    /// When to use colour [default: auto]
+    #[arg(long, value_name = "WHEN", value_parser = color(), help_heading = OUTPUT)]
+    pub color: Option<Choice>,
+    /// No progress and no warnings
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub quiet: bool,
+    /// Print logs; more with -vv and -vvv [env: WHOP_SYNC_LOG]
+    #[arg(short, long, action = ArgAction::Count, help_heading = OUTPUT)]
+    pub verbose: u8,
+    /// How to print logs [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = log_format(), help_heading = OUTPUT)]
+    pub log_format: Option<LogFormat>,
+}
+
+const FILES: &str = "Files";
+const WHOP: &str = "Whop";
+const CHOICE: &str = "What to do";
+const OUTPUT: &str = "Output";
+
+/// A parser of a few names, each with a line of help.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    choices: &'static [(&'static str, &'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    let names = choices
+        .iter()
+        .map(|(name, help, _)| PossibleValue::new(*name).help(*help));
+    PossibleValuesParser::new(names).try_map(|chosen| {
+        let choice = choices.iter().find(|(name, ..)| *name == chosen);
+        choice
+            .map(|(.., value)| *value)
+            .ok_or("is none of the possible values")
+    })
+}
+
+fn refresh() -> impl TypedValueParser<Value = Refresh> {
+    one_of(&[
+        (
+            "auto",
+            "full up to 600 mapped users, then changed and a rotating slice",
+            Refresh::Auto,
+        ),
+        ("full", "every mapped user's", Refresh::Full),
+        (
+            "changed",
+            "only those whose manifest entry changed",
+            Refresh::Changed,
+        ),
+    ])
+}
+
+fn guard() -> impl TypedValueParser<Value = Guard> {
+    one_of(&[
+        ("max_creates", "accounts one run may create", Guard::MaxCreates),
+        ("max_updates", "users one run may change", Guard::MaxUpdates),
+        ("max_avatars", "pictures one run may set", Guard::MaxAvatars),
+        (
+            "vanished",
+            "creating while many mapped accounts are not found",
+            Guard::Vanished,
+        ),
+        (
+            "duplicate",
+            "creating for an email that owns an account already",
+            Guard::Duplicate,
+        ),
+        (
+            "in_doubt",
+            "creating again where an answer was lost",
+            Guard::InDoubt,
+        ),
+    ])
+}
+
+fn format() -> impl TypedValueParser<Value = Format> {
+    one_of(&[
+        ("human", "for people", Format::Human),
+        (
+            "json",
+            "one document on stdout on every exit, errors too",
+            Format::Json,
+        ),
+        ("csv", "a table for spreadsheets; show only", Format::Csv),
+    ])
+}
+
+fn color() -> impl TypedValueParser<Value = Choice> {
+    one_of(&[
+        ("auto", "on terminals", Choice::Auto),
+        ("always", "everywhere", Choice::Always),
+        ("never", "nowhere", Choice::Never),
+    ])
+}
+
+fn log_format() -> impl TypedValueParser<Value = LogFormat> {
+    one_of(&[
+        ("text", "for people", LogFormat::Text),
+        ("json", "an object a line", LogFormat::Json),
+    ])
+}
+
+/// Options that mean nothing to a command. They are accepted everywhere, so
+/// that one set of options fits every command, but not offered.
+fn pointless(verb: &str) -> &'static [&'static str] {
+    match verb {
+        "validate" => &[
+            "mapping",
+            "server",
+            "api_key_file",
+            "api_version",
+            "refresh",
+            "only",
+            "allow",
+        ],
+        "show" => &["api_key_file", "api_version", "refresh", "only", "allow"],
+        "emulator" => &[
+            "mapping",
+            "server",
+            "api_key_file",
+            "api_version",
+            "refresh",
+            "only",
+            "allow",
+        ],
+        _ => &[],
+    }
+}
+
+/// The definition of the command line, for parsing, completions and manuals.
+pub fn command() -> clap::Command {
+    let mut command = Line::command();
+    let verbs: Vec<String> = command
+        .get_subcommands()
+        .map(|c| c.get_name().to_owned())
+        .collect();
+    for verb in verbs {
+        command = command.mut_subcommand(&verb, |mut sub| {
+            for id in pointless(&verb) {
+                sub = sub.mut_arg(id, |arg| arg.hide(true));
+            }
+            sub
+        });
+    }
+    command
+}
+
+/// Parses a command line, the program's name first.
+///
+/// # Errors
+/// A help text, the version, or what is wrong with the command line. The last
+/// ends with status 64; clap's own 2 means "changes pending" here.
+pub fn parse(raw: &[OsString], facts: &Facts) -> Result<Args, Early> {
+    let width = facts.width.unwrap_or(WIDEST).min(WIDEST);
+    let mut command = command().term_width(width);
+    let parsed = command.try_get_matches_from_mut(raw);
+    let parsed = parsed.and_then(|matches| Line::from_arg_matches(&matches));
+    let args =
+        parsed.and_then(|line| combine(line).map_err(|why| command.error(ErrorKind::ArgumentConflict, why)));
+    args.map_err(|error| early(&error, raw, facts))
+}
+
+/// Brings the options of both places together.
+fn combine(line: Line) -> Result<Args, String> {
+    let (verb, after) = match line.verb {
+        VerbLine::Validate { options } => (Verb::Validate, options),
+        VerbLine::Plan {
+            detailed_exitcode,
+            options,
+        } => (Verb::Plan { detailed_exitcode }, options),
+        VerbLine::Apply {
+            yes,
+            deadline,
+            options,
+        } => (Verb::Apply { yes, deadline }, options),
+        VerbLine::Show { id, options } => (Verb::Show { id }, options),
+        VerbLine::Emulator { emulator, options } => (Verb::Emulator(emulator), options),
+    };
+    let options = merge(line.options, after)?;
+    if options.quiet && options.verbose > 0 {
+        return Err("the argument '--quiet' cannot be used with '--verbose'".to_owned());
+    }
+    Ok(Args { options, verb })
+}
+
+/// Options before the command and after it, as one.
+fn merge(before: Options, after: Options) -> Result<Options, String> {
+    let Options {
+        mut manifests,
+        mapping,
+        server,
+        api_key_file,
+        api_version,
+        refresh,
+        mut only,
+        mut allow,
+        format,
+        color,
+        quiet,
+        verbose,
+        log_format,
+    } = before;
+    manifests.extend(after.manifests);
+    only.extend(after.only);
+    allow.extend(after.allow);
+    Ok(Options {
+        manifests,
+        mapping: once("mapping", mapping, after.mapping)?,
+        server: once("server", server, after.server)?,
+        api_key_file: once("api-key-file", api_key_file, after.api_key_file)?,
+        api_version: once("api-version", api_version, after.api_version)?,
+        refresh: once("refresh", refresh, after.refresh)?,
+        only,
+        allow,
+        format: once("format", format, after.format)?,
+        color: once("color", color, after.color)?,
+        quiet: quiet || after.quiet,
+        verbose: verbose.saturating_add(after.verbose),
+        log_format: once("log-format", log_format, after.log_format)?,
+    })
+}
+
+/// An option that may be given in one place only.
+fn once<T>(name: &str, before: Option<T>, after: Option<T>) -> Result<Option<T>, String> {
+    match (before, after) {
+        (Some(_), Some(_)) => Err(format!("the argument '--{name}' cannot be used multiple times")),
+        (before, after) => Ok(before.or(after)),
+    }
+}
+
+/// The value of an option in a command line that may not parse at all: the
+/// last one given, whichever form it has.
+fn raw_value<'a>(raw: &'a [OsString], name: &str) -> Option<&'a str> {
+    let mut found = None;
+    let mut words = raw.iter().filter_map(|word| word.to_str()).skip(1);
+    while let Some(word) = words.next() {
+        if word == "--" {
+            break;
+        }
+        match word.strip_prefix(name) {
+            Some("") => found = words.next(),
+            Some(rest) => found = rest.strip_prefix('=').or(found),
+            None => {}
+        }
+    }
+    found
+}
+
+/// Turns clap's early end into ours.
+fn early(error: &clap::Error, raw: &[OsString], facts: &Facts) -> Early {
+    let choice = match raw_value(raw, "--color") {
+        Some("always") => Choice::Always,
+        Some("never") => Choice::Never,
+        _ => Choice::Auto,
+    };
+    let paint = |terminal| Palette::resolve(choice, facts.surroundings(), terminal);
+    let is_json = raw_value(raw, "--format") == Some("json");
+    let plain = error.render().to_string();
+    let exit = if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Done
+    };
+    let text = |palette| match palette {
+        Palette::Colour if !error.use_stderr() => error.render().ansi().to_string(),
+        // A usage error quotes what was typed, which may come from anywhere;
+        // colours could not be told from its escapes.
+        _ => safe::lines(&plain).into_owned(),
+    };
+    let (stdout, stderr) = match (error.use_stderr(), is_json) {
+        (false, false) => (text(paint(facts.stdout_is_terminal)), String::new()),
+        (true, false) => (String::new(), text(paint(facts.stderr_is_terminal))),
+        (false, true) => (help_document(error.kind(), &plain), String::new()),
+        (true, true) => (usage_document(error.kind(), &plain), String::new()),
+    };
+    Early { stdout, stderr, exit }
+}
+
+/// A help text or the version as a JSON document.
+fn help_document(kind: ErrorKind, plain: &str) -> String {
+    let kind = match kind {
+        ErrorKind::DisplayVersion => "version",
+        _ => "help",
+    };
+    document(|out| json::text(out, kind, plain.trim_end()))
+}
+
+/// A usage error as a JSON document: clap's first paragraph, and its tips.
+fn usage_document(kind: ErrorKind, plain: &str) -> String {
+    let mut paragraphs = plain
+        .split("\n\n")
+        .map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "));
+    let first = paragraphs.next().unwrap_or_default();
+    let message = match kind {
+        // Its text is the whole help.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command was given",
+        _ => first.strip_prefix("error: ").unwrap_or(&first),
+    };
+    let tip = paragraphs.find_map(|p| p.strip_prefix("tip: ").map(str::to_owned));
+    let hint = tip.unwrap_or_else(|| "see `whop-sync --help`".to_owned());
+    let error = Error::new(Code::Usage, message).hint(hint);
+    document(|out| json::error(out, &error, None))
+}
+
+fn document(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> String {
+    let mut out = Vec::new();
+    // Writing to memory does not fail, and JSON is UTF-8.
+    if write(&mut out).is_err() {
+        return String::new();
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    fn parsed(line: &str) -> Args {
+        parse(&raw(line), &Facts::default()).unwrap()
+    }
+
+    fn ended(line: &str) -> Early {
+        parse(&raw(line), &Facts::default()).unwrap_err()
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_stand_before_or_after_the_command() {
+        let before = parsed("whop-sync -f a.yaml --server sandbox --only u1 -v --format json plan");
+        let after = parsed("whop-sync plan -f a.yaml --server sandbox --only u1 -v --format json");
+        assert_eq!(before.options, after.options);
+        assert_eq!(before.options.server, Some(Server::Sandbox));
+    }
+
+    #[test]
+    fn repeated_options_add_up_over_both_places() {
+        let Options {
+            manifests,
+            only,
+            allow,
+            verbose,
+            ..
+        } = parsed("whop-sync -f a --only u1 --allow vanished -v plan -f b --only u2 --allow in_doubt -v")
+            .options;
+        assert_eq!(manifests, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(only.iter().map(UserKey::as_str).collect::<Vec<_>>(), ["u1", "u2"]);
+        assert_eq!((allow, verbose), (vec![Guard::Vanished, Guard::InDoubt], 2));
+    }
+
+    #[test]
+    fn every_command_and_option_is_understood() {
+        let all = "--mapping m --server emulator --api-key-file k --api-version 2025-01-01 --refresh full \
+                   --color never --log-format json -q";
+        for verb in ["validate", "plan", "apply", "show", "emulator"] {
+            let options = parsed(&format!("whop-sync {verb} {all}")).options;
+            assert_eq!(options.refresh, Some(Refresh::Full), "{verb}");
+            assert!(options.quiet && options.color == Some(Choice::Never), "{verb}");
+        }
+        let verb = |line| parsed(line).verb;
+        let detailed = verb("whop-sync plan --detailed-exitcode");
+        assert_eq!(
+            detailed,
+            Verb::Plan {
+                detailed_exitcode: true
+            }
+        );
+        let apply = Verb::Apply {
+            yes: true,
+            deadline: Some(Duration::from_secs(90)),
+        };
+        assert_eq!(verb("whop-sync apply --yes --deadline 90s"), apply);
+        let id = Some(UserKey::parse("u1").unwrap());
+        assert_eq!(verb("whop-sync show u1"), Verb::Show { id });
+        let Verb::Emulator(emulator) =
+            verb("whop-sync emulator --port 0 --rate 0 --latency 50ms --key k=a --key l")
+        else {
+            panic!("another command");
+        };
+        assert_eq!((emulator.port, emulator.rate.per_minute), (0, None));
+        assert_eq!(
+            (emulator.latency, emulator.keys.len()),
+            (Duration::from_millis(50), 2)
+        );
+    }
+
+    #[test]
+    fn usage_errors_end_with_64_on_stderr() {
+        for line in [
+            "whop-sync",
+            "whop-sync destroy",
+            "whop-sync plan --nope",
+            "whop-sync plan --server moon",
+            "whop-sync plan --refresh some",
+            "whop-sync plan --only a%b",
+            "whop-sync plan --allow everything",
+            "whop-sync plan --api-version 2026-06-08",
+            "whop-sync plan --api-key secret",
+            "whop-sync apply --deadline 0s",
+            "whop-sync --server sandbox plan --server sandbox",
+            "whop-sync -q plan -v",
+            "whop-sync emulator --port 99999",
+        ] {
+            let Early { stdout, stderr, exit } = ended(line);
+            assert_eq!((stdout.as_str(), exit), ("", Exit::Usage), "{line}");
+            assert!(!stderr.is_empty() && stderr.ends_with('\n'), "{line}");
+        }
+        assert!(
+            ended("whop-sync plan --serve x").stderr.contains("'--server'"),
+            "no tip"
+        );
+    }
+
+    #[test]
+    fn in_json_mode_a_usage_error_is_a_document_too() {
+        for line in [
+            "whop-sync plan --format json --nope",
+            "whop-sync --nope --format=json plan",
+            "whop-sync --format json",
+        ] {
+            let Early { stdout, stderr, exit } = ended(line);
+            assert_eq!((stderr.as_str(), exit), ("", Exit::Usage), "{line}");
+            let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+            assert_eq!(document["kind"], "error", "{line}");
+            assert_eq!(
+                (&document["code"], &document["exit_status"]),
+                (&"usage.invalid".into(), &64.into())
+            );
+            assert!(
+                !document["message"].as_str().unwrap().contains("error:"),
+                "{stdout}"
+            );
+        }
+        let document = ended("whop-sync plan --format json --nope").stdout;
+        assert!(
+            document.contains("\"unexpected argument '--nope' found\""),
+            "{document}"
+        );
+        assert!(ended("whop-sync --nope -- --format json").stdout.is_empty());
+    }
+
+    #[test]
+    fn help_and_version_end_with_0_on_stdout() {
+        let Early { stdout, stderr, exit } = ended("whop-sync --version");
+        assert_eq!(stdout, format!("whop-sync {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!((stderr.as_str(), exit), ("", Exit::Done));
+        let (short, long) = (ended("whop-sync plan -h"), ended("whop-sync plan --help"));
+        assert_eq!((short.exit, long.exit), (Exit::Done, Exit::Done));
+        assert!(short.stdout.len() < long.stdout.len());
+        assert!(long.stdout.contains("Examples:\n  whop-sync plan"));
+        let json = ended("whop-sync --version --format json").stdout;
+        let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(document["kind"], "version");
+    }
+
+    #[test]
+    fn what_was_typed_cannot_act_on_the_terminal() {
+        let line = [
+            OsString::from("whop-sync"),
+            OsString::from("pl\u{1b}[2J\u{202e}an"),
+        ];
+        let stderr = parse(&line, &Facts::default()).unwrap_err().stderr;
+        let quiet = stderr.chars().all(|c| c == '\n' || !safe::is_hostile(c));
+        assert!(quiet && stderr.contains("\\u{202e}"), "{stderr}");
+    }
+
+    #[test]
+    fn colour_in_help_follows_terminal_and_choice() {
+        let facts = Facts {
+            stdout_is_terminal: true,
+            ..Facts::default()
+        };
+        let coloured = |line: &str| parse(&raw(line), &facts).unwrap_err().stdout.contains('\u{1b}');
+        assert!(coloured("whop-sync --help"));
+        assert!(!coloured("whop-sync --color never --help"));
+    }
+
+    /// Every command, the outermost included.
+    fn commands() -> Vec<clap::Command> {
+        let top = command();
+        let subs: Vec<clap::Command> = top.get_subcommands().cloned().collect();
+        std::iter::once(top).chain(subs).collect()
+    }
+
+    #[test]
+    fn every_option_is_documented() {
+        for command in commands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command
+                .get_arguments()
+                .filter(|a| a.get_id() != "help" && a.get_id() != "version")
+            {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let name = argument.get_id();
+                assert!(help.len() > 8, "{name} has no help");
+                assert!(
+                    !help.ends_with('.'),
+                    "{name}: clap's own help ends without a full stop"
+                );
+                let takes_value = argument.get_action().takes_values();
+                assert!(
+                    !takes_value || argument.get_value_names().is_some(),
+                    "{name} names no value"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn help_fits_the_terminal() {
+        for width in [60, 100] {
+            let facts = Facts {
+                width: Some(width),
+                ..Facts::default()
+            };
+            let text = parse(&raw("whop-sync validate --help"), &facts)
+                .unwrap_err()
+                .stdout;
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{widest:?}\n{text}");
+        }
+        let text = ended("whop-sync --help").stdout;
+        assert!(text.lines().all(|line| line.chars().count() <= WIDEST), "{text}");
+    }
+
+    #[test]
+    fn what_means_nothing_to_a_command_is_not_offered() {
+        let help = ended("whop-sync validate --help").stdout;
+        assert!(help.contains("--manifest") && !help.contains("--refresh"));
+        assert!(ended("whop-sync plan --help").stdout.contains("--refresh"));
+    }
+}

@@ -1,0 +1,746 @@
+//! What a command line means here: options, environment and terminals,
+//! settled once. Past this nothing asks for any of them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::args::{Args, EmulatorArgs, Options, Verb};
+use super::values::{ApiVersion, Format, KeyGrant, LogFormat, Rate, Server};
+use crate::core::model::{Dialect, Guard, Policy, Refresh};
+use crate::core::value::UserKey;
+use crate::error::{Code, Error, Result};
+use crate::render::paint::{Choice, Palette, Surroundings};
+use crate::render::problems::Look;
+use crate::render::progress::Mode;
+
+/// The environment variables that have a say; no other is read.
+pub const VARIABLES: [&str; 8] = [
+    "CLICOLOR_FORCE",
+    "NO_COLOR",
+    "TERM",
+    "WHOP_API_KEY",
+    "WHOP_API_VERSION",
+    "WHOP_SYNC_LOG",
+    "WHOP_SYNC_MAPPING",
+    "WHOP_SYNC_SERVER",
+];
+
+/// The surroundings, as they were when the program started.
+#[derive(Clone, Default)]
+pub struct Facts {
+    /// The values of [`VARIABLES`], as far as they are set.
+    pub environment: BTreeMap<&'static str, OsString>,
+    /// Whether someone can answer.
+    pub stdin_is_terminal: bool,
+    /// Whether someone reads the result.
+    pub stdout_is_terminal: bool,
+    /// Whether someone reads the story.
+    pub stderr_is_terminal: bool,
+    /// The terminal's width in columns, if there is one.
+    pub width: Option<usize>,
+}
+
+impl fmt::Debug for Facts {
+    /// The environment holds the key: only names are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facts")
+            .field("environment", &self.environment.keys())
+            .field("stdin_is_terminal", &self.stdin_is_terminal)
+            .field("stdout_is_terminal", &self.stdout_is_terminal)
+            .field("stderr_is_terminal", &self.stderr_is_terminal)
+            .field("width", &self.width)
+            .finish()
+    }
+}
+
+impl Facts {
+    /// A variable's value; an empty one counts as unset.
+    fn variable(&self, name: &str) -> Option<&OsStr> {
+        let value = self.environment.get(name)?;
+        Some(value.as_os_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A variable's value as text.
+    fn text(&self, name: &str) -> Result<Option<&str>> {
+        let Some(value) = self.variable(name) else {
+            return Ok(None);
+        };
+        let text = value.to_str();
+        text.map(Some)
+            .ok_or_else(|| usage(format!("`{name}` is not UTF-8")))
+    }
+
+    /// What the environment says about colour.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            refused: self.variable("NO_COLOR").is_some(),
+            forced: self.variable("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
+            dumb: self.is_dumb(),
+        }
+    }
+
+    fn is_dumb(&self) -> bool {
+        self.variable("TERM").is_some_and(|value| value == "dumb")
+    }
+}
+
+fn usage(message: impl Into<String>) -> Error {
+    Error::new(Code::Usage, message)
+}
+
+/// Everything a run needs to know, besides the manifest.
+#[derive(Debug)]
+pub struct Settings {
+    /// What to do.
+    pub job: Job,
+    /// The manifest's files and folders, at least one.
+    pub manifests: Vec<PathBuf>,
+    /// Where state is kept.
+    pub paths: Paths,
+    /// Which server is spoken to.
+    pub server: Server,
+    /// Which version of its API.
+    pub version: ApiVersion,
+    /// Where the key comes from.
+    pub key: KeySource,
+    /// Which profiles to read.
+    pub refresh: Refresh,
+    /// The users the run is about; `None` is all.
+    pub only: Option<BTreeSet<UserKey>>,
+    /// The guards lifted for this run.
+    pub allow: BTreeSet<Guard>,
+    /// How to tell about it.
+    pub output: Output,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Check manifest and pictures.
+    Validate,
+    /// Show what would change.
+    Plan {
+        /// Exit with 2 when changes are pending.
+        detailed_exitcode: bool,
+    },
+    /// Make it so.
+    Apply {
+        /// Who agrees to the plan.
+        consent: Consent,
+        /// Stop cleanly within this time.
+        deadline: Option<Duration>,
+    },
+    /// Show the mapping.
+    Show {
+        /// One user of it.
+        id: Option<UserKey>,
+    },
+    /// Serve the emulator.
+    Emulator {
+        /// Port on loopback; 0 takes any free one.
+        port: u16,
+        /// Requests for each operation.
+        rate: Rate,
+        /// Time that every answer takes.
+        latency: Duration,
+        /// The keys it accepts; without any, every key may do everything.
+        keys: Vec<KeyGrant>,
+    },
+}
+
+/// Who agrees to a plan before it is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// `--yes` was given.
+    Given,
+    /// Someone at the terminal is asked.
+    Ask,
+    /// There is no terminal and no `--yes`: refuse.
+    Nobody,
+}
+
+/// Where state is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The mapping.
+    pub mapping: PathBuf,
+    /// The journal, beside the mapping.
+    pub journal: PathBuf,
+    /// The lock, beside the mapping.
+    pub lock: PathBuf,
+    /// What the emulator remembers.
+    pub emulator: PathBuf,
+}
+
+/// How to tell about a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// How results are printed.
+    pub format: Format,
+    /// Colours on stdout.
+    pub stdout: Palette,
+    /// Colours on stderr.
+    pub stderr: Palette,
+    /// The terminal's width in columns, if there is one.
+    pub width: Option<usize>,
+    /// How progress is shown.
+    pub progress: Mode,
+    /// Whether warnings are left out.
+    pub quiet: bool,
+    /// Which logs are printed, as a filter; `None` for none.
+    pub log: Option<String>,
+    /// How logs are printed.
+    pub log_format: LogFormat,
+}
+
+impl Output {
+    /// How problems and errors look on stderr.
+    pub fn look(&self) -> Look {
+        Look {
+            palette: self.stderr,
+            width: self.width,
+        }
+    }
+}
+
+/// Where the key comes from. It is read when it is needed, and not before.
+#[derive(Debug)]
+pub enum KeySource {
+    /// A file; it wins over the environment.
+    File(PathBuf),
+    /// `WHOP_API_KEY`.
+    Variable(SecretString),
+    /// Nowhere: none was given, or none is needed.
+    Nowhere,
+}
+
+impl KeySource {
+    /// The key. `read` reads a whole file; white space around the key is
+    /// dropped.
+    ///
+    /// # Errors
+    /// There is none, its file cannot be read, or it cannot be a key. What it
+    /// holds is never told.
+    pub fn load(&self, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<SecretString> {
+        match self {
+            Self::File(path) => {
+                let bytes = read(path).map_err(|cause| Error::file("read", path, cause))?;
+                key(&bytes, &format!("`{}`", path.display()))
+            }
+            Self::Variable(key) => Ok(key.clone()),
+            Self::Nowhere => Err(Error::new(Code::KeyMissing, "no API key was given").hint(
+                "set `WHOP_API_KEY`, or pass `--api-key-file PATH`; to try things out, `--server emulator` needs none",
+            )),
+        }
+    }
+}
+
+/// Checks what was given as a key; `whence` names where.
+fn key(bytes: &[u8], whence: &str) -> Result<SecretString> {
+    let trimmed = bytes.trim_ascii();
+    let wrong = |what: &str| Error::new(Code::KeyMissing, format!("the API key in {whence} {what}"));
+    if trimmed.is_empty() {
+        return Err(wrong("is empty").hint("make a key on Whop's dashboard, under Developer"));
+    }
+    let quoted = trimmed.first().is_some_and(|b| matches!(b, b'"' | b'\''));
+    let odd = trimmed.iter().position(|b| !b.is_ascii_graphic());
+    let copy = "give the key alone, as Whop showed it: no quotes, no name, no `Bearer`";
+    match (std::str::from_utf8(trimmed), odd) {
+        (Ok(text), None) if !quoted => Ok(SecretString::from(text)),
+        (_, Some(at)) => {
+            Err(wrong(&format!("has a character at place {} that no key has", at + 1)).hint(copy))
+        }
+        _ => Err(wrong("stands in quotes").hint(copy)),
+    }
+}
+
+impl Settings {
+    /// Settles everything. `is_folder` tells whether a path is a folder; the
+    /// first manifest alone is asked about.
+    ///
+    /// # Errors
+    /// Options or variables that cannot be meant.
+    pub fn resolve(args: Args, facts: &Facts, is_folder: impl FnOnce(&Path) -> bool) -> Result<Self> {
+        let Args { options, verb } = args;
+        let output = output(&options, &verb, facts)?;
+        let Options {
+            mut manifests,
+            mapping,
+            server,
+            api_key_file,
+            api_version,
+            refresh,
+            only,
+            allow,
+            format: _,
+            color: _,
+            quiet: _,
+            verbose: _,
+            log_format: _,
+        } = options;
+        if manifests.is_empty() {
+            manifests.push(PathBuf::from("users.yaml"));
+        }
+        let server = match server {
+            Some(server) => server,
+            None => from_variable(facts, "WHOP_SYNC_SERVER", Server::parse)?.unwrap_or_default(),
+        };
+        let version = match api_version {
+            Some(version) => version,
+            None => from_variable(facts, "WHOP_API_VERSION", ApiVersion::parse)?.unwrap_or_default(),
+        };
+        let mapping = mapping.or_else(|| facts.variable("WHOP_SYNC_MAPPING").map(PathBuf::from));
+        let mut paths = paths(&manifests, mapping, &server, is_folder)?;
+        let needs_key = matches!(verb, Verb::Plan { .. } | Verb::Apply { .. }) && server != Server::Emulator;
+        let key = if needs_key {
+            key_source(api_key_file, facts)?
+        } else {
+            KeySource::Nowhere
+        };
+        Ok(Self {
+            job: job(verb, facts, &mut paths),
+            manifests,
+            paths,
+            server,
+            version,
+            key,
+            refresh: refresh.unwrap_or_default(),
+            only: (!only.is_empty()).then(|| only.into_iter().collect()),
+            allow: allow.into_iter().collect(),
+            output,
+        })
+    }
+
+    /// The dialect of the API's version.
+    pub fn dialect(&self) -> Dialect {
+        self.version.dialect()
+    }
+
+    /// Whether the job talks to a server that wants a key.
+    pub fn needs_key(&self) -> bool {
+        matches!(self.job, Job::Plan { .. } | Job::Apply { .. }) && self.server != Server::Emulator
+    }
+
+    /// The policy of a run at this time, in seconds since 1970.
+    pub fn policy(&self, now: u64) -> Policy {
+        Policy {
+            dialect: self.dialect(),
+            allow: self.allow.clone(),
+            only: self.only.clone(),
+            refresh: self.refresh,
+            now,
+        }
+    }
+}
+
+/// A value given by a variable; what is wrong with it names the variable.
+fn from_variable<T>(
+    facts: &Facts,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>> {
+    let Some(text) = facts.text(name)? else {
+        return Ok(None);
+    };
+    parse(text)
+        .map(Some)
+        .map_err(|why| usage(format!("`{name}` {why}")))
+}
+
+/// The key's source: a file that was named, else the variable. The variable
+/// is checked here, where it is at hand; the file when it is read.
+fn key_source(file: Option<PathBuf>, facts: &Facts) -> Result<KeySource> {
+    if let Some(file) = file {
+        return Ok(KeySource::File(file));
+    }
+    // Set but empty says something went wrong where it is set, such as a
+    // secret that a pipeline does not pass on; that is worth its own words.
+    match facts.environment.get("WHOP_API_KEY") {
+        None => Ok(KeySource::Nowhere),
+        Some(value) => key(value.as_encoded_bytes(), "`WHOP_API_KEY`").map(KeySource::Variable),
+    }
+}
+
+fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
+    match verb {
+        Verb::Validate => Job::Validate,
+        Verb::Plan { detailed_exitcode } => Job::Plan { detailed_exitcode },
+        Verb::Apply { yes, deadline } => Job::Apply {
+            consent: match (yes, facts.stdin_is_terminal && facts.stderr_is_terminal) {
+                (true, _) => Consent::Given,
+                (false, true) => Consent::Ask,
+                (false, false) => Consent::Nobody,
+            },
+            deadline,
+        },
+        Verb::Show { id } => Job::Show { id },
+        Verb::Emulator(EmulatorArgs {
+            port,
+            state,
+            rate,
+            latency,
+            keys,
+        }) => {
+            if let Some(state) = state {
+                paths.emulator = state;
+            }
+            Job::Emulator {
+                port,
+                rate,
+                latency,
+                keys,
+            }
+        }
+    }
+}
+
+/// The folder, beside the manifest, for what belongs to the emulator.
+const EMULATOR_FOLDER: &str = ".whop-sync";
+
+/// Where state is kept, by default beside the first manifest: for
+/// `users.yaml` in `users.mapping.jsonl`, for a folder in a file of that name
+/// inside it. State of the emulator stands apart, so that trying things out
+/// can never touch the real mapping.
+fn paths(
+    manifests: &[PathBuf],
+    mapping: Option<PathBuf>,
+    server: &Server,
+    is_folder: impl FnOnce(&Path) -> bool,
+) -> Result<Paths> {
+    let manifest = manifests
+        .first()
+        .map_or(Path::new("users.yaml"), PathBuf::as_path);
+    if manifests.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err(usage("`--manifest` must not be empty"));
+    }
+    let (folder, stem) = if is_folder(manifest) {
+        (manifest, OsStr::new("users"))
+    } else {
+        (manifest.parent().unwrap_or(Path::new("")), stem(manifest))
+    };
+    let apart = folder.join(EMULATOR_FOLDER);
+    let mapping = mapping.unwrap_or_else(|| {
+        let mut name = stem.to_owned();
+        name.push(".mapping.jsonl");
+        match server {
+            Server::Emulator => apart.join(name),
+            Server::Production | Server::Sandbox | Server::Url(_) => folder.join(name),
+        }
+    });
+    let (journal, lock) = (mapping.with_extension("journal"), mapping.with_extension("lock"));
+    if mapping.file_name().is_none() || mapping == journal || mapping == lock {
+        let shown = mapping.display();
+        let hint = "name a file that ends in .mapping.jsonl";
+        return Err(usage(format!("`{shown}` cannot be the mapping")).hint(hint));
+    }
+    Ok(Paths {
+        mapping,
+        journal,
+        lock,
+        emulator: apart.join("emulator.jsonl"),
+    })
+}
+
+/// A manifest's name without its `.yaml` or `.yml`.
+fn stem(manifest: &Path) -> &OsStr {
+    let extension = manifest.extension().unwrap_or_default();
+    let is_yaml = extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml");
+    let name = if is_yaml {
+        manifest.file_stem()
+    } else {
+        manifest.file_name()
+    };
+    name.unwrap_or(OsStr::new("users"))
+}
+
+fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
+    let format = options.format.unwrap_or_default();
+    if format == Format::Csv && !matches!(verb, Verb::Show { .. }) {
+        return Err(usage("`--format csv` is for `show` only").hint("use `--format json`"));
+    }
+    let choice: Choice = options.color.unwrap_or_default();
+    let around = facts.surroundings();
+    let log = match (facts.text("WHOP_SYNC_LOG")?, options.verbose) {
+        (Some(filter), _) => Some(filter.to_owned()),
+        (None, 0) => None,
+        (None, 1) => Some("whop_sync=info".to_owned()),
+        (None, 2) => Some("whop_sync=debug".to_owned()),
+        (None, _) => Some("whop_sync=trace".to_owned()),
+    };
+    let progress = match (options.quiet, facts.stderr_is_terminal && !around.dumb) {
+        (true, _) => Mode::Quiet,
+        // A bar and log lines would tear each other apart.
+        (false, true) if log.is_none() => Mode::Bar,
+        (false, _) => Mode::Lines,
+    };
+    Ok(Output {
+        format,
+        stdout: Palette::resolve(choice, around, facts.stdout_is_terminal),
+        stderr: Palette::resolve(choice, around, facts.stderr_is_terminal),
+        width: facts.width,
+        progress,
+        quiet: options.quiet,
+        log,
+        log_format: options.log_format.unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::super::args::parse;
+    use super::*;
+    use crate::error::Exit;
+
+    fn facts(variables: &[(&'static str, &str)]) -> Facts {
+        let environment = variables
+            .iter()
+            .map(|(name, value)| (*name, OsString::from(value)));
+        Facts {
+            environment: environment.collect(),
+            ..Facts::default()
+        }
+    }
+
+    fn resolve_in(line: &str, facts: &Facts) -> Result<Settings> {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let args = parse(&words, facts).unwrap();
+        Settings::resolve(args, facts, |path| path == Path::new("folder"))
+    }
+
+    fn resolve(line: &str, variables: &[(&'static str, &str)]) -> Settings {
+        resolve_in(line, &facts(variables)).unwrap()
+    }
+
+    fn refusal(line: &str, variables: &[(&'static str, &str)]) -> Error {
+        resolve_in(line, &facts(variables)).unwrap_err()
+    }
+
+    #[test]
+    fn state_stands_beside_the_manifest_and_the_emulators_apart() {
+        for (line, mapping, journal) in [
+            ("plan", "users.mapping.jsonl", "users.mapping.journal"),
+            (
+                "plan -f a/users.example.yaml",
+                "a/users.example.mapping.jsonl",
+                "a/users.example.mapping.journal",
+            ),
+            (
+                "plan -f a/team.YML -f b.yaml",
+                "a/team.mapping.jsonl",
+                "a/team.mapping.journal",
+            ),
+            (
+                "plan -f folder",
+                "folder/users.mapping.jsonl",
+                "folder/users.mapping.journal",
+            ),
+            ("plan -f a/v1.2", "a/v1.2.mapping.jsonl", "a/v1.2.mapping.journal"),
+            (
+                "plan --server emulator",
+                ".whop-sync/users.mapping.jsonl",
+                ".whop-sync/users.mapping.journal",
+            ),
+            (
+                "show -f folder --server emulator",
+                "folder/.whop-sync/users.mapping.jsonl",
+                "folder/.whop-sync/users.mapping.journal",
+            ),
+            ("plan --mapping x/m", "x/m", "x/m.journal"),
+        ] {
+            let paths = resolve(&format!("whop-sync {line}"), &[("WHOP_API_KEY", "k")]).paths;
+            assert_eq!(paths.mapping, Path::new(mapping), "{line}");
+            assert_eq!(paths.journal, Path::new(journal), "{line}");
+            assert_eq!(paths.lock, Path::new(journal).with_extension("lock"), "{line}");
+        }
+        let emulator = |line| resolve(line, &[]).paths.emulator;
+        assert_eq!(
+            emulator("whop-sync emulator -f a/u.yaml"),
+            Path::new("a/.whop-sync/emulator.jsonl")
+        );
+        assert_eq!(emulator("whop-sync emulator --state s"), Path::new("s"));
+    }
+
+    #[test]
+    fn a_mapping_cannot_be_its_own_journal() {
+        for bad in ["m.journal", "m.lock", ".."] {
+            let error = refusal(&format!("whop-sync show --mapping {bad}"), &[]);
+            assert_eq!(error.code().exit(), Exit::Usage, "{bad}");
+        }
+    }
+
+    #[test]
+    fn options_win_over_the_environment_which_wins_over_defaults() {
+        let set = [
+            ("WHOP_SYNC_SERVER", "sandbox"),
+            ("WHOP_API_VERSION", "2025-01-01"),
+            ("WHOP_SYNC_MAPPING", "env.jsonl"),
+            ("WHOP_API_KEY", "k"),
+        ];
+        let plain = resolve("whop-sync plan", &set);
+        assert_eq!(
+            (&plain.server, plain.dialect()),
+            (&Server::Sandbox, Dialect::Companies)
+        );
+        assert_eq!(plain.paths.mapping, Path::new("env.jsonl"));
+        let line = "whop-sync plan --server production --api-version 2026-10-15-1 --mapping m.jsonl";
+        let explicit = resolve(line, &set);
+        assert_eq!(
+            (&explicit.server, explicit.dialect()),
+            (&Server::Production, Dialect::Accounts)
+        );
+        assert_eq!(explicit.paths.mapping, Path::new("m.jsonl"));
+        let empty = set.map(|(name, value)| (name, if name == "WHOP_API_KEY" { value } else { "" }));
+        let default = resolve("whop-sync plan", &empty);
+        assert_eq!(
+            (default.server, default.version),
+            (Server::Production, ApiVersion::default())
+        );
+        assert_eq!(default.paths.mapping, Path::new("users.mapping.jsonl"));
+    }
+
+    #[test]
+    fn a_bad_variable_is_named() {
+        let error = refusal("whop-sync plan", &[("WHOP_SYNC_SERVER", "moon")]);
+        assert_eq!(error.code(), Code::Usage);
+        assert!(error.message().contains("`WHOP_SYNC_SERVER` must be"), "{error}");
+    }
+
+    #[test]
+    fn the_key_comes_from_the_file_else_the_variable() {
+        let set = [("WHOP_API_KEY", " env-key\n")];
+        let load = |line: &str| {
+            let settings = resolve(line, &set);
+            settings.key.load(|_| Ok(b"file-key\r\n".to_vec())).unwrap()
+        };
+        assert_eq!(
+            load("whop-sync plan --api-key-file k").expose_secret(),
+            "file-key"
+        );
+        assert_eq!(load("whop-sync plan").expose_secret(), "env-key");
+    }
+
+    #[test]
+    fn a_missing_key_matters_only_where_one_is_needed() {
+        let missing = resolve("whop-sync plan", &[]);
+        let error = missing.key.load(|_| Ok(Vec::new())).unwrap_err();
+        assert_eq!(error.code(), Code::KeyMissing);
+        assert!(missing.needs_key() && error.what_to_do().is_some());
+        for line in ["plan --server emulator", "validate", "show", "emulator"] {
+            // A bad key is not even looked at there.
+            let settings = resolve(&format!("whop-sync {line}"), &[("WHOP_API_KEY", "a b")]);
+            assert!(
+                !settings.needs_key() && matches!(settings.key, KeySource::Nowhere),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_refused_without_showing_it() {
+        for (given, said) in [
+            ("", "is empty"),
+            ("  \n", "is empty"),
+            ("Bearer sesame", "place 7"),
+            ("sesame\u{7f}", "place 7"),
+            ("ses\u{e9}ame", "place 4"),
+            ("\"sesame\"", "in quotes"),
+        ] {
+            let error = refusal("whop-sync plan", &[("WHOP_API_KEY", given)]);
+            assert_eq!(error.code(), Code::KeyMissing, "{given}");
+            let text = format!("{error} {:?}", error.what_to_do());
+            assert!(text.contains(said) && !text.contains("sesame"), "{text}");
+        }
+        let from_file = resolve("whop-sync plan --api-key-file k", &[]);
+        let error = from_file.key.load(|_| Ok(vec![0xff])).unwrap_err();
+        assert!(error.message().contains("`k`"), "{error}");
+        let error = from_file
+            .key
+            .load(|_| Err(io::Error::other("denied")))
+            .unwrap_err();
+        assert_eq!(error.code(), Code::IoFailed);
+    }
+
+    #[test]
+    fn no_debug_output_shows_the_key() {
+        let facts = facts(&[("WHOP_API_KEY", "sesame")]);
+        let settings = resolve_in("whop-sync plan", &facts).unwrap();
+        assert!(!format!("{facts:?} {settings:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn without_a_terminal_nobody_can_agree() {
+        let consent = |line: &str, stdin, stderr| {
+            let facts = Facts {
+                stdin_is_terminal: stdin,
+                stderr_is_terminal: stderr,
+                ..Facts::default()
+            };
+            match resolve_in(line, &facts).unwrap().job {
+                Job::Apply { consent, .. } => consent,
+                job => panic!("{job:?}"),
+            }
+        };
+        let apply = "whop-sync apply --server emulator";
+        assert_eq!(consent(apply, true, true), Consent::Ask);
+        assert_eq!(consent(apply, false, true), Consent::Nobody);
+        assert_eq!(consent(apply, true, false), Consent::Nobody);
+        assert_eq!(consent(&format!("{apply} --yes"), false, false), Consent::Given);
+    }
+
+    #[test]
+    fn progress_colour_and_logs_follow_terminals_and_options() {
+        let terminal = |variables| Facts {
+            stderr_is_terminal: true,
+            ..facts(variables)
+        };
+        let output = |line: &str, facts: &Facts| resolve_in(line, facts).unwrap().output;
+        let on = output("whop-sync validate", &terminal(&[]));
+        assert_eq!(
+            (on.progress, on.stdout, on.stderr),
+            (Mode::Bar, Palette::Plain, Palette::Colour)
+        );
+        let dumb = output("whop-sync validate", &terminal(&[("TERM", "dumb")]));
+        assert_eq!((dumb.progress, dumb.stderr), (Mode::Lines, Palette::Plain));
+        let quiet = output("whop-sync validate -q", &terminal(&[]));
+        assert_eq!(quiet.progress, Mode::Quiet);
+        let loud = output("whop-sync validate -vv", &terminal(&[]));
+        assert_eq!(
+            (loud.progress, loud.log.as_deref()),
+            (Mode::Lines, Some("whop_sync=debug"))
+        );
+        let filter = output("whop-sync validate -v", &facts(&[("WHOP_SYNC_LOG", "trace")]));
+        assert_eq!(
+            (filter.progress, filter.log.as_deref()),
+            (Mode::Lines, Some("trace"))
+        );
+    }
+
+    #[test]
+    fn csv_is_for_show_only() {
+        assert_eq!(refusal("whop-sync plan --format csv", &[]).code(), Code::Usage);
+        assert_eq!(
+            resolve("whop-sync show --format csv", &[]).output.format,
+            Format::Csv
+        );
+    }
+
+    #[test]
+    fn the_policy_carries_the_choices() {
+        let line = "whop-sync plan --server emulator --only b --only a --allow vanished --refresh changed";
+        let policy = resolve(line, &[]).policy(7);
+        assert_eq!((policy.now, policy.refresh), (7, Refresh::Changed));
+        assert!(!policy.enforces(Guard::Vanished) && policy.enforces(Guard::Duplicate));
+        assert!(policy.covers(&UserKey::parse("a").unwrap()));
+        assert!(!policy.covers(&UserKey::parse("c").unwrap()));
+        let everybody = resolve("whop-sync plan --server emulator", &[]).policy(7);
+        assert!(everybody.covers(&UserKey::parse("c").unwrap()));
+    }
+}
