@@ -328,3 +328,341 @@ impl Serialize for Written<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Effect;
+    use super::super::script::{Script, answer, body_of, header_of};
+    use super::super::transport::{Lost, Response};
+    use super::*;
+    use crate::core::value::Email;
+
+    const NEW: &str = "2026-10-15-1";
+    const OLD: &str = "2025-01-01";
+
+    fn entry(n: usize) -> String {
+        format!(r#"{{"id":"biz_c{n}","title":"T{n}","owner":{{"id":"user_{n}"}}}}"#)
+    }
+
+    fn page(entries: &[String], info: &str) -> Result<Response, Lost> {
+        answer(
+            200,
+            format!(r#"{{"data":[{}],"page_info":{{{info}}}}}"#, entries.join(",")),
+        )
+    }
+
+    fn more(cursor: &str) -> String {
+        format!(r#""end_cursor":"{cursor}","has_next_page":true"#)
+    }
+
+    const END: &str = r#""end_cursor":"z","has_next_page":false"#;
+
+    async fn list(script: &Arc<Script>) -> (Vec<String>, bool) {
+        let listing = script.unlimited(NEW).list_accounts().await.unwrap();
+        let ids = listing.accounts.iter().map(|account| account.id.to_string());
+        (ids.collect(), listing.complete)
+    }
+
+    fn new_account() -> NewAccount {
+        NewAccount {
+            email: Email::parse("ana@shop.test").unwrap(),
+            title: Title::parse("Ana \"R\"").unwrap(),
+            metadata: BTreeMap::from([
+                ("tier".into(), "gold".into()),
+                ("external_id".into(), "u-1".into()),
+            ]),
+            resend: None,
+            replaces: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_dialects_ask_for_the_platforms_own_children_only() {
+        for (version, lines) in [
+            (
+                NEW,
+                [
+                    "GET /accounts?parent_account_id=biz_p1&first=50&direction=asc",
+                    "GET /accounts?parent_account_id=biz_p1&first=50&direction=asc&after=a%2Fb%3D",
+                ],
+            ),
+            (
+                OLD,
+                [
+                    "GET /companies?parent_company_id=biz_p1&first=50&direction=asc",
+                    "GET /companies?parent_company_id=biz_p1&first=50&direction=asc&after=a%2Fb%3D",
+                ],
+            ),
+        ] {
+            let script = Script::of([page(&[entry(1)], &more("a/b=")), page(&[entry(2)], END)]);
+            let listing = script.client(version).list_accounts().await.unwrap();
+            assert_eq!((listing.accounts.len(), listing.complete), (2, true));
+            assert_eq!(script.lines(), lines);
+            assert_eq!(header_of(&script.seen()[0], "api-version-date"), Some(version));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_account_is_in_either_dialect() {
+        let whole = r#"{"id":"biz_c1","title":"Ana","email":"A@b.test","status":"suspended","unknown":[{}],
+            "metadata":{"external_id":"u-1","n":1.0000000000000000001,"deep":{"a":[null, 1]},"text":"\u00e9"},
+            "owner":{"id":"user_1","username":"x"},"parent_account":{"id":"biz_p1"}}"#;
+        let bare = r#"{"id":"biz_c2","title":null,"metadata":null,"owner_user":{"id":"user_2"}}"#;
+        let script = Script::of([page(&[whole.to_owned(), bare.to_owned()], END)]);
+        let accounts = script.client(NEW).list_accounts().await.unwrap().accounts;
+        let json = |text: &str| MetaValue::Json(text.into());
+        assert_eq!(
+            accounts,
+            [
+                Account {
+                    id: AccountId::parse("biz_c1").unwrap(),
+                    owner: UserId::parse("user_1").unwrap(),
+                    email: Some("A@b.test".into()),
+                    title: "Ana".into(),
+                    metadata: BTreeMap::from([
+                        ("external_id".into(), MetaValue::Text("u-1".into())),
+                        ("n".into(), json("1.0000000000000000001")),
+                        ("deep".into(), json(r#"{"a":[null, 1]}"#)),
+                        ("text".into(), MetaValue::Text("é".into())),
+                    ]),
+                    suspended: true,
+                },
+                Account {
+                    id: AccountId::parse("biz_c2").unwrap(),
+                    owner: UserId::parse("user_2").unwrap(),
+                    email: None,
+                    title: "".into(),
+                    metadata: BTreeMap::new(),
+                    suspended: false,
+                },
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_platform_and_others_children_are_not_users() {
+        let platform = r#"{"id":"biz_p1","title":"My platform"}"#.to_owned();
+        let foreign =
+            r#"{"id":"biz_c9","owner":{"id":"user_9"},"parent_account":{"id":"biz_p2"}}"#.to_owned();
+        let orphan = r#"{"id":"biz_c2","owner":{"id":"user_2"},"parent_account":null}"#.to_owned();
+        let script = Script::of([page(&[platform, foreign, orphan, entry(1)], END)]);
+        assert_eq!(
+            list(&script).await,
+            (vec!["biz_c1".to_owned(), "biz_c2".to_owned()], true)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_that_cannot_be_used_fails_the_list_by_name() {
+        for (bad, named) in [
+            (r#"{"id":"biz_c7","title":"T"}"#, "biz_c7"),
+            (r#"{"id":"biz_c7","owner":null}"#, "biz_c7"),
+            (r#"{"id":"biz_c7","owner":{"id":"nobody"}}"#, "biz_c7"),
+            (
+                r#"{"id":"biz_c7","owner":{"id":"user_1"},"metadata":[]}"#,
+                "biz_c7",
+            ),
+            (r#"{"id":"biz/7","owner":{"id":"user_1"}}"#, "biz/7"),
+            (r#"{"title":"T"}"#, "without a usable id"),
+        ] {
+            let script = Script::of([page(&[entry(1), bad.to_owned()], END)]);
+            let error = script.client(NEW).list_accounts().await.unwrap_err();
+            assert_eq!(
+                (error.kind, error.effect),
+                (CallErrorKind::Malformed, Effect::None)
+            );
+            assert!(error.message.contains(named), "{error}");
+        }
+        for body in ["[]", r#"{"data":[]}"#, r#"{"page_info":{}}"#, "<html>"] {
+            let script = Script::of([answer(200, body)]);
+            let error = script.client(NEW).list_accounts().await.unwrap_err();
+            assert_eq!(error.kind, CallErrorKind::Malformed, "{body}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_that_shift_give_each_account_once() {
+        let script = Script::of([
+            page(&[entry(1), entry(2)], &more("a")),
+            page(&[entry(2), entry(3)], &more("b")),
+            page(&[entry(3)], END),
+        ]);
+        let ids = [1, 2, 3].map(|n| format!("biz_c{n}")).to_vec();
+        assert_eq!(list(&script).await, (ids, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_that_lead_nowhere_are_incomplete() {
+        // The same cursor again; a circle of two; an endless repetition.
+        let same = Script::by(|nth, _| page(&[entry(nth)], &more("a")));
+        assert_eq!(
+            list(&same).await,
+            (vec!["biz_c0".to_owned(), "biz_c1".to_owned()], false)
+        );
+        let circle = Script::by(|nth, _| page(&[entry(nth % 2)], &more(["a", "b"][nth % 2])));
+        assert_eq!(list(&circle).await.0.len(), 2);
+        assert_eq!(circle.seen().len(), 3);
+        let stuck = Script::by(|nth, _| page(&[entry(1)], &more(&nth.to_string())));
+        assert_eq!(list(&stuck).await, (vec!["biz_c1".to_owned()], false));
+        assert_eq!(stuck.seen().len(), 2);
+        let hidden = Script::of([page(&[entry(1)], r#""end_cursor":null,"has_next_page":true"#)]);
+        assert_eq!(list(&hidden).await, (vec!["biz_c1".to_owned()], false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_fails_fails_the_list() {
+        let script = Script::of([page(&[entry(1)], &more("a")), answer(403, "")]);
+        let error = script.client(OLD).list_accounts().await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.operation),
+            (CallErrorKind::Forbidden, "list_companies")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_create_is_these_bytes() {
+        for (version, line, body) in [
+            (
+                NEW,
+                "POST /accounts",
+                r#"{"email":"ana@shop.test","metadata":{"external_id":"u-1","tier":"gold"},"title":"Ana \"R\""}"#,
+            ),
+            (
+                OLD,
+                "POST /companies",
+                concat!(
+                    r#"{"email":"ana@shop.test","metadata":{"external_id":"u-1","tier":"gold"},"#,
+                    r#""parent_company_id":"biz_p1","title":"Ana \"R\""}"#
+                ),
+            ),
+        ] {
+            let script = Script::of([answer(200, entry(1))]);
+            let client = script.client(version);
+            let call = client.prepare_create(&new_account(), "run-1/u-1".to_owned());
+            assert_eq!((call.version.as_str(), call.body.as_str()), (version, body));
+            let permit = client.admit(Operation::CreateAccount).await.unwrap();
+            let account = client.create_account(permit, &call).await.unwrap();
+            assert_eq!(account.owner.as_str(), "user_1");
+            let request = &script.seen()[0];
+            assert_eq!((script.lines()[0].as_str(), body_of(request)), (line, body));
+            assert_eq!(header_of(request, "idempotency-key"), Some("run-1/u-1"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_prepared_in_another_version_is_sent_in_that_version() {
+        let script = Script::of([answer(201, entry(1))]);
+        let client = script.client(NEW);
+        let mut call = client.prepare_create(&new_account(), "k".to_owned());
+        call.version = "2026-09-02-1".to_owned();
+        let permit = client.admit(Operation::CreateAccount).await.unwrap();
+        client.create_account(permit, &call).await.unwrap();
+        let request = &script.seen()[0];
+        assert_eq!(header_of(request, "api-version-date"), Some("2026-09-02-1"));
+        call.version = "yesterday".to_owned();
+        let permit = client.admit(Operation::CreateAccount).await.unwrap();
+        let error = client.create_account(permit, &call).await.unwrap_err();
+        assert_eq!((error.kind, error.effect), (CallErrorKind::Refused, Effect::None));
+        assert_eq!(script.seen().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_create_answered_with_no_account_may_have_made_one() {
+        for body in [
+            r#"{"id":"biz_p1","owner":{"id":"user_1"}}"#,
+            r#"{"id":"biz_c1"}"#,
+            "{}",
+        ] {
+            let script = Script::of([answer(201, body)]);
+            let client = script.client(NEW);
+            let call = client.prepare_create(&new_account(), "k".to_owned());
+            let permit = client.admit(Operation::CreateAccount).await.unwrap();
+            let error = client.create_account(permit, &call).await.unwrap_err();
+            assert_eq!(
+                (error.kind, error.effect),
+                (CallErrorKind::Malformed, Effect::Unknown)
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_update_sends_what_changes_and_others_values_untouched() {
+        let script = Script::by(|_, _| answer(200, entry(1)));
+        let id = AccountId::parse("biz_c1").unwrap();
+        let title = Title::parse("New").unwrap();
+        let metadata = BTreeMap::from([
+            ("a".into(), MetaValue::Text("é\"".into())),
+            ("b".into(), MetaValue::Json("1.0000000000000000001".into())),
+        ]);
+        for (version, title, metadata, line, body) in [
+            (
+                NEW,
+                Some(&title),
+                Some(&metadata),
+                "PATCH /accounts/biz_c1",
+                r#"{"title":"New","metadata":{"a":"é\"","b":1.0000000000000000001}}"#,
+            ),
+            (
+                NEW,
+                None,
+                Some(&BTreeMap::new()),
+                "PATCH /accounts/biz_c1",
+                r#"{"metadata":{}}"#,
+            ),
+            (
+                OLD,
+                Some(&title),
+                None,
+                "PATCH /companies/biz_c1",
+                r#"{"title":"New"}"#,
+            ),
+        ] {
+            let client = script.client(version);
+            let permit = client.admit(Operation::UpdateAccount).await.unwrap();
+            client.update_account(permit, &id, title, metadata).await.unwrap();
+            let last = script.seen().pop().unwrap();
+            assert_eq!(
+                (script.lines().pop().unwrap().as_str(), body_of(&last)),
+                (line, body)
+            );
+            assert_eq!(header_of(&last, "idempotency-key"), None);
+        }
+        let sent = script.seen().len();
+        let broken = BTreeMap::from([("a".into(), MetaValue::Json("{".into()))]);
+        for (version, metadata) in [(NEW, None), (OLD, Some(&metadata)), (NEW, Some(&broken))] {
+            let client = script.client(version);
+            let permit = client.admit(Operation::UpdateAccount).await.unwrap();
+            let error = client
+                .update_account(permit, &id, None, metadata)
+                .await
+                .unwrap_err();
+            assert_eq!((error.kind, error.effect), (CallErrorKind::Refused, Effect::None));
+        }
+        assert_eq!(script.seen().len(), sent, "refused without a request");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_about_another_account_is_no_answer() {
+        let script = Script::of([answer(200, entry(2)), answer(404, "")]);
+        let client = script.client(NEW);
+        let id = AccountId::parse("biz_c1").unwrap();
+        let error = client.retrieve_account(&id).await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Malformed);
+        assert_eq!(client.retrieve_account(&id).await, Ok(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_keys_own_account() {
+        let script = Script::of([
+            answer(200, r#"{"id":"biz_p2"}"#),
+            answer(200, r#"{"id":"user_1"}"#),
+        ]);
+        let client = script.client(NEW);
+        assert_eq!(client.own_account().await.unwrap().as_str(), "biz_p2");
+        let error = client.own_account().await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Malformed);
+        assert_eq!(script.lines()[0], "GET /accounts/me");
+    }
+}

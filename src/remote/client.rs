@@ -409,3 +409,358 @@ fn log(operation: &'static str, outcome: &Result<Response, Lost>) {
         Err(Lost::TooLarge(limit)) => debug!(operation, limit, "answer too large"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::{Script, answer, body_of, header_of, refusal, silence, unsent};
+    use super::super::{Operation, ProfileUpdate};
+    use super::*;
+    use crate::core::model::PreparedCall;
+    use crate::core::value::{DisplayName, UserId};
+
+    const NEW: &str = "2026-10-15-1";
+    const OLD: &str = "2025-01-01";
+    const ACCOUNT: &str = r#"{"id":"biz_c1","owner":{"id":"user_a1"},"owner_user":{"id":"user_a1"}}"#;
+
+    fn prepared(version: &str) -> PreparedCall {
+        PreparedCall {
+            version: version.to_owned(),
+            idempotency_key: "k1".to_owned(),
+            body: "{}".to_owned(),
+        }
+    }
+
+    /// Sends a create that meets these answers.
+    async fn create(
+        version: &str,
+        answers: Vec<Result<Response, Lost>>,
+    ) -> (Arc<Script>, Result<(), CallError>) {
+        let script = Script::of(answers);
+        let client = script.client(version);
+        let permit = client.admit(Operation::CreateAccount).await.unwrap();
+        let outcome = client.create_account(permit, &prepared(version)).await;
+        (script, outcome.map(drop))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_request_names_version_and_program_and_the_key_is_not_its_business() {
+        let (script, outcome) = create(NEW, vec![answer(201, ACCOUNT)]).await;
+        assert_eq!(outcome, Ok(()));
+        let request = &script.seen()[0];
+        let expected = [
+            ("api-version-date", NEW),
+            ("accept", "application/json"),
+            ("user-agent", USER_AGENT),
+            ("content-type", "application/json"),
+            ("idempotency-key", "k1"),
+        ];
+        assert_eq!(request.headers, expected.map(|(name, value)| header(name, value)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_failed_create_did() {
+        use CallErrorKind as K;
+        use Effect::{None as Nothing, Unknown};
+        let forbidden = || refusal(403, "", "no");
+        let busy = || refusal(409, "idempotency_request_in_progress", "still running");
+        let limited = || refusal(429, "", "Try again in 1 second.");
+        let many =
+            |of: &dyn Fn() -> Result<Response, Lost>, count| (0..count).map(|_| of()).collect::<Vec<_>>();
+        // Version, answers, and the outcome: requests, kind, effect.
+        for (version, answers, sent, kind, effect) in [
+            (NEW, vec![forbidden()], 1, K::Forbidden, Nothing),
+            (NEW, vec![refusal(400, "", "bad email")], 1, K::Refused, Nothing),
+            (NEW, many(&unsent, 6), 6, K::Network, Nothing),
+            (NEW, many(&silence, 6), 6, K::Network, Unknown),
+            (NEW, many(&|| refusal(500, "", "oops"), 6), 6, K::Server, Unknown),
+            (NEW, many(&limited, 30), 30, K::RateLimited, Nothing),
+            (NEW, many(&busy, 6), 6, K::InProgress, Unknown),
+            (
+                NEW,
+                vec![refusal(400, "idempotency_key_mismatch", "x")],
+                1,
+                K::KeyMismatch,
+                Unknown,
+            ),
+            (NEW, vec![answer(200, "<html>")], 1, K::Malformed, Unknown),
+            (NEW, vec![Err(Lost::TooLarge(9))], 1, K::Malformed, Unknown),
+            (NEW, vec![answer(302, "")], 1, K::Malformed, Unknown),
+            // An answer under the same key speaks for the lost attempt too,
+            (NEW, vec![silence(), forbidden()], 2, K::Forbidden, Nothing),
+            (
+                NEW,
+                vec![silence(), busy(), refusal(409, "", "taken")],
+                3,
+                K::Conflict,
+                Nothing,
+            ),
+            // unless it was given before the key was looked at.
+            (
+                NEW,
+                vec![silence(), refusal(401, "", "no")],
+                2,
+                K::Unauthorized,
+                Unknown,
+            ),
+            (
+                NEW,
+                [vec![silence()], many(&unsent, 5)].concat(),
+                6,
+                K::Network,
+                Unknown,
+            ),
+            (
+                NEW,
+                [vec![silence()], many(&limited, 30)].concat(),
+                31,
+                K::RateLimited,
+                Unknown,
+            ),
+            // Without a key that counts, nothing that may have happened is repeated.
+            (OLD, vec![silence()], 1, K::Network, Unknown),
+            (OLD, vec![refusal(502, "", "")], 1, K::Server, Unknown),
+            (OLD, vec![unsent(), limited(), silence()], 3, K::Network, Unknown),
+            (
+                OLD,
+                vec![unsent(), limited(), refusal(422, "", "no")],
+                3,
+                K::Refused,
+                Nothing,
+            ),
+        ] {
+            let shown = format!("{version} {answers:?}");
+            let (script, outcome) = create(version, answers).await;
+            let error = outcome.expect_err(&shown);
+            assert_eq!((error.kind, error.effect), (kind, effect), "{shown}");
+            assert_eq!(script.seen().len(), sent, "{shown}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_lost_and_then_refused_may_have_happened() {
+        let script = Script::of([silence(), refusal(403, "", "no")]);
+        let client = script.client(NEW);
+        let user = UserId::parse("user_a1").unwrap();
+        let name = DisplayName::parse("Ana").unwrap();
+        let update = ProfileUpdate::new(client.platform(), &user, Some(&name), None).unwrap();
+        let permit = client.admit(Operation::UpdateUser).await.unwrap();
+        let error = client.update_profile(permit, &update).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.effect),
+            (CallErrorKind::Forbidden, Effect::Unknown)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_attempt_sends_the_same_bytes() {
+        let troubles = [
+            silence(),
+            refusal(503, "", ""),
+            refusal(429, "", "Try again in 9 seconds."),
+        ];
+        let (script, outcome) = create(NEW, [&troubles[..], &[answer(200, ACCOUNT)]].concat()).await;
+        assert_eq!(outcome, Ok(()));
+        let seen = script.seen();
+        assert_eq!(seen.len(), 4);
+        assert!(seen.iter().all(|request| *request == seen[0]));
+        assert_eq!(header_of(&seen[3], "idempotency-key"), Some("k1"));
+        assert_eq!(body_of(&seen[3]), "{}");
+        let times = script.times();
+        assert_eq!(times[3] - times[2], Duration::from_secs(9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_pauses_the_whole_operation_and_no_other() {
+        // The first profile read meets the limit; everything else is fine.
+        let script = Script::by(|nth, request| {
+            let user = request.target == Target::Api(user_path(1));
+            match (nth, user) {
+                (0, true) => refusal(429, "", "Try again in 30 seconds."),
+                (_, true) => answer(200, r#"{"id":"user_1"}"#),
+                (_, false) => answer(200, r#"{"data":[],"page_info":{}}"#),
+            }
+        });
+        let client = script.unlimited(NEW);
+        let mut reads = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let client = client.clone();
+            reads.spawn(async move { client.read_profile(&UserId::parse("user_1").unwrap()).await });
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        client.list_accounts().await.unwrap();
+        assert!(reads.join_all().await.iter().all(Result::is_ok));
+        let late = script
+            .times()
+            .into_iter()
+            .filter(|t| *t >= Duration::from_secs(30));
+        assert_eq!(client.refused_by_limit(), 1);
+        assert_eq!(
+            late.count(),
+            10,
+            "all but the first read, its repetition included"
+        );
+        let expected = BTreeMap::from([("list_accounts", 1), ("retrieve_user", 11)]);
+        assert_eq!(client.requests(), expected);
+    }
+
+    fn user_path(n: u32) -> String {
+        format!("/users/user_{n}?account_id=biz_p1")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_taken_before_a_pause_waits_with_the_rest() {
+        let script = Script::of([answer(201, ACCOUNT)]);
+        let client = script.client(NEW);
+        let permit = client.admit(Operation::CreateAccount).await.unwrap();
+        client
+            .budget(Operation::CreateAccount)
+            .pause(Duration::from_secs(20));
+        client.create_account(permit, &prepared(NEW)).await.unwrap();
+        assert_eq!(script.times(), [Duration::from_secs(20)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_reads_take_their_floor_and_not_more() {
+        let script = Script::slowly(Duration::from_millis(150), |_, request| {
+            let id = super::super::script::line(request).replace("GET /users/", "");
+            answer(200, format!(r#"{{"id":"{}"}}"#, id.split('?').next().unwrap()))
+        });
+        let client = script.client(NEW);
+        let begin = tokio::time::Instant::now();
+        let mut reads = tokio::task::JoinSet::new();
+        for n in 0..1200 {
+            let client = client.clone();
+            reads.spawn(async move {
+                client
+                    .read_profile(&UserId::parse(&format!("user_{n}")).unwrap())
+                    .await
+            });
+        }
+        assert!(reads.join_all().await.iter().all(Result::is_ok));
+        let took = begin.elapsed();
+        assert!(took <= Duration::from_secs(121), "{took:?}");
+        let times = script.times();
+        for first in 0..times.len() {
+            let within = times[first..]
+                .iter()
+                .take_while(|t| **t < times[first] + Duration::from_secs(60));
+            assert!(within.count() <= 600);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn operations_share_the_places_and_nothing_else() {
+        let script = Script::slowly(Duration::from_secs(1), |_, _| answer(200, r#"{"id":"user_1"}"#));
+        let options = Options {
+            per_minute: None,
+            in_flight: 2,
+            ..Options::default()
+        };
+        let client = script.client_with(NEW, options);
+        let mut reads = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let client = client.clone();
+            reads.spawn(async move { client.read_profile(&UserId::parse("user_1").unwrap()).await });
+        }
+        reads.join_all().await;
+        let seconds: Vec<_> = script.times().iter().map(Duration::as_secs).collect();
+        assert_eq!(seconds, [0, 0, 1, 1, 2, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_stop_nothing_new_is_sent() {
+        let script = Script::slowly(Duration::from_secs(5), |_, _| silence());
+        let client = script.client(NEW);
+        let unused = client.admit(Operation::CreateAccount).await.unwrap();
+        let running = tokio::spawn({
+            let client = client.clone();
+            async move {
+                let permit = client.admit(Operation::CreateAccount).await?;
+                client.create_account(permit, &prepared(NEW)).await
+            }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        client.stop();
+        // The request on the wire ends, and is not repeated.
+        let error = running.await.unwrap().unwrap_err();
+        assert_eq!(
+            (error.kind, error.effect),
+            (CallErrorKind::Stopped, Effect::Unknown)
+        );
+        assert!(error.message.contains("cut"), "{error}");
+        // A permit that was given before serves no more.
+        let error = client.create_account(unused, &prepared(NEW)).await.unwrap_err();
+        assert_eq!((error.kind, error.effect), (CallErrorKind::Stopped, Effect::None));
+        let error = client.admit(Operation::ListAccounts).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.operation),
+            (CallErrorKind::Stopped, "list_accounts")
+        );
+        assert_eq!(script.seen().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_waiting_for_budget_place_and_retry() {
+        let script = Script::by(|_, _| unsent());
+        let options = Options {
+            per_minute: NonZeroU32::new(1),
+            in_flight: 1,
+            ..Options::default()
+        };
+        let client = script.client_with(NEW, options);
+        let held = client.admit(Operation::CreateFile).await.unwrap();
+        let waits = |operation| {
+            let client = client.clone();
+            tokio::spawn(async move { client.admit(operation).await.map(drop) })
+        };
+        let (budget, place) = (waits(Operation::CreateFile), waits(Operation::ListFiles));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begin = tokio::time::Instant::now();
+        client.stop();
+        for waiting in [budget, place] {
+            assert_eq!(waiting.await.unwrap().unwrap_err().kind, CallErrorKind::Stopped);
+        }
+        assert!(begin.elapsed().is_zero());
+        drop(held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_is_blamed_at_first_but_not_once_it_has_worked() {
+        let told = || refusal(400, "", "Unknown Api-Version-Date");
+        let fine = || answer(200, r#"{"data":[],"page_info":{}}"#);
+        let script = Script::of([told(), fine(), told()]);
+        let client = script.client(NEW);
+        let mut kinds = Vec::new();
+        for _ in 0..3 {
+            kinds.push(client.list_accounts().await.map(drop).map_err(|error| error.kind));
+        }
+        let expected = [
+            Err(CallErrorKind::UnknownVersion),
+            Ok(()),
+            Err(CallErrorKind::Refused),
+        ];
+        assert_eq!(kinds, expected);
+    }
+
+    #[test]
+    fn jitter_is_spread_and_repeats_with_its_seed() {
+        let draws = |seed| {
+            let script = Script::by(|_, _| silence());
+            let client = script.client_with(
+                NEW,
+                Options {
+                    seed,
+                    ..Options::default()
+                },
+            );
+            (0..1000).map(|_| client.jitter()).collect::<Vec<_>>()
+        };
+        let some = draws(7);
+        assert_eq!(some, draws(7));
+        assert_ne!(some, draws(8));
+        assert!(some.iter().all(|x| (0.0..1.0).contains(x)));
+        let low = some.iter().filter(|x| **x < 0.5).count();
+        assert!((400..600).contains(&low), "{low}");
+    }
+}

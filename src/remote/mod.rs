@@ -40,6 +40,8 @@ mod permissions;
 mod profiles;
 mod query;
 mod retry;
+#[cfg(test)]
+mod script;
 mod scrub;
 pub mod transport;
 mod version;
