@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::client::{Client, header};
+use super::call::header;
+use super::client::Client;
 use super::error::{CallError, CallErrorKind, Effect};
 use super::operation::Operation;
 use super::query::{PageInfo, Pages, Turn, path};
