@@ -19,9 +19,13 @@ const USER_AGENT: &str = concat!("whop-sync/", env!("CARGO_PKG_VERSION"));
 
 /// One call, fixed to the byte: every attempt sends the same.
 pub(super) struct Call<'a> {
+    /// Whose budget it draws on.
     pub(super) operation: Operation,
+    /// The API version in its headers.
     pub(super) version: &'a Version,
+    /// Whether a second sending could act twice.
     pub(super) repeat: Repeat,
+    /// What every attempt sends.
     pub(super) request: Request,
 }
 
