@@ -1,6 +1,13 @@
 //! The way of every call: leave to send it, sending, judging the answer, and
 //! trying again. What is asked and what comes back is the subject of the files
 //! beside this one.
+//!
+//! A call that fails says what it may have done on Whop. Over several attempts
+//! that is the sum of them: one that was lost leaves a doubt, which only an
+//! answer can take away that speaks for the lost one too. For a create under an
+//! idempotency key that is any answer given by what stands behind the key; for
+//! other writes there is none, since a refusal of the second attempt says
+//! nothing about the first.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -93,6 +100,10 @@ impl Client {
     }
 
     /// Calls and reads the answer's JSON.
+    ///
+    /// # Errors
+    /// Those of [`Client::call`], and JSON of another shape. For a write the
+    /// latter means that it has probably been done.
     pub(super) async fn fetch<T: DeserializeOwned>(
         &self,
         permit: Option<Permit>,
@@ -106,7 +117,11 @@ impl Client {
     }
 
     /// Sends until an answer is final; `Ok` is a 2xx. The permit serves the
-    /// first attempt; a call without one waits for leave like all others.
+    /// first attempt; a call without one waits for leave like all others, and
+    /// so does every further attempt, at the end of the queue.
+    ///
+    /// # Errors
+    /// The last failure, with the effect of all attempts together.
     pub(super) async fn call(&self, permit: Option<Permit>, call: &Call<'_>) -> Result<Response, CallError> {
         let mut permit = permit;
         let mut met = Met::default();
@@ -125,6 +140,7 @@ impl Client {
             } else if failure.settles() && call.is_keyed() {
                 doubt = Effect::None;
             }
+            // The decision below must know of earlier attempts as well.
             failure.effect = doubt;
             met.count(failure.kind);
             let next = retry::next(
@@ -145,7 +161,8 @@ impl Client {
         }
     }
 
-    /// One attempt.
+    /// One attempt. A failure comes with the answer it was read from, for the
+    /// headers that say when to come back.
     async fn send(&self, leave: Permit, call: &Call<'_>) -> Result<Response, (CallError, Option<Response>)> {
         let about = self.about(call);
         let outcome = self.transmit(leave, call.request.clone()).await;

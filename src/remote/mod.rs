@@ -10,7 +10,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `transport` | the seam: one request in, one answer out |
-//! | `http` | the seam over a socket; alone knows the key, alone names reqwest |
+//! | `http` | the seam over a socket; alone knows the key and the HTTP library |
 //! | `client` | settings, counters, and the leave that every request needs |
 //! | `call` | the way of every call: leave, attempt, judgement, retry |
 //! | `budget` | how fast one operation may be called, and why that is safe |

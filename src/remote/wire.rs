@@ -64,6 +64,8 @@ struct AccountBody {
 }
 
 impl AccountBody {
+    /// The account. Its owner is the one part that cannot be done without:
+    /// whose profile would be managed is not to be guessed.
     fn into_account(self, id: AccountId) -> Result<Account, String> {
         let owner = self
             .owner
