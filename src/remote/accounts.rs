@@ -4,20 +4,22 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::client::{Call, Client, Permit, header};
+use super::call::{Call, header};
+use super::client::{Client, Permit};
 use super::error::{CallError, CallErrorKind};
 use super::operation::Operation;
 use super::query::{PageInfo, Pages, Turn, path};
 use super::retry::Repeat;
 use super::transport::Method;
 use super::version::Version;
+use super::wire::{AccountChange, Named, Written, read_account};
 use crate::core::model::{Account, Dialect, MetaValue, PreparedCall};
 use crate::core::plan::NewAccount;
-use crate::core::value::{AccountId, PlatformId, Title, UserId};
+use crate::core::value::{AccountId, PlatformId, Title};
 
 /// The platform's connected accounts, as far as they could be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Client {
             let page: Page = self.fetch(None, &call).await?;
             let before = accounts.len();
             for entry in &page.data {
-                let (id, account) = self.listed(entry).map_err(|why| {
+                let (id, account) = read_account(entry, self.platform()).map_err(|why| {
                     self.about(&call)
                         .failed(CallErrorKind::Malformed, &why, super::Effect::None)
                 })?;
@@ -191,7 +193,7 @@ impl Client {
         let answer = self.call(permit, call).await?;
         serde_json::from_slice::<Box<RawValue>>(&answer.body)
             .map_err(|why| format!("the answer is not as documented: {why}"))
-            .and_then(|entry| self.listed(&entry))
+            .and_then(|entry| read_account(&entry, self.platform()))
             .and_then(|(id, account)| match account {
                 Some(account) if expected.is_none_or(|expected| *expected == id) => Ok(account),
                 Some(_) => Err(format!("the answer is about another account, `{id}`")),
@@ -220,25 +222,6 @@ impl Client {
         query.extend(after.map(|cursor| ("after", cursor)));
         path(at, &query)
     }
-
-    /// Reads one account. Its content is `None` for the platform itself and
-    /// for one that says it belongs to another platform: neither is a user.
-    fn listed(&self, entry: &RawValue) -> Result<(AccountId, Option<Account>), String> {
-        let Named { id } = serde_json::from_str(entry.get())
-            .map_err(|why| format!("an account without a usable id: {why}"))?;
-        let about = |why: String| format!("account `{id}`: {why}");
-        let id = AccountId::parse(&id).map_err(|why| about(format!("its id {why}")))?;
-        if self.platform().is(&id) {
-            return Ok((id, None));
-        }
-        let body: AccountBody = serde_json::from_str(entry.get()).map_err(|why| about(why.to_string()))?;
-        let parent = body.parent_account.get("id").and_then(Value::as_str);
-        if parent.is_some_and(|parent| parent != self.platform().as_str()) {
-            return Ok((id, None));
-        }
-        let account = body.into_account(id.clone()).map_err(about)?;
-        Ok((id, Some(account)))
-    }
 }
 
 /// One page of a list. Entries are read one by one, so that a bad one can be
@@ -249,82 +232,286 @@ struct Page {
     page_info: PageInfo,
 }
 
-/// The one part that everything has.
-#[derive(Deserialize)]
-struct Named {
-    id: String,
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-/// The parts we read of an account, in either dialect.
-#[derive(Deserialize)]
-struct AccountBody {
-    #[serde(default)]
-    title: Option<Box<str>>,
-    #[serde(default)]
-    email: Option<Box<str>>,
-    #[serde(default)]
-    metadata: Option<BTreeMap<Box<str>, Box<RawValue>>>,
-    #[serde(default)]
-    status: Option<String>,
-    #[serde(default)]
-    owner: Option<Named>,
-    /// The companies dialect's name of `owner`.
-    #[serde(default)]
-    owner_user: Option<Named>,
-    /// An object with an id, null, or not there at all.
-    #[serde(default)]
-    parent_account: Value,
-}
+    use super::super::Effect;
+    use super::super::script::{Script, answer, body_of, header_of};
+    use super::super::transport::{Lost, Response};
+    use super::*;
+    use crate::core::value::Email;
 
-impl AccountBody {
-    fn into_account(self, id: AccountId) -> Result<Account, String> {
-        let owner = self
-            .owner
-            .or(self.owner_user)
-            .ok_or("it has no owner, so its user cannot be known")?;
-        let metadata = self.metadata.unwrap_or_default();
-        Ok(Account {
-            id,
-            owner: UserId::parse(&owner.id).map_err(|why| format!("its owner's id {why}"))?,
-            email: self.email,
-            title: self.title.unwrap_or_default(),
-            metadata: metadata
-                .into_iter()
-                .map(|(key, value)| (key, read_meta(&value)))
-                .collect(),
-            suspended: self.status.as_deref() == Some("suspended"),
-        })
+    const NEW: &str = "2026-10-15-1";
+    const OLD: &str = "2025-01-01";
+
+    fn entry(n: usize) -> String {
+        format!(r#"{{"id":"biz_c{n}","title":"T{n}","owner":{{"id":"user_{n}"}}}}"#)
     }
-}
 
-/// A text as such, anything else as it was written.
-fn read_meta(value: &RawValue) -> MetaValue {
-    match serde_json::from_str::<String>(value.get()) {
-        Ok(text) => MetaValue::Text(text.into()),
-        Err(_) => MetaValue::Json(value.get().into()),
+    fn page(entries: &[String], info: &str) -> Result<Response, Lost> {
+        answer(
+            200,
+            format!(r#"{{"data":[{}],"page_info":{{{info}}}}}"#, entries.join(",")),
+        )
     }
-}
 
-/// What a change of an account sends (`whop-openapi.yaml`, `UpdateAccount`
-/// and `UpdateCompany`).
-#[derive(Serialize)]
-struct AccountChange<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<BTreeMap<&'a str, Written<'a>>>,
-}
+    fn more(cursor: &str) -> String {
+        format!(r#""end_cursor":"{cursor}","has_next_page":true"#)
+    }
 
-/// A metadata value as it is sent: what others wrote goes back unchanged.
-struct Written<'a>(&'a MetaValue);
+    const END: &str = r#""end_cursor":"z","has_next_page":false"#;
 
-impl Serialize for Written<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            MetaValue::Text(text) => serializer.serialize_str(text),
-            MetaValue::Json(json) => serde_json::from_str::<&RawValue>(json)
-                .map_err(serde::ser::Error::custom)?
-                .serialize(serializer),
+    async fn list(script: &Arc<Script>) -> (Vec<String>, bool) {
+        let listing = script.unlimited(NEW).list_accounts().await.unwrap();
+        let ids = listing.accounts.iter().map(|account| account.id.to_string());
+        (ids.collect(), listing.complete)
+    }
+
+    fn new_account() -> NewAccount {
+        NewAccount {
+            email: Email::parse("ana@shop.test").unwrap(),
+            title: Title::parse("Ana \"R\"").unwrap(),
+            metadata: BTreeMap::from([
+                ("tier".into(), "gold".into()),
+                ("external_id".into(), "u-1".into()),
+            ]),
+            resend: None,
+            replaces: None,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_dialects_ask_for_the_platforms_own_children_only() {
+        for (version, lines) in [
+            (
+                NEW,
+                [
+                    "GET /accounts?parent_account_id=biz_p1&first=50&direction=asc",
+                    "GET /accounts?parent_account_id=biz_p1&first=50&direction=asc&after=a%2Fb%3D",
+                ],
+            ),
+            (
+                OLD,
+                [
+                    "GET /companies?parent_company_id=biz_p1&first=50&direction=asc",
+                    "GET /companies?parent_company_id=biz_p1&first=50&direction=asc&after=a%2Fb%3D",
+                ],
+            ),
+        ] {
+            let script = Script::of([page(&[entry(1)], &more("a/b=")), page(&[entry(2)], END)]);
+            let listing = script.client(version).list_accounts().await.unwrap();
+            assert_eq!((listing.accounts.len(), listing.complete), (2, true));
+            assert_eq!(script.lines(), lines);
+            assert_eq!(header_of(&script.seen()[0], "api-version-date"), Some(version));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_that_cannot_be_used_fails_the_list_by_name() {
+        let bad = r#"{"id":"biz_c7","title":"T"}"#.to_owned();
+        let script = Script::of([page(&[entry(1), bad], END)]);
+        let error = script.client(NEW).list_accounts().await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.effect),
+            (CallErrorKind::Malformed, Effect::None)
+        );
+        assert!(error.message.contains("biz_c7"), "{error}");
+        for body in ["[]", r#"{"data":[]}"#, r#"{"page_info":{}}"#, "<html>"] {
+            let script = Script::of([answer(200, body)]);
+            let error = script.client(NEW).list_accounts().await.unwrap_err();
+            assert_eq!(error.kind, CallErrorKind::Malformed, "{body}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_platform_is_not_listed_but_counts_as_read() {
+        let platform = r#"{"id":"biz_p1","title":"My platform"}"#.to_owned();
+        let script = Script::of([page(&[platform], &more("a")), page(&[entry(1)], END)]);
+        assert_eq!(list(&script).await, (vec!["biz_c1".to_owned()], true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_that_shift_give_each_account_once() {
+        let script = Script::of([
+            page(&[entry(1), entry(2)], &more("a")),
+            page(&[entry(2), entry(3)], &more("b")),
+            page(&[entry(3)], END),
+        ]);
+        let ids = [1, 2, 3].map(|n| format!("biz_c{n}")).to_vec();
+        assert_eq!(list(&script).await, (ids, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_that_lead_nowhere_are_incomplete() {
+        // The same cursor again; a circle of two; an endless repetition.
+        let same = Script::by(|nth, _| page(&[entry(nth)], &more("a")));
+        assert_eq!(
+            list(&same).await,
+            (vec!["biz_c0".to_owned(), "biz_c1".to_owned()], false)
+        );
+        let circle = Script::by(|nth, _| page(&[entry(nth % 2)], &more(["a", "b"][nth % 2])));
+        assert_eq!(list(&circle).await.0.len(), 2);
+        assert_eq!(circle.seen().len(), 3);
+        let stuck = Script::by(|nth, _| page(&[entry(1)], &more(&nth.to_string())));
+        assert_eq!(list(&stuck).await, (vec!["biz_c1".to_owned()], false));
+        assert_eq!(stuck.seen().len(), 2);
+        let hidden = Script::of([page(&[entry(1)], r#""end_cursor":null,"has_next_page":true"#)]);
+        assert_eq!(list(&hidden).await, (vec!["biz_c1".to_owned()], false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_fails_fails_the_list() {
+        let script = Script::of([page(&[entry(1)], &more("a")), answer(403, "")]);
+        let error = script.client(OLD).list_accounts().await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.operation),
+            (CallErrorKind::Forbidden, "list_companies")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_create_is_these_bytes() {
+        for (version, line, body) in [
+            (
+                NEW,
+                "POST /accounts",
+                r#"{"email":"ana@shop.test","metadata":{"external_id":"u-1","tier":"gold"},"title":"Ana \"R\""}"#,
+            ),
+            (
+                OLD,
+                "POST /companies",
+                concat!(
+                    r#"{"email":"ana@shop.test","metadata":{"external_id":"u-1","tier":"gold"},"#,
+                    r#""parent_company_id":"biz_p1","title":"Ana \"R\""}"#
+                ),
+            ),
+        ] {
+            let script = Script::of([answer(200, entry(1))]);
+            let client = script.client(version);
+            let call = client.prepare_create(&new_account(), "run-1/u-1".to_owned());
+            assert_eq!((call.version.as_str(), call.body.as_str()), (version, body));
+            let permit = client.admit(Operation::CreateAccount).await.unwrap();
+            let account = client.create_account(permit, &call).await.unwrap();
+            assert_eq!(account.owner.as_str(), "user_1");
+            let request = &script.seen()[0];
+            assert_eq!((script.lines()[0].as_str(), body_of(request)), (line, body));
+            assert_eq!(header_of(request, "idempotency-key"), Some("run-1/u-1"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_prepared_in_another_version_is_sent_in_that_version() {
+        let script = Script::of([answer(201, entry(1))]);
+        let client = script.client(NEW);
+        let mut call = client.prepare_create(&new_account(), "k".to_owned());
+        call.version = "2026-09-02-1".to_owned();
+        let permit = client.admit(Operation::CreateAccount).await.unwrap();
+        client.create_account(permit, &call).await.unwrap();
+        let request = &script.seen()[0];
+        assert_eq!(header_of(request, "api-version-date"), Some("2026-09-02-1"));
+        call.version = "yesterday".to_owned();
+        let permit = client.admit(Operation::CreateAccount).await.unwrap();
+        let error = client.create_account(permit, &call).await.unwrap_err();
+        assert_eq!((error.kind, error.effect), (CallErrorKind::Refused, Effect::None));
+        assert_eq!(script.seen().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_create_answered_with_no_account_may_have_made_one() {
+        for body in [
+            r#"{"id":"biz_p1","owner":{"id":"user_1"}}"#,
+            r#"{"id":"biz_c1"}"#,
+            "{}",
+        ] {
+            let script = Script::of([answer(201, body)]);
+            let client = script.client(NEW);
+            let call = client.prepare_create(&new_account(), "k".to_owned());
+            let permit = client.admit(Operation::CreateAccount).await.unwrap();
+            let error = client.create_account(permit, &call).await.unwrap_err();
+            assert_eq!(
+                (error.kind, error.effect),
+                (CallErrorKind::Malformed, Effect::Unknown)
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_update_sends_what_changes_and_others_values_untouched() {
+        let script = Script::by(|_, _| answer(200, entry(1)));
+        let id = AccountId::parse("biz_c1").unwrap();
+        let title = Title::parse("New").unwrap();
+        let metadata = BTreeMap::from([
+            ("a".into(), MetaValue::Text("é\"".into())),
+            ("b".into(), MetaValue::Json("1.0000000000000000001".into())),
+        ]);
+        for (version, title, metadata, line, body) in [
+            (
+                NEW,
+                Some(&title),
+                Some(&metadata),
+                "PATCH /accounts/biz_c1",
+                r#"{"title":"New","metadata":{"a":"é\"","b":1.0000000000000000001}}"#,
+            ),
+            (
+                NEW,
+                None,
+                Some(&BTreeMap::new()),
+                "PATCH /accounts/biz_c1",
+                r#"{"metadata":{}}"#,
+            ),
+            (
+                OLD,
+                Some(&title),
+                None,
+                "PATCH /companies/biz_c1",
+                r#"{"title":"New"}"#,
+            ),
+        ] {
+            let client = script.client(version);
+            let permit = client.admit(Operation::UpdateAccount).await.unwrap();
+            client.update_account(permit, &id, title, metadata).await.unwrap();
+            let last = script.seen().pop().unwrap();
+            assert_eq!(
+                (script.lines().pop().unwrap().as_str(), body_of(&last)),
+                (line, body)
+            );
+            assert_eq!(header_of(&last, "idempotency-key"), None);
+        }
+        let sent = script.seen().len();
+        let broken = BTreeMap::from([("a".into(), MetaValue::Json("{".into()))]);
+        for (version, metadata) in [(NEW, None), (OLD, Some(&metadata)), (NEW, Some(&broken))] {
+            let client = script.client(version);
+            let permit = client.admit(Operation::UpdateAccount).await.unwrap();
+            let error = client
+                .update_account(permit, &id, None, metadata)
+                .await
+                .unwrap_err();
+            assert_eq!((error.kind, error.effect), (CallErrorKind::Refused, Effect::None));
+        }
+        assert_eq!(script.seen().len(), sent, "refused without a request");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_about_another_account_is_no_answer() {
+        let script = Script::of([answer(200, entry(2)), answer(404, "")]);
+        let client = script.client(NEW);
+        let id = AccountId::parse("biz_c1").unwrap();
+        let error = client.retrieve_account(&id).await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Malformed);
+        assert_eq!(client.retrieve_account(&id).await, Ok(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_keys_own_account() {
+        let script = Script::of([
+            answer(200, r#"{"id":"biz_p2"}"#),
+            answer(200, r#"{"id":"user_1"}"#),
+        ]);
+        let client = script.client(NEW);
+        assert_eq!(client.own_account().await.unwrap().as_str(), "biz_p2");
+        let error = client.own_account().await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Malformed);
+        assert_eq!(script.lines()[0], "GET /accounts/me");
     }
 }

@@ -1,6 +1,5 @@
-//! The way of every request: leave to send it, sending, judging the answer,
-//! and trying again. What is asked and what comes back is the subject of the
-//! files beside this one.
+//! The client itself: its settings, its counters, and the leave that every
+//! request needs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,22 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
-use tracing::debug;
 
 use super::budget::{Budget, Slot};
-use super::error::{Asked, CallError, CallErrorKind, Effect};
+use super::error::{CallError, CallErrorKind, Effect};
 use super::operation::Operation;
-use super::retry::{self, Met, Next, Repeat};
-use super::transport::{Lost, Method, Request, Response, Target, Transport};
+use super::transport::{Lost, Request, Response, Transport};
 use super::version::Version;
 use crate::core::model::Dialect;
 use crate::core::value::PlatformId;
-
-/// What the client introduces itself as.
-const USER_AGENT: &str = concat!("whop-sync/", env!("CARGO_PKG_VERSION"));
 
 /// How the client uses Whop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,22 +85,6 @@ impl fmt::Debug for Client {
             .field("version", &self.0.version)
             .field("platform", &self.0.platform)
             .finish_non_exhaustive()
-    }
-}
-
-/// One call, fixed to the byte: every attempt sends the same.
-pub(super) struct Call<'a> {
-    pub(super) operation: Operation,
-    pub(super) version: &'a Version,
-    pub(super) repeat: Repeat,
-    pub(super) request: Request,
-}
-
-impl Call<'_> {
-    /// Whether the server remembers the idempotency key, so that a later
-    /// answer speaks for the earlier attempts too (`whop-api.md` §7).
-    fn is_keyed(&self) -> bool {
-        self.request.method == Method::Post && self.version.dialect() == Dialect::Accounts
     }
 }
 
@@ -203,171 +179,58 @@ impl Client {
         }
     }
 
-    /// A request to the API with the headers that every one has.
-    pub(super) fn request(&self, method: Method, path: String, body: Option<Bytes>) -> Request {
-        self.request_in(&self.0.version, method, path, body)
+    /// How often a call is sent at most when it meets faults.
+    pub(super) fn attempts(&self) -> u32 {
+        self.0.attempts
     }
 
-    /// Like [`Client::request`], for a call prepared in another version.
-    pub(super) fn request_in(
-        &self,
-        version: &Version,
-        method: Method,
-        path: String,
-        body: Option<Bytes>,
-    ) -> Request {
-        let mut headers = vec![
-            header("api-version-date", version.as_str()),
-            header("accept", "application/json"),
-            header("user-agent", USER_AGENT),
-        ];
-        if body.is_some() {
-            headers.push(header("content-type", "application/json"));
-        }
-        Request {
-            method,
-            target: Target::Api(path),
-            headers,
-            body: body.unwrap_or_default(),
+    /// Whether [`Client::stop`] was called.
+    pub(super) fn is_stopped(&self) -> bool {
+        *self.0.stopped.borrow()
+    }
+
+    /// Whether Whop has ever answered well to this version.
+    pub(super) fn is_proven(&self, version: &Version) -> bool {
+        *version == self.0.version && self.0.version_proven.load(Ordering::Relaxed)
+    }
+
+    /// Whop has answered well to this version.
+    pub(super) fn prove(&self, version: &Version) {
+        if *version == self.0.version {
+            self.0.version_proven.store(true, Ordering::Relaxed);
         }
     }
 
-    /// A call in the client's own version that may be repeated.
-    pub(super) fn repeatable(&self, operation: Operation, request: Request) -> Call<'_> {
-        Call {
-            operation,
-            version: &self.0.version,
-            repeat: Repeat::Safe,
-            request,
-        }
-    }
-
-    /// What errors of a call will say about it.
-    pub(super) fn about<'a>(&'a self, call: &Call<'a>) -> Asked<'a> {
-        self.asked(call.operation, call.version, call.request.method == Method::Get)
-    }
-
-    /// Like [`Client::about`], before there is a call.
-    pub(super) fn asked<'a>(&self, operation: Operation, version: &'a Version, reads: bool) -> Asked<'a> {
-        Asked {
-            operation: operation.name(version.dialect()),
-            reads,
-            version: version.as_str(),
-            version_proven: *version == self.0.version && self.0.version_proven.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Calls and reads the answer's JSON.
-    pub(super) async fn fetch<T: DeserializeOwned>(
+    /// Leave for the next attempt, from a permit if there is one that serves.
+    /// One that was taken before a pause came up is given back: the pause
+    /// concerns everybody.
+    pub(super) async fn leave(
         &self,
         permit: Option<Permit>,
-        call: &Call<'_>,
-    ) -> Result<T, CallError> {
-        let answer = self.call(permit, call).await?;
-        serde_json::from_slice(&answer.body).map_err(|why| {
-            self.about(call)
-                .malformed(&answer, &format!("the answer is not as documented: {why}"))
-        })
-    }
-
-    /// Sends until an answer is final; `Ok` is a 2xx. The permit serves the
-    /// first attempt; a call without one waits for leave like all others.
-    pub(super) async fn call(&self, permit: Option<Permit>, call: &Call<'_>) -> Result<Response, CallError> {
-        let mut permit = permit.filter(|permit| permit.operation == call.operation);
-        let mut met = Met::default();
-        let mut doubt = Effect::None;
-        let mut last = None;
-        loop {
-            let Ok(leave) = self.leave(permit.take(), call.operation).await else {
-                return Err(self.stopped(call, last, doubt));
-            };
-            let (mut failure, answer) = match self.send(leave, call).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
-            };
-            if failure.effect == Effect::Unknown {
-                doubt = Effect::Unknown;
-            } else if failure.settles() && call.is_keyed() {
-                doubt = Effect::None;
-            }
-            failure.effect = doubt;
-            met.count(failure.kind);
-            let next = retry::next(
-                &failure,
-                answer.as_ref(),
-                met,
-                self.0.attempts,
-                call.repeat,
-                self.jitter(),
-            );
-            debug!(operation = failure.operation, met = ?met, next = ?next, "attempt failed");
-            match next {
-                Next::Stop => return Err(failure),
-                Next::Pause(time) => self.budget(call.operation).pause(time),
-                Next::Wait(time) => self.wait(time).await,
-            }
-            last = Some(failure);
-        }
-    }
-
-    /// Leave for the next attempt. A permit taken before a pause came up is
-    /// given back: the pause concerns everybody.
-    async fn leave(&self, permit: Option<Permit>, operation: Operation) -> Result<Permit, CallError> {
-        let leave = match permit {
-            Some(permit) if !self.budget(operation).is_paused() => permit,
-            unusable => {
-                drop(unusable);
-                self.admit(operation).await?
-            }
+        operation: Operation,
+    ) -> Result<Permit, CallError> {
+        let serves = |permit: &Permit| {
+            permit.operation == operation && !self.budget(operation).is_paused() && !self.is_stopped()
         };
-        if *self.0.stopped.borrow() {
-            // Says the same as waiting would have.
-            return self.admit(operation).await;
+        match permit.filter(serves) {
+            Some(permit) => Ok(permit),
+            None => self.admit(operation).await,
         }
-        Ok(leave)
     }
 
-    /// One attempt.
-    async fn send(&self, leave: Permit, call: &Call<'_>) -> Result<Response, (CallError, Option<Response>)> {
-        let about = self.about(call);
-        self.0.sent[call.operation as usize].fetch_add(1, Ordering::Relaxed);
-        let outcome = self.0.transport.send(call.request.clone()).await;
+    /// Sends one request and counts it. The leave ends with the answer.
+    pub(super) async fn transmit(&self, leave: Permit, request: Request) -> Result<Response, Lost> {
+        self.0.sent[leave.operation as usize].fetch_add(1, Ordering::Relaxed);
+        let outcome = self.0.transport.send(request).await;
         drop(leave.slot);
-        log(about.operation, &outcome);
-        let mut answer = outcome.map_err(|lost| (about.lost(&lost), None))?;
-        if answer.status == 429 {
+        if outcome.as_ref().is_ok_and(|answer| answer.status == 429) {
             self.0.limited.fetch_add(1, Ordering::Relaxed);
         }
-        let of_whop = matches!(call.request.target, Target::Api(_));
-        if (200..300).contains(&answer.status) {
-            if of_whop && *call.version == self.0.version {
-                self.0.version_proven.store(true, Ordering::Relaxed);
-            }
-            return Ok(answer);
-        }
-        if !of_whop {
-            // Storage explains refusals with the very signature it was sent.
-            answer.body = Bytes::new();
-        }
-        Err((about.refused(&answer), Some(answer)))
-    }
-
-    /// The call was told to stop, after `last` if there was an attempt.
-    fn stopped(&self, call: &Call<'_>, last: Option<CallError>, doubt: Effect) -> CallError {
-        let about = self.about(call);
-        match last {
-            None => about.failed(CallErrorKind::Stopped, "stopped before it was sent", Effect::None),
-            Some(last) => CallError {
-                kind: CallErrorKind::Stopped,
-                message: format!("stopped before another attempt, after: {}", last.message),
-                effect: doubt,
-                ..last
-            },
-        }
+        outcome
     }
 
     /// Waits, but not beyond a stop.
-    async fn wait(&self, time: Duration) {
+    pub(super) async fn wait(&self, time: Duration) {
         let mut stopped = self.0.stopped.subscribe();
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => {}
@@ -375,13 +238,13 @@ impl Client {
         }
     }
 
-    fn budget(&self, operation: Operation) -> &Arc<Budget> {
+    pub(super) fn budget(&self, operation: Operation) -> &Arc<Budget> {
         &self.0.budgets[operation as usize]
     }
 
     /// The next number from 0 to 1 (splitmix64). Spreads waits; nothing
     /// secret hangs on it.
-    fn jitter(&self) -> f64 {
+    pub(super) fn jitter(&self) -> f64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut z = self.0.randomness.fetch_add(STEP, Ordering::Relaxed);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -390,22 +253,163 @@ impl Client {
     }
 }
 
-/// A header, for lists of them.
-pub(super) fn header(name: &str, value: &str) -> (String, String) {
-    (name.to_owned(), value.to_owned())
-}
+#[cfg(test)]
+mod tests {
+    use super::super::script::{Script, answer, line, refusal, silence, unsent};
+    use super::super::transport::Target;
+    use super::*;
+    use crate::core::model::PreparedCall;
+    use crate::core::value::UserId;
 
-/// What came of an attempt: never headers, bodies or URLs.
-fn log(operation: &'static str, outcome: &Result<Response, Lost>) {
-    match outcome {
-        Ok(answer) => debug!(
-            operation,
-            status = answer.status,
-            request_id = super::error::request_id(answer).as_deref(),
-            "answered"
-        ),
-        Err(Lost::NotSent(_)) => debug!(operation, "not sent"),
-        Err(Lost::NoAnswer(_)) => debug!(operation, "no answer"),
-        Err(Lost::TooLarge(limit)) => debug!(operation, limit, "answer too large"),
+    const NEW: &str = "2026-10-15-1";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_pauses_the_whole_operation_and_no_other() {
+        // The first profile read meets the limit; everything else is fine.
+        let script = Script::by(|nth, request| {
+            let user = request.target == Target::Api(user_path(1));
+            match (nth, user) {
+                (0, true) => refusal(429, "", "Try again in 30 seconds."),
+                (_, true) => answer(200, r#"{"id":"user_1"}"#),
+                (_, false) => answer(200, r#"{"data":[],"page_info":{}}"#),
+            }
+        });
+        let client = script.unlimited(NEW);
+        let mut reads = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let client = client.clone();
+            reads.spawn(async move { client.read_profile(&UserId::parse("user_1").unwrap()).await });
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        client.list_accounts().await.unwrap();
+        assert!(reads.join_all().await.iter().all(Result::is_ok));
+        let late = script
+            .times()
+            .into_iter()
+            .filter(|t| *t >= Duration::from_secs(30));
+        assert_eq!(client.refused_by_limit(), 1);
+        assert_eq!(
+            late.count(),
+            10,
+            "all but the first read, its repetition included"
+        );
+        let expected = BTreeMap::from([("list_accounts", 1), ("retrieve_user", 11)]);
+        assert_eq!(client.requests(), expected);
+    }
+
+    fn user_path(n: u32) -> String {
+        format!("/users/user_{n}?account_id=biz_p1")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_taken_before_a_pause_waits_with_the_rest() {
+        let script = Script::of([answer(201, r#"{"id":"biz_c1","owner":{"id":"user_a1"}}"#)]);
+        let client = script.client(NEW);
+        let permit = client.admit(Operation::CreateAccount).await.unwrap();
+        client
+            .budget(Operation::CreateAccount)
+            .pause(Duration::from_secs(20));
+        let call = PreparedCall {
+            version: NEW.to_owned(),
+            idempotency_key: "k1".to_owned(),
+            body: "{}".to_owned(),
+        };
+        client.create_account(permit, &call).await.unwrap();
+        assert_eq!(script.times(), [Duration::from_secs(20)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_reads_take_their_floor_and_not_more() {
+        let script = Script::slowly(Duration::from_millis(150), |_, request| {
+            let id = line(request).replace("GET /users/", "");
+            answer(200, format!(r#"{{"id":"{}"}}"#, id.split('?').next().unwrap()))
+        });
+        let client = script.client(NEW);
+        let begin = tokio::time::Instant::now();
+        let mut reads = tokio::task::JoinSet::new();
+        for n in 0..1200 {
+            let client = client.clone();
+            reads.spawn(async move {
+                client
+                    .read_profile(&UserId::parse(&format!("user_{n}")).unwrap())
+                    .await
+            });
+        }
+        assert!(reads.join_all().await.iter().all(Result::is_ok));
+        let took = begin.elapsed();
+        assert!(took <= Duration::from_secs(121), "{took:?}");
+        let times = script.times();
+        for first in 0..times.len() {
+            let within = times[first..]
+                .iter()
+                .take_while(|t| **t < times[first] + Duration::from_secs(60));
+            assert!(within.count() <= 600);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn operations_share_the_places_and_nothing_else() {
+        let script = Script::slowly(Duration::from_secs(1), |_, _| answer(200, r#"{"id":"user_1"}"#));
+        let options = Options {
+            per_minute: None,
+            in_flight: 2,
+            ..Options::default()
+        };
+        let client = script.client_with(NEW, options);
+        let mut reads = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let client = client.clone();
+            reads.spawn(async move { client.read_profile(&UserId::parse("user_1").unwrap()).await });
+        }
+        reads.join_all().await;
+        let seconds: Vec<_> = script.times().iter().map(Duration::as_secs).collect();
+        assert_eq!(seconds, [0, 0, 1, 1, 2, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_waiting_for_budget_place_and_retry() {
+        let script = Script::by(|_, _| unsent());
+        let options = Options {
+            per_minute: NonZeroU32::new(1),
+            in_flight: 1,
+            ..Options::default()
+        };
+        let client = script.client_with(NEW, options);
+        let held = client.admit(Operation::CreateFile).await.unwrap();
+        let waits = |operation| {
+            let client = client.clone();
+            tokio::spawn(async move { client.admit(operation).await.map(drop) })
+        };
+        let (budget, place) = (waits(Operation::CreateFile), waits(Operation::ListFiles));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begin = tokio::time::Instant::now();
+        client.stop();
+        for waiting in [budget, place] {
+            assert_eq!(waiting.await.unwrap().unwrap_err().kind, CallErrorKind::Stopped);
+        }
+        assert!(begin.elapsed().is_zero());
+        drop(held);
+    }
+
+    #[test]
+    fn jitter_is_spread_and_repeats_with_its_seed() {
+        let draws = |seed| {
+            let script = Script::by(|_, _| silence());
+            let client = script.client_with(
+                NEW,
+                Options {
+                    seed,
+                    ..Options::default()
+                },
+            );
+            (0..1000).map(|_| client.jitter()).collect::<Vec<_>>()
+        };
+        let some = draws(7);
+        assert_eq!(some, draws(7));
+        assert_ne!(some, draws(8));
+        assert!(some.iter().all(|x| (0.0..1.0).contains(x)));
+        let low = some.iter().filter(|x| **x < 0.5).count();
+        assert!((400..600).contains(&low), "{low}");
     }
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::client::{Client, header};
+use super::call::header;
+use super::client::Client;
 use super::error::{CallError, CallErrorKind, Effect};
 use super::operation::Operation;
 use super::query::{PageInfo, Pages, Turn, path};
@@ -220,4 +221,184 @@ fn new_file(body: FileBody) -> Result<NewFile, String> {
         id,
         upload: UploadTarget { url, headers },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::{Script, answer, body_of, header_of, line, refusal, silence};
+    use super::*;
+
+    const NEW: &str = "2026-10-15-1";
+    const OLD: &str = "2025-01-01";
+
+    const CREATED: &str = r#"{"id":"file_x1","upload_status":"pending","size":"12","upload_url":"https://s.test/put?sig=1",
+        "upload_headers":{"Content-Type":"image/png","X-Len":12}}"#;
+
+    fn ids(names: &[&str]) -> Vec<FileId> {
+        names.iter().map(|name| FileId::parse(name).unwrap()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_public_and_made_under_its_key_again_after_silence() {
+        for version in [NEW, OLD] {
+            let script = Script::of([silence(), answer(201, CREATED)]);
+            let file = script.client(version).create_file("u-1.png", "k1").await.unwrap();
+            assert_eq!(file.id.as_str(), "file_x1");
+            let seen = script.seen();
+            assert_eq!((seen.len(), line(&seen[1]).as_str()), (2, "POST /files"));
+            assert_eq!(
+                body_of(&seen[1]),
+                r#"{"filename":"u-1.png","visibility":"public"}"#
+            );
+            assert_eq!(header_of(&seen[1], "idempotency-key"), Some("k1"));
+            assert_eq!(seen[0], seen[1]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_has_exactly_the_headers_asked_for_and_is_never_shown() {
+        let script = Script::of([answer(201, CREATED), silence(), answer(200, "")]);
+        let client = script.client(NEW);
+        let file = client.create_file("u-1.png", "k1").await.unwrap();
+        assert!(!format!("{file:?}").contains("sig=1"));
+        client
+            .upload(&file.upload, Bytes::from_static(b"bytes"))
+            .await
+            .unwrap();
+        let upload = script.seen().pop().unwrap();
+        assert_eq!(upload.method, Method::Put);
+        assert_eq!(
+            upload.target,
+            Target::Storage("https://s.test/put?sig=1".to_owned())
+        );
+        let expected = [header("content-type", "image/png"), header("x-len", "12")];
+        assert_eq!(
+            (body_of(&upload), upload.headers.as_slice()),
+            ("bytes", &expected[..])
+        );
+        assert_eq!(client.requests()["upload_file"], 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_storage_says_is_not_repeated() {
+        let xml = "<Error><StringToSign>secret</StringToSign></Error>";
+        let script = Script::of([answer(201, CREATED), answer(403, xml)]);
+        let client = script.client(NEW);
+        let file = client.create_file("u-1.png", "k1").await.unwrap();
+        let error = client.upload(&file.upload, Bytes::new()).await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Forbidden);
+        assert!(!error.to_string().contains("secret"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("expired")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_without_a_destination_is_malformed() {
+        for body in [
+            r#"{"id":"file_x1","upload_status":"pending"}"#,
+            r#"{"id":"f","upload_status":"pending","upload_url":"https://s.test"}"#,
+            r#"{"id":"file_x1","upload_status":"pending","upload_url":"u","upload_headers":{"a":[]}}"#,
+        ] {
+            let script = Script::of([answer(201, body)]);
+            let error = script.client(NEW).create_file("a.png", "k").await.unwrap_err();
+            assert_eq!(error.kind, CallErrorKind::Malformed, "{body}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_files_cost_few_requests() {
+        let script = Script::by(|_, request| {
+            let line = line(request);
+            let data: Vec<_> = line
+                .split(['?', '&'])
+                .filter_map(|pair| pair.strip_prefix("file_ids="))
+                .filter(|id| *id != "file_100")
+                .map(|id| format!(r#"{{"id":"{id}","upload_status":"ready","size":7}}"#))
+                .collect();
+            let data = data.join(",");
+            answer(
+                200,
+                format!(r#"{{"data":[{data}],"page_info":{{"end_cursor":null,"has_next_page":false}}}}"#),
+            )
+        });
+        let client = script.client(NEW);
+        let asked: Vec<_> = (0..250)
+            .map(|n| FileId::parse(&format!("file_{n:03}")).unwrap())
+            .collect();
+        let states = client.file_states(&asked).await.unwrap();
+        assert_eq!(states.len(), 250);
+        let missing: Vec<_> = states
+            .iter()
+            .filter(|(_, state)| **state != FileState::Ready)
+            .collect();
+        assert_eq!(missing, [(&asked[100], &FileState::Missing)]);
+        let lines = script.lines();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].starts_with("GET /files?file_ids=file_000&file_ids=file_001&"));
+        assert!(lines[0].ends_with("&file_ids=file_099&first=100"));
+        assert!(client.file_states(&[]).await.unwrap().is_empty());
+        assert_eq!(script.seen().len(), 3, "nothing to ask");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_status_and_smaller_pages() {
+        let file = |id: &str, status: &str| format!(r#"{{"id":"{id}","upload_status":"{status}"}}"#);
+        let page = |files: &[String], info: &str| {
+            let files = files.join(",");
+            answer(200, format!(r#"{{"data":[{files}],"page_info":{{{info}}}}}"#))
+        };
+        let next = r#""end_cursor":"c 1","has_next_page":true"#;
+        let end = r#""end_cursor":null,"has_next_page":false"#;
+        let script = Script::of([
+            page(&[file("file_a", "pending"), file("file_b", "processing")], next),
+            page(
+                &[
+                    file("file_c", "failed"),
+                    file("file_d", "scanning"),
+                    file("file_zz", "ready"),
+                ],
+                end,
+            ),
+        ]);
+        let client = script.client(NEW);
+        let states = client
+            .file_states(&ids(&["file_a", "file_b", "file_c", "file_d", "file_e"]))
+            .await
+            .unwrap();
+        use FileState as S;
+        let expected = [S::Pending, S::Processing, S::Failed, S::Processing, S::Missing];
+        assert_eq!(states.into_values().collect::<Vec<_>>(), expected);
+        assert!(script.lines()[1].ends_with("&first=100&after=c%201"));
+        let stuck = Script::by(move |_, _| page(&[file("file_a", "pending")], next));
+        let error = stuck
+            .client(NEW)
+            .file_states(&ids(&["file_a"]))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Malformed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn versions_without_the_list_ask_one_by_one() {
+        for version in [OLD, "2026-08-21-1"] {
+            let script = Script::by(|_, request| match line(request).as_str() {
+                "GET /files/file_a" => answer(200, r#"{"id":"file_a","upload_status":"ready","size":"7"}"#),
+                "GET /files/file_b" => refusal(404, "", "no"),
+                other => panic!("{other}"),
+            });
+            let client = script.client(version);
+            let states = client.file_states(&ids(&["file_a", "file_b"])).await.unwrap();
+            assert_eq!(
+                states.into_values().collect::<Vec<_>>(),
+                [FileState::Ready, FileState::Missing]
+            );
+            assert_eq!(client.requests(), BTreeMap::from([("retrieve_file", 2)]));
+        }
+        let script = Script::by(|_, _| refusal(401, "", "no"));
+        let error = script
+            .client(OLD)
+            .file_states(&ids(&["file_a"]))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Unauthorized);
+    }
 }

@@ -10,15 +10,16 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `transport` | the seam: one request in, one answer out |
-//! | `http` | the seam over a socket; alone knows the key, alone names reqwest |
-//! | `client` | the way of every call: leave, attempt, judgement, retry |
+//! | `http` | the seam over a socket; alone knows the key and the HTTP library |
+//! | `client` | settings, counters, and the leave that every request needs |
+//! | `call` | the way of every call: leave, attempt, judgement, retry |
 //! | `budget` | how fast one operation may be called, and why that is safe |
 //! | `retry` | whether to try again, and when; pure |
 //! | `error` | what a failure means, and what it says about the effect |
 //! | `scrub` | foreign texts made fit to be shown |
 //! | `version`, `operation` | what is spoken, what can be asked |
-//! | `accounts`, `profiles`, `files`, `permissions` | the calls, with their JSON in both dialects |
-//! | `query` | paths, queries and pages |
+//! | `accounts`, `profiles`, `files`, `permissions` | the calls, in both dialects |
+//! | `wire`, `query` | the JSON of accounts; paths, queries and pages |
 //!
 //! What holds whatever the server does:
 //!
@@ -31,23 +32,29 @@
 
 mod accounts;
 mod budget;
+mod call;
 mod client;
 mod error;
 mod files;
+mod http;
 mod operation;
 mod permissions;
 mod profiles;
 mod query;
 pub mod refresh;
 mod retry;
+#[cfg(test)]
+mod script;
 mod scrub;
 pub mod transport;
 mod version;
+mod wire;
 
 pub use accounts::Listing;
 pub use client::{Client, Options, Permit};
 pub use error::{CallError, CallErrorKind, Effect};
 pub use files::{FileState, NewFile, UploadTarget};
+pub use http::{ApiBase, HttpTransport};
 pub use operation::Operation;
 pub use profiles::ProfileUpdate;
 pub use transport::Transport;

@@ -49,3 +49,30 @@ struct Told {
     action: String,
     granted: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::{Script, answer};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn every_action_asked_about_is_answered() {
+        let data =
+            r#"{"data":[{"action":"company:update","granted":true},{"action":"else","granted":true}]}"#;
+        let script = Script::of([answer(200, data)]);
+        let client = script.client("2026-10-15-1");
+        let granted = client
+            .permissions(&["company:update", "user:profile:update"])
+            .await
+            .unwrap();
+        let expected = [("company:update", true), ("user:profile:update", false)];
+        assert_eq!(
+            granted,
+            BTreeMap::from(expected.map(|(action, granted)| (action.to_owned(), granted)))
+        );
+        assert_eq!(
+            script.lines(),
+            ["GET /permissions?resource_id=biz_p1&actions=company:update,user:profile:update"]
+        );
+    }
+}

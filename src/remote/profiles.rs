@@ -196,3 +196,122 @@ fn read(body: &[u8], user: &UserId) -> Result<Profile, String> {
 fn bare_url(url: &str) -> Box<str> {
     url.split(['?', '#']).next().unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Effect;
+    use super::super::script::{Script, answer, body_of, header_of, unsent};
+    use super::*;
+
+    const NEW: &str = "2026-10-15-1";
+    const OLD: &str = "2025-01-01";
+
+    fn user() -> UserId {
+        UserId::parse("user_a1").unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_profile_is_read_for_the_platform_and_its_picture_bare() {
+        let url = r#"{"id":"user_a1","name":"Ana","profile_picture":{"url":"https://i.test/a.png?v=1#x"}}"#;
+        let bare = r#"{"id":"user_a1","name":null,"profile_picture":{"url":null}}"#;
+        let none = r#"{"id":"user_a1","profile_picture":null}"#;
+        let script = Script::of([url, bare, none].map(|body| answer(200, body)));
+        let client = script.client(NEW);
+        let seen = |name: Option<&str>, picture: Option<&str>| {
+            Ok(ProfileRead::Seen(Profile {
+                name: name.map(Into::into),
+                picture: picture.map(Into::into),
+            }))
+        };
+        let expected = seen(Some("Ana"), Some("https://i.test/a.png"));
+        assert_eq!(client.read_profile(&user()).await, expected);
+        assert_eq!(client.read_profile(&user()).await, seen(None, None));
+        assert_eq!(client.read_profile(&user()).await, seen(None, None));
+        assert_eq!(script.lines()[0], "GET /users/user_a1?account_id=biz_p1");
+        let old = Script::of([answer(200, none)]);
+        old.client(OLD).read_profile(&user()).await.unwrap();
+        assert_eq!(old.lines(), ["GET /users/user_a1?company_id=biz_p1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_about_one_user_does_not_end_the_refresh() {
+        for (given, read) in [
+            (answer(404, ""), Ok("missing")),
+            (answer(403, ""), Ok("unreadable")),
+            (answer(422, ""), Ok("unreadable")),
+            (answer(200, "<html>"), Ok("unreadable")),
+            (answer(200, r#"{"id":"user_b2","name":"B"}"#), Ok("unreadable")),
+            (answer(401, ""), Err(CallErrorKind::Unauthorized)),
+            (answer(500, ""), Err(CallErrorKind::Server)),
+            (unsent(), Err(CallErrorKind::Network)),
+            (
+                answer(400, r#"{"error":{"message":"unknown api-version-date"}}"#),
+                Err(CallErrorKind::UnknownVersion),
+            ),
+        ] {
+            let shown = format!("{given:?}");
+            let script = Script::by(move |_, _| given.clone());
+            let outcome = script.client(NEW).read_profile(&user()).await;
+            let outcome = outcome.map_err(|error| error.kind).map(|read| match read {
+                ProfileRead::Seen(_) => "seen",
+                ProfileRead::Missing => "missing",
+                ProfileRead::Unreadable(_) => "unreadable",
+            });
+            assert_eq!(outcome, read, "{shown}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_always_names_the_platform() {
+        let name = DisplayName::parse("Ana R.").unwrap();
+        let picture = FileId::parse("file_x1").unwrap();
+        let platform = PlatformId::parse("biz_p1").unwrap();
+        for (version, name, picture, line, body) in [
+            (
+                NEW,
+                Some(&name),
+                Some(&picture),
+                "PATCH /users/user_a1?account_id=biz_p1",
+                r#"{"name":"Ana R.","profile_picture":{"id":"file_x1"}}"#,
+            ),
+            (
+                NEW,
+                None,
+                Some(&picture),
+                "PATCH /users/user_a1?account_id=biz_p1",
+                r#"{"profile_picture":{"id":"file_x1"}}"#,
+            ),
+            (
+                OLD,
+                Some(&name),
+                None,
+                "PATCH /users/user_a1",
+                r#"{"company_id":"biz_p1","name":"Ana R."}"#,
+            ),
+        ] {
+            let script = Script::of([answer(200, r#"{"id":"user_a1","name":"Ana R."}"#)]);
+            let client = script.client(version);
+            let permit = client.admit(Operation::UpdateUser).await.unwrap();
+            let update = ProfileUpdate::new(&platform, &user(), name, picture).unwrap();
+            let profile = client.update_profile(permit, &update).await.unwrap();
+            assert_eq!(profile.name.as_deref(), Some("Ana R."));
+            let request = &script.seen()[0];
+            assert_eq!((script.lines()[0].as_str(), body_of(request)), (line, body));
+            assert_eq!(header_of(request, "content-type"), Some("application/json"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_for_another_platform_or_answered_for_another_user_fails() {
+        let script = Script::of([answer(200, r#"{"id":"user_b2"}"#)]);
+        let client = script.client(NEW);
+        let name = DisplayName::parse("Ana").unwrap();
+        for (platform, effect, sent) in [("biz_p2", Effect::None, 0), ("biz_p1", Effect::Unknown, 1)] {
+            let platform = PlatformId::parse(platform).unwrap();
+            let update = ProfileUpdate::new(&platform, &user(), Some(&name), None).unwrap();
+            let permit = client.admit(Operation::UpdateUser).await.unwrap();
+            let error = client.update_profile(permit, &update).await.unwrap_err();
+            assert_eq!((error.effect, script.seen().len()), (effect, sent));
+        }
+    }
+}

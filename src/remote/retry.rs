@@ -164,9 +164,14 @@ fn http_date(text: &str) -> Option<f64> {
     let mut clock = words.next()?.split(':').map(str::parse::<i64>);
     let mut part = || clock.next()?.ok();
     let (hours, minutes, seconds) = (part()?, part()?, part()?);
-    let fits = (1..=31).contains(&day) && (1970..=9999).contains(&year) && words.next() == Some("GMT");
-    let time = (hours * 60 + minutes) * 60 + seconds;
-    fits.then(|| (days_since_1970(year, month, day) * 86_400 + time) as f64)
+    let fits = (1..=31).contains(&day)
+        && (1970..=9999).contains(&year)
+        && (0..24).contains(&hours)
+        && (0..60).contains(&minutes)
+        && (0..=60).contains(&seconds)
+        && words.next() == Some("GMT");
+    // Only then can the arithmetic not overflow.
+    fits.then(|| (days_since_1970(year, month, day) * 86_400 + (hours * 60 + minutes) * 60 + seconds) as f64)
 }
 
 /// Days of the Gregorian calendar, counting years from March so that the leap
@@ -434,9 +439,28 @@ mod tests {
             ("Sunday, 06-Nov-94 08:49:37 GMT", None),
             ("Sun, 06 Nov 1994 08:49:37 CET", None),
             ("Sun, 99 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 9223372036854775807 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 9223372036854775807:49:37 GMT", None),
             ("", None),
         ] {
             assert_eq!(http_date(text), at, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_makes_it_wait_longer_than_the_cap_or_panic(
+            value in "[0-9]{1,400}|[a-zA-Z0-9 ,:.+-]*|[A-Z][a-z]{2}, [0-9]{2} Nov [0-9]{4} [0-9]+:[0-9]+:[0-9]+ GMT",
+            message in "(try again in )?([0-9.]{0,40} ?(s|ms|minutes|x)?[, ]?){0,9}",
+            status in 400_u16..600,
+        ) {
+            let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+            for name in ["retry-after", "x-ratelimit-reset", "date"] {
+                let given = answer(status, &[(name, &value), date], &message);
+                if let Next::Wait(time) | Next::Pause(time) = after(&given, Repeat::Safe) {
+                    proptest::prop_assert!(time <= CAP);
+                }
+            }
         }
     }
 }

@@ -176,4 +176,19 @@ mod tests {
             assert_eq!(clean_id(odd), None, "{odd:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_surrounds_it_a_key_is_hidden(before in r"\PC{0,30}", after in r"\PC{0,30}") {
+            let shown = clean(&format!("{before}apik_K3yK3yK3y{after}"));
+            proptest::prop_assert!(!shown.contains("K3yK3yK3y"), "{}", shown);
+        }
+
+        #[test]
+        fn any_text_becomes_one_bounded_line(text in r"(\PC|[\x00-\x{200f}]|bearer |https?://|sk_|eyJ){0,300}") {
+            let shown = clean(&text);
+            proptest::prop_assert!(shown.chars().count() <= MOST + 1);
+            proptest::prop_assert!(!shown.chars().any(char::is_control), "{:?}", shown);
+        }
+    }
 }

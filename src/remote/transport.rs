@@ -1,7 +1,7 @@
 //! The seam below the client: one request in, one answer out.
 //!
 //! Everything above it (paging, JSON, retries, budgets, error mapping) runs
-//! identically over a socket ([`super::http`]) and inside the process
+//! identically over a socket ([`super::HttpTransport`]) and inside the process
 //! ([`crate::emulator`]). The types here are plain values and know nothing of
 //! Whop's JSON.
 

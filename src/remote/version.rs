@@ -97,7 +97,7 @@ const KNOWN: [&str; 69] = [
 ];
 
 /// A value for `api-version-date`. To Whop it is an opaque label; what we
-/// derive from it comes from its position among the [`KNOWN`] ones.
+/// derive from it comes from its position among those known here.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Version {
     text: Box<str>,
@@ -200,13 +200,12 @@ fn age(text: &str) -> Option<(u32, u32)> {
     };
     let mut parts = text.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let counter = match parts.next() {
-        None => 0,
-        Some(digits) => number(digits)?,
-    };
-    let shape = year.len() == 4 && month.len() == 2 && day.len() == 2 && parts.next().is_none();
+    let counter = parts.next();
+    if year.len() != 4 || month.len() != 2 || day.len() != 2 || parts.next().is_some() {
+        return None;
+    }
     let date = (number(year)? * 100 + number(month)?) * 100 + number(day)?;
-    shape.then_some((date, counter))
+    Some((date, counter.map_or(Some(0), number)?))
 }
 
 #[cfg(test)]
@@ -269,11 +268,20 @@ mod tests {
             "2026-1-15",
             "2026-10-15\n",
             "+026-10-15",
+            "999999-99-99",
+            "2026-10-15-9999999",
         ] {
             assert!(
                 Version::parse(odd).expect_err(odd).0.contains("must look like"),
                 "{odd:?}"
             );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_judged(text in "[0-9]{0,7}-[0-9]{0,7}-[0-9]{0,7}(-[0-9]{0,20})?|.*") {
+            let _ = Version::parse(&text);
         }
     }
 }

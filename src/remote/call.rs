@@ -1,0 +1,431 @@
+//! The way of every call: leave to send it, sending, judging the answer, and
+//! trying again. What is asked and what comes back is the subject of the files
+//! beside this one.
+//!
+//! A call that fails says what it may have done on Whop. Over several attempts
+//! that is the sum of them: one that was lost leaves a doubt, which only an
+//! answer can take away that speaks for the lost one too. For a create under an
+//! idempotency key that is any answer given by what stands behind the key; for
+//! other writes there is none, since a refusal of the second attempt says
+//! nothing about the first.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tracing::debug;
+
+use super::client::{Client, Permit};
+use super::error::{Asked, CallError, CallErrorKind, Effect};
+use super::operation::Operation;
+use super::retry::{self, Met, Next, Repeat};
+use super::transport::{Lost, Method, Request, Response, Target};
+use super::version::Version;
+use crate::core::model::Dialect;
+
+/// What the client introduces itself as.
+const USER_AGENT: &str = concat!("whop-sync/", env!("CARGO_PKG_VERSION"));
+
+/// One call, fixed to the byte: every attempt sends the same.
+pub(super) struct Call<'a> {
+    /// Whose budget it draws on.
+    pub(super) operation: Operation,
+    /// The API version in its headers.
+    pub(super) version: &'a Version,
+    /// Whether a second sending could act twice.
+    pub(super) repeat: Repeat,
+    /// What every attempt sends.
+    pub(super) request: Request,
+}
+
+impl Call<'_> {
+    /// Whether the server remembers the idempotency key, so that a later
+    /// answer speaks for the earlier attempts too (`whop-api.md` §7).
+    fn is_keyed(&self) -> bool {
+        self.request.method == Method::Post && self.version.dialect() == Dialect::Accounts
+    }
+}
+
+impl Client {
+    /// A request to the API with the headers that every one has.
+    pub(super) fn request(&self, method: Method, path: String, body: Option<Bytes>) -> Request {
+        self.request_in(self.version(), method, path, body)
+    }
+
+    /// Like [`Client::request`], for a call prepared in another version.
+    pub(super) fn request_in(
+        &self,
+        version: &Version,
+        method: Method,
+        path: String,
+        body: Option<Bytes>,
+    ) -> Request {
+        let mut headers = vec![
+            header("api-version-date", version.as_str()),
+            header("accept", "application/json"),
+            header("user-agent", USER_AGENT),
+        ];
+        if body.is_some() {
+            headers.push(header("content-type", "application/json"));
+        }
+        Request {
+            method,
+            target: Target::Api(path),
+            headers,
+            body: body.unwrap_or_default(),
+        }
+    }
+
+    /// A call in the client's own version that may be repeated.
+    pub(super) fn repeatable(&self, operation: Operation, request: Request) -> Call<'_> {
+        Call {
+            operation,
+            version: self.version(),
+            repeat: Repeat::Safe,
+            request,
+        }
+    }
+
+    /// What errors of a call will say about it.
+    pub(super) fn about<'a>(&'a self, call: &Call<'a>) -> Asked<'a> {
+        self.asked(call.operation, call.version, call.request.method == Method::Get)
+    }
+
+    /// Like [`Client::about`], before there is a call.
+    pub(super) fn asked<'a>(&self, operation: Operation, version: &'a Version, reads: bool) -> Asked<'a> {
+        Asked {
+            operation: operation.name(version.dialect()),
+            reads,
+            version: version.as_str(),
+            version_proven: self.is_proven(version),
+        }
+    }
+
+    /// Calls and reads the answer's JSON.
+    ///
+    /// # Errors
+    /// Those of [`Client::call`], and JSON of another shape. For a write the
+    /// latter means that it has probably been done.
+    pub(super) async fn fetch<T: DeserializeOwned>(
+        &self,
+        permit: Option<Permit>,
+        call: &Call<'_>,
+    ) -> Result<T, CallError> {
+        let answer = self.call(permit, call).await?;
+        serde_json::from_slice(&answer.body).map_err(|why| {
+            self.about(call)
+                .malformed(&answer, &format!("the answer is not as documented: {why}"))
+        })
+    }
+
+    /// Sends until an answer is final; `Ok` is a 2xx. The permit serves the
+    /// first attempt; a call without one waits for leave like all others, and
+    /// so does every further attempt, at the end of the queue.
+    ///
+    /// # Errors
+    /// The last failure, with the effect of all attempts together.
+    pub(super) async fn call(&self, permit: Option<Permit>, call: &Call<'_>) -> Result<Response, CallError> {
+        let mut permit = permit;
+        let mut met = Met::default();
+        let mut doubt = Effect::None;
+        let mut last = None;
+        loop {
+            let Ok(leave) = self.leave(permit.take(), call.operation).await else {
+                return Err(self.stopped(call, last, doubt));
+            };
+            let (mut failure, answer) = match self.send(leave, call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            if failure.effect == Effect::Unknown {
+                doubt = Effect::Unknown;
+            } else if failure.settles() && call.is_keyed() {
+                doubt = Effect::None;
+            }
+            // The decision below must know of earlier attempts as well.
+            failure.effect = doubt;
+            met.count(failure.kind);
+            let next = retry::next(
+                &failure,
+                answer.as_ref(),
+                met,
+                self.attempts(),
+                call.repeat,
+                self.jitter(),
+            );
+            debug!(operation = failure.operation, met = ?met, next = ?next, "attempt failed");
+            match next {
+                Next::Stop => return Err(failure),
+                Next::Pause(time) => self.budget(call.operation).pause(time),
+                Next::Wait(time) => self.wait(time).await,
+            }
+            last = Some(failure);
+        }
+    }
+
+    /// One attempt. A failure comes with the answer it was read from, for the
+    /// headers that say when to come back.
+    async fn send(&self, leave: Permit, call: &Call<'_>) -> Result<Response, (CallError, Option<Response>)> {
+        let about = self.about(call);
+        let outcome = self.transmit(leave, call.request.clone()).await;
+        log(about.operation, &outcome);
+        let mut answer = outcome.map_err(|lost| (about.lost(&lost), None))?;
+        let of_whop = matches!(call.request.target, Target::Api(_));
+        if (200..300).contains(&answer.status) {
+            if of_whop {
+                self.prove(call.version);
+            }
+            return Ok(answer);
+        }
+        if !of_whop {
+            // Storage explains refusals with the very signature it was sent.
+            answer.body = Bytes::new();
+        }
+        Err((about.refused(&answer), Some(answer)))
+    }
+
+    /// The call was told to stop, after `last` if there was an attempt.
+    fn stopped(&self, call: &Call<'_>, last: Option<CallError>, doubt: Effect) -> CallError {
+        let about = self.about(call);
+        match last {
+            None => about.failed(CallErrorKind::Stopped, "stopped before it was sent", Effect::None),
+            Some(last) => CallError {
+                kind: CallErrorKind::Stopped,
+                message: format!("stopped before another attempt, after: {}", last.message),
+                effect: doubt,
+                ..last
+            },
+        }
+    }
+}
+
+/// A header, for lists of them.
+pub(super) fn header(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// What came of an attempt: never headers, bodies or URLs.
+fn log(operation: &'static str, outcome: &Result<Response, Lost>) {
+    match outcome {
+        Ok(answer) => debug!(
+            operation,
+            status = answer.status,
+            request_id = super::error::request_id(answer).as_deref(),
+            "answered"
+        ),
+        Err(Lost::NotSent(_)) => debug!(operation, "not sent"),
+        Err(Lost::NoAnswer(_)) => debug!(operation, "no answer"),
+        Err(Lost::TooLarge(limit)) => debug!(operation, limit, "answer too large"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::ProfileUpdate;
+    use super::super::script::{Script, answer, body_of, header_of, refusal, silence, unsent};
+    use super::*;
+    use crate::core::model::PreparedCall;
+    use crate::core::value::{DisplayName, UserId};
+
+    const NEW: &str = "2026-10-15-1";
+    const OLD: &str = "2025-01-01";
+    const ACCOUNT: &str = r#"{"id":"biz_c1","owner":{"id":"user_a1"},"owner_user":{"id":"user_a1"}}"#;
+
+    fn prepared(version: &str) -> PreparedCall {
+        PreparedCall {
+            version: version.to_owned(),
+            idempotency_key: "k1".to_owned(),
+            body: "{}".to_owned(),
+        }
+    }
+
+    /// Sends a create that meets these answers.
+    async fn create(
+        version: &str,
+        answers: Vec<Result<Response, Lost>>,
+    ) -> (Arc<Script>, Result<(), CallError>) {
+        let script = Script::of(answers);
+        let client = script.client(version);
+        let permit = client.admit(Operation::CreateAccount).await.unwrap();
+        let outcome = client.create_account(permit, &prepared(version)).await;
+        (script, outcome.map(drop))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_request_names_version_and_program_and_the_key_is_not_its_business() {
+        let (script, outcome) = create(NEW, vec![answer(201, ACCOUNT)]).await;
+        assert_eq!(outcome, Ok(()));
+        let request = &script.seen()[0];
+        let expected = [
+            ("api-version-date", NEW),
+            ("accept", "application/json"),
+            ("user-agent", USER_AGENT),
+            ("content-type", "application/json"),
+            ("idempotency-key", "k1"),
+        ];
+        assert_eq!(request.headers, expected.map(|(name, value)| header(name, value)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_failed_create_did() {
+        use CallErrorKind as K;
+        use Effect::{None as Nothing, Unknown};
+        let forbidden = || refusal(403, "", "no");
+        let busy = || refusal(409, "idempotency_request_in_progress", "still running");
+        let limited = || refusal(429, "", "Try again in 1 second.");
+        let many =
+            |of: &dyn Fn() -> Result<Response, Lost>, count| (0..count).map(|_| of()).collect::<Vec<_>>();
+        // Version, answers, and the outcome: requests, kind, effect.
+        for (version, answers, sent, kind, effect) in [
+            (NEW, vec![forbidden()], 1, K::Forbidden, Nothing),
+            (NEW, vec![refusal(400, "", "bad email")], 1, K::Refused, Nothing),
+            (NEW, many(&unsent, 6), 6, K::Network, Nothing),
+            (NEW, many(&silence, 6), 6, K::Network, Unknown),
+            (NEW, many(&|| refusal(500, "", "oops"), 6), 6, K::Server, Unknown),
+            (NEW, many(&limited, 30), 30, K::RateLimited, Nothing),
+            (NEW, many(&busy, 6), 6, K::InProgress, Unknown),
+            (
+                NEW,
+                vec![refusal(400, "idempotency_key_mismatch", "x")],
+                1,
+                K::KeyMismatch,
+                Unknown,
+            ),
+            (NEW, vec![answer(200, "<html>")], 1, K::Malformed, Unknown),
+            (NEW, vec![Err(Lost::TooLarge(9))], 1, K::Malformed, Unknown),
+            (NEW, vec![answer(302, "")], 1, K::Malformed, Unknown),
+            // An answer under the same key speaks for the lost attempt too,
+            (NEW, vec![silence(), forbidden()], 2, K::Forbidden, Nothing),
+            (
+                NEW,
+                vec![silence(), busy(), refusal(409, "", "taken")],
+                3,
+                K::Conflict,
+                Nothing,
+            ),
+            // unless it was given before the key was looked at.
+            (
+                NEW,
+                vec![silence(), refusal(401, "", "no")],
+                2,
+                K::Unauthorized,
+                Unknown,
+            ),
+            (
+                NEW,
+                [vec![silence()], many(&unsent, 5)].concat(),
+                6,
+                K::Network,
+                Unknown,
+            ),
+            (
+                NEW,
+                [vec![silence()], many(&limited, 30)].concat(),
+                31,
+                K::RateLimited,
+                Unknown,
+            ),
+            // Without a key that counts, nothing that may have happened is repeated.
+            (OLD, vec![silence()], 1, K::Network, Unknown),
+            (OLD, vec![refusal(502, "", "")], 1, K::Server, Unknown),
+            (OLD, vec![unsent(), limited(), silence()], 3, K::Network, Unknown),
+            (
+                OLD,
+                vec![unsent(), limited(), refusal(422, "", "no")],
+                3,
+                K::Refused,
+                Nothing,
+            ),
+        ] {
+            let shown = format!("{version} {answers:?}");
+            let (script, outcome) = create(version, answers).await;
+            let error = outcome.expect_err(&shown);
+            assert_eq!((error.kind, error.effect), (kind, effect), "{shown}");
+            assert_eq!(script.seen().len(), sent, "{shown}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_lost_and_then_refused_may_have_happened() {
+        let script = Script::of([silence(), refusal(403, "", "no")]);
+        let client = script.client(NEW);
+        let user = UserId::parse("user_a1").unwrap();
+        let name = DisplayName::parse("Ana").unwrap();
+        let update = ProfileUpdate::new(client.platform(), &user, Some(&name), None).unwrap();
+        let permit = client.admit(Operation::UpdateUser).await.unwrap();
+        let error = client.update_profile(permit, &update).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.effect),
+            (CallErrorKind::Forbidden, Effect::Unknown)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_attempt_sends_the_same_bytes() {
+        let troubles = [
+            silence(),
+            refusal(503, "", ""),
+            refusal(429, "", "Try again in 9 seconds."),
+        ];
+        let (script, outcome) = create(NEW, [&troubles[..], &[answer(200, ACCOUNT)]].concat()).await;
+        assert_eq!(outcome, Ok(()));
+        let seen = script.seen();
+        assert_eq!(seen.len(), 4);
+        assert!(seen.iter().all(|request| *request == seen[0]));
+        assert_eq!(header_of(&seen[3], "idempotency-key"), Some("k1"));
+        assert_eq!(body_of(&seen[3]), "{}");
+        let times = script.times();
+        assert_eq!(times[3] - times[2], Duration::from_secs(9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_stop_nothing_new_is_sent() {
+        let script = Script::slowly(Duration::from_secs(5), |_, _| silence());
+        let client = script.client(NEW);
+        let unused = client.admit(Operation::CreateAccount).await.unwrap();
+        let running = tokio::spawn({
+            let client = client.clone();
+            async move {
+                let permit = client.admit(Operation::CreateAccount).await?;
+                client.create_account(permit, &prepared(NEW)).await
+            }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        client.stop();
+        // The request on the wire ends, and is not repeated.
+        let error = running.await.unwrap().unwrap_err();
+        assert_eq!(
+            (error.kind, error.effect),
+            (CallErrorKind::Stopped, Effect::Unknown)
+        );
+        assert!(error.message.contains("cut"), "{error}");
+        // A permit that was given before serves no more.
+        let error = client.create_account(unused, &prepared(NEW)).await.unwrap_err();
+        assert_eq!((error.kind, error.effect), (CallErrorKind::Stopped, Effect::None));
+        let error = client.admit(Operation::ListAccounts).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.operation),
+            (CallErrorKind::Stopped, "list_accounts")
+        );
+        assert_eq!(script.seen().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_is_blamed_at_first_but_not_once_it_has_worked() {
+        let told = || refusal(400, "", "Unknown Api-Version-Date");
+        let fine = || answer(200, r#"{"data":[],"page_info":{}}"#);
+        let script = Script::of([told(), fine(), told()]);
+        let client = script.client(NEW);
+        let mut kinds = Vec::new();
+        for _ in 0..3 {
+            kinds.push(client.list_accounts().await.map(drop).map_err(|error| error.kind));
+        }
+        let expected = [
+            Err(CallErrorKind::UnknownVersion),
+            Ok(()),
+            Err(CallErrorKind::Refused),
+        ];
+        assert_eq!(kinds, expected);
+    }
+}

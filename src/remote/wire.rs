@@ -1,0 +1,221 @@
+//! The JSON of accounts. Both dialects are read by the same shape: what one
+//! lacks is optional in it, and fields that we do not know are passed over,
+//! as Whop asks of clients (`whop-api.md` §2).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::core::model::{Account, MetaValue};
+use crate::core::value::{AccountId, PlatformId, UserId};
+
+/// The one part that everything has.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) id: String,
+}
+
+/// Reads one account. Its content is `None` for the platform itself and for
+/// one that says it belongs to another platform: neither is a user.
+///
+/// # Errors
+/// What cannot be read, naming the account as far as it can be named.
+pub(super) fn read_account(
+    entry: &RawValue,
+    platform: &PlatformId,
+) -> Result<(AccountId, Option<Account>), String> {
+    let Named { id } =
+        serde_json::from_str(entry.get()).map_err(|why| format!("an account without a usable id: {why}"))?;
+    let about = |why: String| format!("account `{id}`: {why}");
+    let id = AccountId::parse(&id).map_err(|why| about(format!("its id {why}")))?;
+    if platform.is(&id) {
+        return Ok((id, None));
+    }
+    let body: AccountBody = serde_json::from_str(entry.get()).map_err(|why| about(why.to_string()))?;
+    let parent = body.parent_account.get("id").and_then(Value::as_str);
+    if parent.is_some_and(|parent| parent != platform.as_str()) {
+        return Ok((id, None));
+    }
+    let account = body.into_account(id.clone()).map_err(about)?;
+    Ok((id, Some(account)))
+}
+
+/// The parts we read of an account, in either dialect.
+#[derive(Deserialize)]
+struct AccountBody {
+    #[serde(default)]
+    title: Option<Box<str>>,
+    #[serde(default)]
+    email: Option<Box<str>>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<Box<str>, Box<RawValue>>>,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    owner: Option<Named>,
+    /// The companies dialect's name of `owner`.
+    #[serde(default)]
+    owner_user: Option<Named>,
+    /// An object with an id, null, or not there at all.
+    #[serde(default)]
+    parent_account: Value,
+}
+
+impl AccountBody {
+    /// The account. Its owner is the one part that cannot be done without:
+    /// whose profile would be managed is not to be guessed.
+    fn into_account(self, id: AccountId) -> Result<Account, String> {
+        let owner = self
+            .owner
+            .or(self.owner_user)
+            .ok_or("it has no owner, so its user cannot be known")?;
+        let metadata = self.metadata.unwrap_or_default();
+        Ok(Account {
+            id,
+            owner: UserId::parse(&owner.id).map_err(|why| format!("its owner's id {why}"))?,
+            email: self.email,
+            title: self.title.unwrap_or_default(),
+            metadata: metadata
+                .into_iter()
+                .map(|(key, value)| (key, read_meta(&value)))
+                .collect(),
+            suspended: self.status.as_deref() == Some("suspended"),
+        })
+    }
+}
+
+/// A text as such, anything else as it was written.
+fn read_meta(value: &RawValue) -> MetaValue {
+    match serde_json::from_str::<String>(value.get()) {
+        Ok(text) => MetaValue::Text(text.into()),
+        Err(_) => MetaValue::Json(value.get().into()),
+    }
+}
+
+/// What a change of an account sends (`whop-openapi.yaml`, `UpdateAccount`
+/// and `UpdateCompany`).
+#[derive(Serialize)]
+pub(super) struct AccountChange<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) metadata: Option<BTreeMap<&'a str, Written<'a>>>,
+}
+
+/// A metadata value as it is sent: what others wrote goes back unchanged.
+pub(super) struct Written<'a>(pub(super) &'a MetaValue);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            MetaValue::Text(text) => serializer.serialize_str(text),
+            MetaValue::Json(json) => serde_json::from_str::<&RawValue>(json)
+                .map_err(serde::ser::Error::custom)?
+                .serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<Account>, String> {
+        let entry: &RawValue = serde_json::from_str(text).unwrap();
+        read_account(entry, &PlatformId::parse("biz_p1").unwrap()).map(|(_, account)| account)
+    }
+
+    #[test]
+    fn what_an_account_is_in_either_dialect() {
+        let whole = r#"{"id":"biz_c1","title":"Ana","email":"A@b.test","status":"suspended","unknown":[{}],
+            "metadata":{"external_id":"u-1","n":1.0000000000000000001,"deep":{"a":[null, 1]},"text":"\u00e9"},
+            "owner":{"id":"user_1","username":"x"},"parent_account":{"id":"biz_p1"}}"#;
+        let json = |text: &str| MetaValue::Json(text.into());
+        assert_eq!(
+            read(whole),
+            Ok(Some(Account {
+                id: AccountId::parse("biz_c1").unwrap(),
+                owner: UserId::parse("user_1").unwrap(),
+                email: Some("A@b.test".into()),
+                title: "Ana".into(),
+                metadata: BTreeMap::from([
+                    ("external_id".into(), MetaValue::Text("u-1".into())),
+                    ("n".into(), json("1.0000000000000000001")),
+                    ("deep".into(), json(r#"{"a":[null, 1]}"#)),
+                    ("text".into(), MetaValue::Text("é".into())),
+                ]),
+                suspended: true,
+            }))
+        );
+        let bare = r#"{"id":"biz_c2","title":null,"metadata":null,"owner_user":{"id":"user_2"}}"#;
+        assert_eq!(
+            read(bare),
+            Ok(Some(Account {
+                id: AccountId::parse("biz_c2").unwrap(),
+                owner: UserId::parse("user_2").unwrap(),
+                email: None,
+                title: "".into(),
+                metadata: BTreeMap::new(),
+                suspended: false,
+            }))
+        );
+    }
+
+    #[test]
+    fn the_platform_and_others_children_are_not_users() {
+        for (text, ours) in [
+            (r#"{"id":"biz_p1","title":"My platform"}"#, false),
+            (
+                r#"{"id":"biz_c9","owner":{"id":"user_9"},"parent_account":{"id":"biz_p2"}}"#,
+                false,
+            ),
+            (
+                r#"{"id":"biz_c2","owner":{"id":"user_2"},"parent_account":null}"#,
+                true,
+            ),
+            (r#"{"id":"biz_c2","owner":{"id":"user_2"}}"#, true),
+        ] {
+            assert_eq!(read(text).map(|account| account.is_some()), Ok(ours), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (bad, named) in [
+            (r#"{"id":"biz_c7","title":"T"}"#, "biz_c7"),
+            (r#"{"id":"biz_c7","owner":null}"#, "biz_c7"),
+            (r#"{"id":"biz_c7","owner":{"id":"nobody"}}"#, "biz_c7"),
+            (
+                r#"{"id":"biz_c7","owner":{"id":"user_1"},"metadata":[]}"#,
+                "biz_c7",
+            ),
+            (r#"{"id":"biz/7","owner":{"id":"user_1"}}"#, "biz/7"),
+            (r#"{"title":"T"}"#, "without a usable id"),
+            ("[]", "without a usable id"),
+        ] {
+            assert!(read(bad).is_err_and(|why| why.contains(named)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn metadata_goes_back_as_it_came() {
+        let odd = r#"{"a":"\ud800","b":1e400,"c":"plain","d":"é"}"#;
+        let read: BTreeMap<Box<str>, Box<RawValue>> = serde_json::from_str(odd).unwrap();
+        let read: BTreeMap<_, _> = read
+            .into_iter()
+            .map(|(key, value)| (key, read_meta(&value)))
+            .collect();
+        let change = AccountChange {
+            title: None,
+            metadata: Some(read.iter().map(|(key, value)| (&**key, Written(value))).collect()),
+        };
+        assert_eq!(
+            serde_json::to_string(&change).unwrap(),
+            format!(r#"{{"metadata":{odd}}}"#)
+        );
+        assert_eq!(read["c"], MetaValue::Text("plain".into()));
+        assert!(serde_json::to_string(&Written(&MetaValue::Json("{".into()))).is_err());
+    }
+}
