@@ -176,7 +176,7 @@ enum VerbLine {
     /// Serve an emulated Whop on this computer
     ///
     /// Speaks the parts of Whop's API that whop-sync uses, to any client. The
-    /// same emulator is built into every command with `--server emulator`.
+    /// same emulator is built into plan, apply and show with `--server emulator`.
     #[command(after_help = EMULATOR_EXAMPLES)]
     Emulator {
         #[command(flatten)]
