@@ -1,7 +1,7 @@
 //! The mapping for people and spreadsheets (`show`). As JSON see
 //! [`super::json::mapping`].
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use super::safe::{self, Safe};
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
@@ -25,10 +25,13 @@ pub(crate) fn chosen<'a>(
 /// # Errors
 /// The writer's own.
 pub fn human(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Result<()> {
+    // Standard output would flush after every line.
+    let out = &mut BufWriter::new(out);
     match only.and_then(|key| known.users.get_key_value(key)) {
-        Some((key, entry)) => one(out, key, entry),
-        None => table(out, known),
+        Some((key, entry)) => one(out, key, entry)?,
+        None => table(out, known)?,
     }
+    out.flush()
 }
 
 fn table(out: &mut dyn Write, known: &Known) -> io::Result<()> {
@@ -93,6 +96,7 @@ fn one(out: &mut dyn Write, key: &UserKey, entry: &KnownUser) -> io::Result<()> 
 /// # Errors
 /// The writer's own.
 pub fn csv(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Result<()> {
+    let out = &mut BufWriter::new(out);
     writeln!(out, "id,user_id,account_id,name,title,avatar_sha256,picture_url")?;
     for (key, entry) in chosen(known, only) {
         let KnownUser {
@@ -116,7 +120,7 @@ pub fn csv(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Re
         let cells = row.map(|value| cell(value.unwrap_or("")));
         writeln!(out, "{}", cells.join(","))?;
     }
-    Ok(())
+    out.flush()
 }
 
 /// One cell: harmless in a spreadsheet, and quoted where RFC 4180 asks for it.

@@ -1,7 +1,7 @@
 //! A plan for people (contract §8): one block for each user that changes or
 //! is held, in the order of their ids, then the summary.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use super::Header;
 use super::change::{clipped, picture_change, quoted, text_change};
@@ -33,6 +33,8 @@ pub fn write(out: &mut dyn Write, plan: &Plan, header: &Header, palette: Palette
         version,
         manifest: _,
     } = header;
+    // Standard output would flush after every line.
+    let out = &mut BufWriter::new(out);
     let server = Safe(server);
     writeln!(
         out,
@@ -44,7 +46,8 @@ pub fn write(out: &mut dyn Write, plan: &Plan, header: &Header, palette: Palette
     partial(out, &counts, palette)?;
     blocks(out, plan, palette)?;
     unmanaged(out, plan, palette)?;
-    summarise(out, plan, header, &counts, palette)
+    summarise(out, plan, header, &counts, palette)?;
+    out.flush()
 }
 
 /// The loud notice of a plan that is not about everybody.

@@ -100,7 +100,7 @@ pub fn verdict(validation: &Validation<'_>) -> String {
 
 /// What problems are sorted by: severity, then the text's order. Those
 /// without a place follow by the manifest's own terms.
-fn order(problem: &Problem) -> (Severity, u32, bool, Option<(&str, u32, u32)>, &Pointer, &str) {
+fn order(problem: &Problem) -> impl Ord {
     let place = problem.place.as_ref();
     let spot = place.map(|p| (p.file.as_str(), p.line, p.column));
     let Problem {
