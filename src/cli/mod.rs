@@ -2,5 +2,8 @@
 //! surroundings are known ([`settings`]).
 
 pub mod args;
+pub mod early;
+pub mod key;
+pub mod paths;
 pub mod settings;
 pub mod values;

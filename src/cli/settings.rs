@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use super::args::{Args, EmulatorArgs, Options, Verb};
+use super::key::KeySource;
+use super::paths::Paths;
 use super::values::{ApiVersion, Format, KeyGrant, LogFormat, Rate, Server};
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
@@ -165,19 +164,6 @@ pub enum Consent {
     Nobody,
 }
 
-/// Where state is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paths {
-    /// The mapping.
-    pub mapping: PathBuf,
-    /// The journal, beside the mapping.
-    pub journal: PathBuf,
-    /// The lock, beside the mapping.
-    pub lock: PathBuf,
-    /// What the emulator remembers.
-    pub emulator: PathBuf,
-}
-
 /// How to tell about a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
@@ -206,57 +192,6 @@ impl Output {
             palette: self.stderr,
             width: self.width,
         }
-    }
-}
-
-/// Where the key comes from. It is read when it is needed, and not before.
-#[derive(Debug)]
-pub enum KeySource {
-    /// A file; it wins over the environment.
-    File(PathBuf),
-    /// `WHOP_API_KEY`.
-    Variable(SecretString),
-    /// Nowhere: none was given, or none is needed.
-    Nowhere,
-}
-
-impl KeySource {
-    /// The key. `read` reads a whole file; white space around the key is
-    /// dropped.
-    ///
-    /// # Errors
-    /// There is none, its file cannot be read, or it cannot be a key. What it
-    /// holds is never told.
-    pub fn load(&self, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<SecretString> {
-        match self {
-            Self::File(path) => {
-                let bytes = read(path).map_err(|cause| Error::file("read", path, cause))?;
-                key(&bytes, &format!("`{}`", path.display()))
-            }
-            Self::Variable(key) => Ok(key.clone()),
-            Self::Nowhere => Err(Error::new(Code::KeyMissing, "no API key was given").hint(
-                "set `WHOP_API_KEY`, or pass `--api-key-file PATH`; to try things out, `--server emulator` needs none",
-            )),
-        }
-    }
-}
-
-/// Checks what was given as a key; `whence` names where.
-fn key(bytes: &[u8], whence: &str) -> Result<SecretString> {
-    let trimmed = bytes.trim_ascii();
-    let wrong = |what: &str| Error::new(Code::KeyMissing, format!("the API key in {whence} {what}"));
-    if trimmed.is_empty() {
-        return Err(wrong("is empty").hint("make a key on Whop's dashboard, under Developer"));
-    }
-    let quoted = trimmed.first().is_some_and(|b| matches!(b, b'"' | b'\''));
-    let odd = trimmed.iter().position(|b| !b.is_ascii_graphic());
-    let copy = "give the key alone, as Whop showed it: no quotes, no name, no `Bearer`";
-    match (std::str::from_utf8(trimmed), odd) {
-        (Ok(text), None) if !quoted => Ok(SecretString::from(text)),
-        (_, Some(at)) => {
-            Err(wrong(&format!("has a character at place {} that no key has", at + 1)).hint(copy))
-        }
-        _ => Err(wrong("stands in quotes").hint(copy)),
     }
 }
 
@@ -296,10 +231,10 @@ impl Settings {
             None => from_variable(facts, "WHOP_API_VERSION", ApiVersion::parse)?.unwrap_or_default(),
         };
         let mapping = mapping.or_else(|| facts.variable("WHOP_SYNC_MAPPING").map(PathBuf::from));
-        let mut paths = paths(&manifests, mapping, &server, is_folder)?;
+        let mut paths = Paths::new(&manifests, mapping, &server, is_folder)?;
         let needs_key = matches!(verb, Verb::Plan { .. } | Verb::Apply { .. }) && server != Server::Emulator;
         let key = if needs_key {
-            key_source(api_key_file, facts)?
+            KeySource::find(api_key_file, facts.environment.get("WHOP_API_KEY"))?
         } else {
             KeySource::Nowhere
         };
@@ -353,20 +288,6 @@ fn from_variable<T>(
         .map_err(|why| usage(format!("`{name}` {why}")))
 }
 
-/// The key's source: a file that was named, else the variable. The variable
-/// is checked here, where it is at hand; the file when it is read.
-fn key_source(file: Option<PathBuf>, facts: &Facts) -> Result<KeySource> {
-    if let Some(file) = file {
-        return Ok(KeySource::File(file));
-    }
-    // Set but empty says something went wrong where it is set, such as a
-    // secret that a pipeline does not pass on; that is worth its own words.
-    match facts.environment.get("WHOP_API_KEY") {
-        None => Ok(KeySource::Nowhere),
-        Some(value) => key(value.as_encoded_bytes(), "`WHOP_API_KEY`").map(KeySource::Variable),
-    }
-}
-
 fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
     match verb {
         Verb::Validate => Job::Validate,
@@ -398,65 +319,6 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
             }
         }
     }
-}
-
-/// The folder, beside the manifest, for what belongs to the emulator.
-const EMULATOR_FOLDER: &str = ".whop-sync";
-
-/// Where state is kept, by default beside the first manifest: for
-/// `users.yaml` in `users.mapping.jsonl`, for a folder in a file of that name
-/// inside it. State of the emulator stands apart, so that trying things out
-/// can never touch the real mapping.
-fn paths(
-    manifests: &[PathBuf],
-    mapping: Option<PathBuf>,
-    server: &Server,
-    is_folder: impl FnOnce(&Path) -> bool,
-) -> Result<Paths> {
-    let manifest = manifests
-        .first()
-        .map_or(Path::new("users.yaml"), PathBuf::as_path);
-    if manifests.iter().any(|path| path.as_os_str().is_empty()) {
-        return Err(usage("`--manifest` must not be empty"));
-    }
-    let (folder, stem) = if is_folder(manifest) {
-        (manifest, OsStr::new("users"))
-    } else {
-        (manifest.parent().unwrap_or(Path::new("")), stem(manifest))
-    };
-    let apart = folder.join(EMULATOR_FOLDER);
-    let mapping = mapping.unwrap_or_else(|| {
-        let mut name = stem.to_owned();
-        name.push(".mapping.jsonl");
-        match server {
-            Server::Emulator => apart.join(name),
-            Server::Production | Server::Sandbox | Server::Url(_) => folder.join(name),
-        }
-    });
-    let (journal, lock) = (mapping.with_extension("journal"), mapping.with_extension("lock"));
-    if mapping.file_name().is_none() || mapping == journal || mapping == lock {
-        let shown = mapping.display();
-        let hint = "name a file that ends in .mapping.jsonl";
-        return Err(usage(format!("`{shown}` cannot be the mapping")).hint(hint));
-    }
-    Ok(Paths {
-        mapping,
-        journal,
-        lock,
-        emulator: apart.join("emulator.jsonl"),
-    })
-}
-
-/// A manifest's name without its `.yaml` or `.yml`.
-fn stem(manifest: &Path) -> &OsStr {
-    let extension = manifest.extension().unwrap_or_default();
-    let is_yaml = extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml");
-    let name = if is_yaml {
-        manifest.file_stem()
-    } else {
-        manifest.file_name()
-    };
-    name.unwrap_or(OsStr::new("users"))
 }
 
 fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
@@ -641,31 +503,6 @@ mod tests {
                 "{line}"
             );
         }
-    }
-
-    #[test]
-    fn what_cannot_be_a_key_is_refused_without_showing_it() {
-        for (given, said) in [
-            ("", "is empty"),
-            ("  \n", "is empty"),
-            ("Bearer sesame", "place 7"),
-            ("sesame\u{7f}", "place 7"),
-            ("ses\u{e9}ame", "place 4"),
-            ("\"sesame\"", "in quotes"),
-        ] {
-            let error = refusal("whop-sync plan", &[("WHOP_API_KEY", given)]);
-            assert_eq!(error.code(), Code::KeyMissing, "{given}");
-            let text = format!("{error} {:?}", error.what_to_do());
-            assert!(text.contains(said) && !text.contains("sesame"), "{text}");
-        }
-        let from_file = resolve("whop-sync plan --api-key-file k", &[]);
-        let error = from_file.key.load(|_| Ok(vec![0xff])).unwrap_err();
-        assert!(error.message().contains("`k`"), "{error}");
-        let error = from_file
-            .key
-            .load(|_| Err(io::Error::other("denied")))
-            .unwrap_err();
-        assert_eq!(error.code(), Code::IoFailed);
     }
 
     #[test]

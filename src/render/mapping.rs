@@ -1,7 +1,7 @@
 //! The mapping for people and spreadsheets (`show`). As JSON see
 //! [`super::json::mapping`].
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use super::safe::{self, Safe};
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
@@ -25,10 +25,13 @@ pub(crate) fn chosen<'a>(
 /// # Errors
 /// The writer's own.
 pub fn human(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Result<()> {
+    // Standard output would flush after every line.
+    let out = &mut BufWriter::new(out);
     match only.and_then(|key| known.users.get_key_value(key)) {
-        Some((key, entry)) => one(out, key, entry),
-        None => table(out, known),
+        Some((key, entry)) => one(out, key, entry)?,
+        None => table(out, known)?,
     }
+    out.flush()
 }
 
 fn table(out: &mut dyn Write, known: &Known) -> io::Result<()> {
@@ -93,6 +96,7 @@ fn one(out: &mut dyn Write, key: &UserKey, entry: &KnownUser) -> io::Result<()> 
 /// # Errors
 /// The writer's own.
 pub fn csv(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Result<()> {
+    let out = &mut BufWriter::new(out);
     writeln!(out, "id,user_id,account_id,name,title,avatar_sha256,picture_url")?;
     for (key, entry) in chosen(known, only) {
         let KnownUser {
@@ -116,7 +120,7 @@ pub fn csv(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Re
         let cells = row.map(|value| cell(value.unwrap_or("")));
         writeln!(out, "{}", cells.join(","))?;
     }
-    Ok(())
+    out.flush()
 }
 
 /// One cell: harmless in a spreadsheet, and quoted where RFC 4180 asks for it.
@@ -132,4 +136,96 @@ fn cell(value: &str) -> String {
         safe = format!("\"{}\"", safe.replace('"', "\"\""));
     }
     safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::digest::Digest;
+    use crate::core::sample;
+
+    fn known() -> Known {
+        let mut known = Known::default();
+        let mut full = KnownUser::linked(sample::link("A1"));
+        full.name = Some("=HYPERLINK(\"http://evil.test\",\"Ann, \u{202e}\")".into());
+        full.title = Some("Ann's studio".into());
+        full.metadata = sample::texts(&[("tier", "gold\u{1b}")]);
+        full.picture = Some(AppliedPicture {
+            digest: Digest::of(b"a"),
+            url: Some("https://img.test/a".into()),
+        });
+        known.users.insert(sample::key("user_1"), full);
+        known
+            .users
+            .insert(sample::key("-1+1"), KnownUser::linked(sample::link("B")));
+        known
+    }
+
+    fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn people_get_a_table_or_one_user() {
+        let table = "\
+ID      USER_ID  ACCOUNT_ID  NAME
+-1+1    user_B   biz_B       -
+user_1  user_A1  biz_A1      =HYPERLINK(\"http://evil.test\",\"Ann, \\u{202e}\")
+";
+        assert_eq!(text(|out| human(out, &known(), None)), table);
+        let one = format!(
+            "\
+id          user_1
+user_id     user_A1
+account_id  biz_A1
+name        =HYPERLINK(\"http://evil.test\",\"Ann, \\u{{202e}}\")
+title       Ann's studio
+metadata    tier = gold\\u{{1b}}
+avatar      {}
+picture     https://img.test/a
+",
+            Digest::of(b"a")
+        );
+        let key = sample::key("user_1");
+        assert_eq!(text(|out| human(out, &known(), Some(&key))), one);
+        assert_eq!(
+            text(|out| human(out, &Known::default(), None)),
+            "The mapping is empty\n"
+        );
+    }
+
+    #[test]
+    fn a_spreadsheet_computes_nothing_and_splits_nothing() {
+        let expected = format!(
+            "\
+id,user_id,account_id,name,title,avatar_sha256,picture_url
+'-1+1,user_B,biz_B,,,,
+user_1,user_A1,biz_A1,\"'=HYPERLINK(\"\"http://evil.test\"\",\"\"Ann, \\u{{202e}}\"\")\",\"Ann's studio\",{},https://img.test/a
+",
+            Digest::of(b"a")
+        );
+        assert_eq!(text(|out| csv(out, &known(), None)), expected);
+        let key = sample::key("-1+1");
+        assert_eq!(text(|out| csv(out, &known(), Some(&key))).lines().count(), 2);
+    }
+
+    #[test]
+    fn cells_that_begin_like_a_formula_are_disarmed() {
+        for (value, shown) in [
+            ("plain", "plain"),
+            ("a=b", "a=b"),
+            ("+1", "'+1"),
+            ("@x", "'@x"),
+            ("  =x", "\"'  =x\""),
+            ("\t=x", "\\u{9}=x"),
+            ("＝x", "'＝x"),
+            ("a\nb", "a\\u{a}b"),
+            ("a;b", "\"a;b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+        ] {
+            assert_eq!(cell(value), shown);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::core::digest::Digest;
 use crate::core::model::Dialect;
 use crate::core::value::PlatformId;
 
+mod change;
 pub mod failure;
 mod fields;
 pub mod json;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use annotate_snippets::renderer::{DEFAULT_TERM_WIDTH, Renderer};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 
+use super::Validation;
 use super::paint::Palette;
 use super::safe;
 use super::words::{number, plural};
@@ -80,9 +81,26 @@ fn sums(problems: &[Problem]) -> Option<String> {
     }
 }
 
+/// What `validate` says at the end, with a final line end; the problems
+/// themselves are [`render`]ed before it.
+pub fn verdict(validation: &Validation<'_>) -> String {
+    let Validation {
+        users,
+        avatars,
+        problems: _,
+    } = *validation;
+    let verdict = if validation.is_valid() {
+        "valid"
+    } else {
+        "not valid"
+    };
+    let (users, avatars) = (plural(users, "user"), plural(avatars, "picture"));
+    format!("The manifest is {verdict}: {users}, {avatars}\n")
+}
+
 /// What problems are sorted by: severity, then the text's order. Those
 /// without a place follow by the manifest's own terms.
-fn order(problem: &Problem) -> (Severity, u32, bool, Option<(&str, u32, u32)>, &Pointer, &str) {
+fn order(problem: &Problem) -> impl Ord {
     let place = problem.place.as_ref();
     let spot = place.map(|p| (p.file.as_str(), p.line, p.column));
     let Problem {
@@ -357,6 +375,21 @@ error[email_invalid]: the email must contain an `@`
             field: Some("email".into()),
         };
         assert!(plain(&[problem]).contains("manifest file 1, user 4, `email`"));
+    }
+
+    #[test]
+    fn warnings_alone_leave_a_manifest_valid() {
+        let mut problem = problem(1, 1, 1, "x");
+        let said = |problem: &Problem| {
+            verdict(&Validation {
+                users: 12,
+                avatars: 1,
+                problems: std::slice::from_ref(problem),
+            })
+        };
+        assert_eq!(said(&problem), "The manifest is not valid: 12 users, 1 picture\n");
+        problem.severity = Severity::Warning;
+        assert_eq!(said(&problem), "The manifest is valid: 12 users, 1 picture\n");
     }
 
     #[test]

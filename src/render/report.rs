@@ -192,3 +192,107 @@ fn rounded(elapsed: std::time::Duration) -> std::time::Duration {
     let whole = elapsed.as_millis() / grain * grain;
     std::time::Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::super::paint::stripped;
+    use super::*;
+    use crate::core::report::Stop;
+    use crate::core::sample;
+
+    fn failure(message: &str) -> Failure {
+        Failure {
+            step: Step::UpdateProfile,
+            code: "request.refused".into(),
+            message: message.into(),
+            hint: Some("shorten the name".into()),
+            status: Some(422),
+            request_id: Some("req_1".into()),
+        }
+    }
+
+    fn done() -> Report {
+        Report {
+            done: BTreeMap::from([(Verb::Create, 1_200), (Verb::Update, 2), (Verb::Forget, 0)]),
+            pictures: 1,
+            requests: BTreeMap::from([("create_account", 1_200), ("update_user", 2)]),
+            elapsed: Duration::from_millis(61_234),
+            ..Report::default()
+        }
+    }
+
+    fn text(report: &Report, palette: Palette) -> String {
+        let mut out = Vec::new();
+        write(&mut out, report, palette).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_run_without_trouble_is_one_line() {
+        let expected = "Applied: 1,200 created, 2 updated, 1 picture set (1,202 requests sent in 1m 1s)\n";
+        assert_eq!(text(&done(), Palette::Plain), expected);
+        let idle = text(&Report::default(), Palette::Plain);
+        assert_eq!(idle, "Applied: nothing (0 requests sent in 0s)\n");
+    }
+
+    #[test]
+    fn trouble_is_told_user_by_user_with_what_to_do() {
+        let mut report = done();
+        let lost = Failure {
+            step: Step::CreateAccount,
+            code: "network.failed".into(),
+            hint: None,
+            status: None,
+            request_id: None,
+            ..failure("the answer was lost")
+        };
+        let left = || Outcome::Left { why: Stop::Deadline };
+        report.troubled = BTreeMap::from([
+            (
+                sample::key("u1"),
+                Outcome::Failed(failure("the name is\u{1b}[2J\nrefused")),
+            ),
+            (sample::key("u2"), Outcome::InDoubt(lost)),
+            (sample::key("u3\u{202e}"), left()),
+            (sample::key("u4"), left()),
+        ]);
+        report.stopped = Some(Stop::Deadline);
+        let expected = "\
+Applied: 1,200 created, 2 updated, 1 picture set (1,202 requests sent in 1m 1s)
+
+1 user failed (nothing of the failed step took effect)
+  ! u1: changing the profile: the name is\\u{1b}[2J\\u{a}refused (request.refused, status 422, request req_1)
+    shorten the name
+
+1 user in doubt (the answer was lost; the next run looks before it sends anything again)
+  ! u2: creating the account: the answer was lost (network.failed)
+
+2 users left for the next run: u3\\u{202e}, u4
+
+Stopped early: the deadline was near; work in hand was finished and recorded
+
+Run the same command again to resume: what is done and recorded is not repeated
+";
+        assert_eq!(text(&report, Palette::Plain), expected);
+        let painted = text(&report, Palette::Colour);
+        assert_ne!(painted, expected);
+        assert_eq!(stripped(&painted), expected);
+    }
+
+    #[test]
+    fn much_trouble_is_counted() {
+        let mut report = done();
+        report.troubled = (0..60)
+            .map(|n| (sample::key(&format!("u{n:02}")), Outcome::Failed(failure("no"))))
+            .collect();
+        let shown = text(&report, Palette::Plain);
+        assert!(
+            shown.contains("60 users failed") && shown.contains("  and 10 more;"),
+            "{shown}"
+        );
+        assert_eq!(shown.matches("  ! u").count(), TOLD);
+    }
+}

@@ -210,6 +210,11 @@ pub fn plural(count: usize, noun: &str) -> String {
     format!("{} {noun}{s}", number(count))
 }
 
+/// A number and its noun, where an `s` alone would not do.
+pub fn plural_of(count: usize, one: &str, several: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { several })
+}
+
 /// A size in bytes, as file managers show it: thousands, not 1024s.
 pub fn size(bytes: u64) -> String {
     match bytes {

@@ -1,0 +1,164 @@
+//! One value's old and new, for people: quoted, cut to what a line can bear,
+//! and with colours the parts that differ stand out. Sole user of `similar`.
+
+use std::fmt::Write as _;
+
+use similar::{Algorithm, ChangeTag};
+
+use super::fields;
+use super::paint::{Palette, Tone};
+use super::safe::{self, Safe};
+use super::words::plural;
+use crate::core::plan::PictureChange;
+
+/// Longest value shown whole, in characters. Names and titles are shorter;
+/// what Whop or a manifest holds beyond that must not flood the screen.
+const LONGEST_VALUE: usize = 300;
+
+/// A foreign value cut to what a line can bear, with what was cut.
+fn cut(text: &str) -> (&str, usize) {
+    match text.char_indices().nth(LONGEST_VALUE) {
+        None => (text, 0),
+        Some((end, _)) => (&text[..end], text[end..].chars().count()),
+    }
+}
+
+/// How many characters are not shown.
+fn ellipsis(more: usize) -> String {
+    if more == 0 {
+        return String::new();
+    }
+    format!("… and {} more", plural(more, "character"))
+}
+
+/// A foreign text in one line, cut if it is long.
+pub(super) fn clipped(text: &str) -> String {
+    let (text, more) = cut(text);
+    format!("{}{}", Safe(text), ellipsis(more))
+}
+
+/// A foreign value in quotes, cut if it is long.
+pub(super) fn quoted(text: &str) -> String {
+    let (text, more) = cut(text);
+    safe::quoted(text) + &ellipsis(more)
+}
+
+/// Old → new, with the parts that differ emphasised.
+pub(super) fn text_change(old: Option<&str>, new: &str, palette: Palette) -> String {
+    let Some(old) = old else {
+        return format!("none → {}", quoted(new));
+    };
+    let ((old, old_more), (new, new_more)) = (cut(old), cut(new));
+    let (old, new) = emphasised(old, new, palette);
+    format!("{old}{} → {new}{}", ellipsis(old_more), ellipsis(new_more))
+}
+
+/// Both values in quotes. With colours, what goes and what comes stands out;
+/// values that have little in common stand out whole.
+fn emphasised(old: &str, new: &str, palette: Palette) -> (String, String) {
+    if palette == Palette::Plain {
+        return (safe::quoted(old), safe::quoted(new));
+    }
+    let pieces = similar::utils::diff_graphemes(Algorithm::Myers, old, new);
+    let bytes = |tag| -> usize {
+        let of_tag = pieces.iter().filter(|(t, _)| *t == tag);
+        of_tag.map(|(_, text)| text.len()).sum()
+    };
+    let common = bytes(ChangeTag::Equal);
+    let whole = common * 2 < old.len().max(new.len());
+    let (mut before, mut after) = (String::from('"'), String::from('"'));
+    for (tag, text) in pieces.iter().filter(|_| !whole) {
+        match tag {
+            ChangeTag::Equal => {
+                push_inner(&mut before, text, None);
+                push_inner(&mut after, text, None);
+            }
+            ChangeTag::Delete => push_inner(&mut before, text, Some(Tone::Gone)),
+            ChangeTag::Insert => push_inner(&mut after, text, Some(Tone::Come)),
+        }
+    }
+    if whole {
+        push_inner(&mut before, old, Some(Tone::Gone));
+        push_inner(&mut after, new, Some(Tone::Come));
+    }
+    (before + "\"", after + "\"")
+}
+
+/// A part of a value, escaped as inside quotes.
+fn push_inner(out: &mut String, text: &str, tone: Option<Tone>) {
+    let mut inner = String::with_capacity(text.len());
+    text.chars().for_each(|c| safe::push_quoted(&mut inner, c));
+    match tone {
+        // Writing to a String cannot fail.
+        Some(tone) if !inner.is_empty() => {
+            let _ = write!(out, "{}", Palette::Colour.paint(tone, inner));
+        }
+        _ => out.push_str(&inner),
+    }
+}
+
+/// Old → new pictures, with the new one's file.
+pub(super) fn picture_change(change: &PictureChange, created: bool) -> String {
+    let PictureChange {
+        old,
+        old_url,
+        new,
+        cause: _,
+    } = change;
+    let new = format!("{} {}", fields::picture(new), clipped(&new.path));
+    match (old, old_url) {
+        (Some(digest), _) => format!("{} → {new}", digest.short()),
+        (None, _) if created => new,
+        (None, Some(_)) => format!("the one on Whop → {new}"),
+        (None, None) => format!("unknown → {new}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::paint::stripped;
+    use super::*;
+    use crate::core::plan::Cause;
+    use crate::core::sample;
+
+    #[test]
+    fn nothing_is_told_apart_from_the_word_none() {
+        assert_eq!(text_change(None, "a", Palette::Plain), "none → \"a\"");
+        assert_eq!(text_change(Some("none"), "a", Palette::Plain), "\"none\" → \"a\"");
+        assert_eq!(text_change(Some(""), "a", Palette::Plain), "\"\" → \"a\"");
+    }
+
+    #[test]
+    fn emphasis_never_changes_the_text() {
+        let values = [
+            "",
+            "Ann",
+            "Anne-Marie",
+            "Å\u{30a}sa",
+            "a\\\"b",
+            "👩\u{200d}👩\u{200d}👧",
+            "नमस्ते दुनिया",
+            "नमस्ते",
+        ];
+        for old in values {
+            for new in values {
+                let painted = text_change(Some(old), new, Palette::Colour);
+                assert_eq!(stripped(&painted), text_change(Some(old), new, Palette::Plain));
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_says_what_is_known_of_the_old_one() {
+        let shown = |change: &PictureChange, created| picture_change(change, created);
+        let mut change = sample::picture_change(None, "a.png", Cause::New).unwrap();
+        let new = format!("{} 49.3 kB 512×256 PNG a.png", change.new.digest.short());
+        assert_eq!(shown(&change, true), new);
+        assert_eq!(shown(&change, false), format!("unknown → {new}"));
+        change.old_url = Some("https://img.test/x".into());
+        assert_eq!(shown(&change, false), format!("the one on Whop → {new}"));
+        change.old = Some(change.new.digest);
+        let digest = change.new.digest.short();
+        assert_eq!(shown(&change, false), format!("{digest} → {new}"));
+    }
+}
