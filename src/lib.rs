@@ -2,5 +2,6 @@
 
 pub mod core;
 pub mod error;
+pub mod manifest;
 pub mod remote;
 pub mod store;
