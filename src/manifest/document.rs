@@ -108,7 +108,15 @@ pub(super) const GUARDRAILS: [&str; 3] = ["max_creates", "max_updates", "max_ava
 /// The fields of a document that people write.
 pub(super) const TOP: [&str; 4] = ["version", "company", "guardrails", "users"];
 /// The fields of a user.
-pub(super) const USER: [&str; 7] = ["id", "email", "name", "avatar", "title", "metadata", "renamed_from"];
+pub(super) const USER: [&str; 7] = [
+    "id",
+    "email",
+    "name",
+    "avatar",
+    "title",
+    "metadata",
+    "renamed_from",
+];
 
 /// Values to pass over: the user (`None` for the document) and the field's
 /// dotted name, empty for the user as a whole.
@@ -219,10 +227,6 @@ impl<'t> Visitor<'t> for PartSeed<'_> {
     }
 
     fn visit_some<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        if self.0.skips(None, "") {
-            IgnoredAny.visit_some(deserializer)?;
-            return Ok(RawPart::default());
-        }
         deserializer.deserialize_map(self)
     }
 
@@ -291,6 +295,7 @@ struct Seen<'t> {
 }
 
 impl<'t> Seen<'t> {
+    #[expect(clippy::ptr_arg, reason = "a borrowed name is kept borrowed")]
     fn first(&mut self, name: &Cow<'t, str>) -> bool {
         let names = USER.iter().chain(&TOP).chain(&COMPANY[1..]);
         match names.zip(0..).find(|(known, _)| **known == name) {
@@ -617,14 +622,53 @@ mod tests {
     #[test]
     fn scalars_come_back_as_they_are_written() {
         for text in [
-            "No", "yes", "on", "true", "False", "007", "0x1F", "0o17", "0b1", "1_000", "1e3", "1.50", "+1", "-0",
-            ".inf", "-.INF", ".nan", "12:30", "2024-01-01", "2024-01-01T00:00:00Z", "nul", "y", "=", "<<", "1,000",
-            "99999999999999999999999999", "0.1e400", "a b", "null!", "~a",
+            "No",
+            "yes",
+            "on",
+            "true",
+            "False",
+            "007",
+            "0x1F",
+            "0o17",
+            "0b1",
+            "1_000",
+            "1e3",
+            "1.50",
+            "+1",
+            "-0",
+            ".inf",
+            "-.INF",
+            ".nan",
+            "12:30",
+            "2024-01-01",
+            "2024-01-01T00:00:00Z",
+            "nul",
+            "y",
+            "=",
+            "<<",
+            "1,000",
+            "99999999999999999999999999",
+            "0.1e400",
+            "a b",
+            "null!",
+            "~a",
         ] {
             assert_eq!(name_of(text), Raw::Text(text.into()), "plain {text}");
-            assert_eq!(name_of(&format!("'{text}'")), Raw::Text(text.into()), "quoted {text}");
-            assert_eq!(name_of(&format!("!!str {text}")), Raw::Text(text.into()), "tagged {text}");
-            assert_eq!(name_of(&format!("|-\n    {text}")), Raw::Text(text.into()), "block {text}");
+            assert_eq!(
+                name_of(&format!("'{text}'")),
+                Raw::Text(text.into()),
+                "quoted {text}"
+            );
+            assert_eq!(
+                name_of(&format!("!!str {text}")),
+                Raw::Text(text.into()),
+                "tagged {text}"
+            );
+            assert_eq!(
+                name_of(&format!("|-\n    {text}")),
+                Raw::Text(text.into()),
+                "block {text}"
+            );
         }
     }
 
@@ -633,10 +677,20 @@ mod tests {
         for text in ["", "~", "null", "Null", "NULL"] {
             assert_eq!(name_of(text), Raw::Null, "{text}");
         }
-        for (written, text) in [("'~'", "~"), ("\"null\"", "null"), ("''", ""), ("!!str null", "null")] {
+        for (written, text) in [
+            ("'~'", "~"),
+            ("\"null\"", "null"),
+            ("''", ""),
+            ("!!str null", "null"),
+        ] {
             assert_eq!(name_of(written), Raw::Text(text.into()), "{written}");
         }
-        for (written, tag) in [("!env NAME", "env"), ("!x 'q'", "x"), ("!x {a: b}", "x"), ("!x ~", "x")] {
+        for (written, tag) in [
+            ("!env NAME", "env"),
+            ("!x 'q'", "x"),
+            ("!x {a: b}", "x"),
+            ("!x ~", "x"),
+        ] {
             assert_eq!(name_of(written), Raw::Tagged(tag.into()), "{written}");
         }
     }
