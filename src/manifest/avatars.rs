@@ -16,7 +16,7 @@ use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Pointer, Problem};
 use crate::core::value::ImageFormat;
 
-use super::check::{Found, error, quoted};
+use super::found::{Found, error, quoted};
 use super::pictures::{self, Fault, MOST_BYTES, MOST_PIXELS, Picture};
 use super::suggest;
 

@@ -2,21 +2,22 @@
 //! every problem at once with its line.
 //!
 //! ```text
-//! files ──sources──▶ texts ──syntax, document──▶ raw values ──check──▶ users ─┐
+//! files ──sources──▶ texts ──syntax, document──▶ raw values ─check, head─▶ users ─┐
 //!                      ▲                                                      ├─▶ Desired
 //!                      └──places── problems ◀──────────────── pictures ───────┘
 //! ```
 //!
 //! * [`sources`] finds and reads the files; [`avatars`] and [`pictures`] read
 //!   the pictures they name. Nothing else here touches the disk.
-//! * [`document`] is the only user of serde_yaml, and keeps every scalar as it
-//!   is written: `No`, `007` and `12:30` are names and ids, not a boolean, a
-//!   number and a time.
+//! * [`document`] is the only user of serde_yaml; with [`scalar`] it keeps every
+//!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
+//!   boolean, a number and a time.
 //! * [`syntax`] refuses what would hurt the parser, and gets from its first
 //!   error to all of them.
-//! * [`check`] knows the rules; [`suggest`] guesses what was meant.
+//! * [`head`] and [`check`] know the rules, [`found`] collects what breaks
+//!   them, and [`suggest`] guesses what was meant.
 //! * [`places`] is a second pass over the text that only a manifest with
-//!   something to point at pays for.
+//!   something to point at pays for; [`lines`] counts lines and columns.
 //!
 //! A manifest may come from a stranger's pull request. So no text makes the
 //! time or memory grow faster than its size, no path leads out of the
@@ -25,8 +26,12 @@
 mod avatars;
 mod check;
 mod document;
+mod found;
+mod head;
+mod lines;
 mod pictures;
 mod places;
+mod scalar;
 mod sources;
 mod suggest;
 mod syntax;
@@ -39,7 +44,7 @@ use crate::core::model::{Avatar, Desired, Entry, Place, Pointer, Problem};
 use crate::core::value::{PlatformId, UserKey};
 use crate::error::{Code, Error, Result};
 
-use check::Found;
+use found::Found;
 use places::Side;
 pub use sources::Sources;
 
@@ -95,7 +100,7 @@ fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<(u32, 
         .zip(sources.parts())
         .map(|(index, part)| syntax::read(index, part, found))
         .collect();
-    let head = check::head(&parts, found);
+    let head = head::head(&parts, found);
     let (mut entries, wanted) = check::users(parts, found);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
     for (entry, avatar) in avatars::read_all(wanted, &folders, found) {
@@ -141,7 +146,7 @@ fn place(problems: &mut [Problem], sources: &Sources) {
             continue;
         }
         let stretches = places::find(&part.text, &wanted);
-        let mut found = places::places(&part.text, &part.display, &stretches).into_iter();
+        let mut found = lines::places(&part.text, &part.display, &stretches).into_iter();
         for problem in problems.iter_mut() {
             if problem.place.is_none() && problem.at.part == index {
                 problem.place = found.next();
@@ -233,7 +238,7 @@ impl Manifest {
             let part = &self.sources.parts()[part as usize];
             let pointers: Vec<_> = wanted.iter().map(|(_, pointer)| (pointer, Side::Value)).collect();
             let stretches = places::find(&part.text, &pointers);
-            let found = places::places(&part.text, &part.display, &stretches);
+            let found = lines::places(&part.text, &part.display, &stretches);
             places.extend(
                 wanted
                     .iter()

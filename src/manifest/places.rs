@@ -10,23 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use crate::core::model::{Place, Pointer};
+use crate::core::model::Pointer;
 
 use super::document::{COMPANY, Skips, USER};
-
-/// The longest line that a [`Place`] quotes, in characters; of a longer one it
-/// has the beginning. A manifest of one endless line must not be copied for
-/// every problem in it.
-pub(super) const MOST_QUOTED: usize = 1_000;
+use super::lines::Stretch;
 
 /// How deep lists and mappings may lie within each other. A manifest needs
 /// four levels; both parsers stay fast at fifty, and libyaml takes time in
 /// proportion to the square of the depth of brackets: a hundred kilobytes of
 /// `[` took it 49 seconds.
 pub(super) const MOST_LEVELS: usize = 50;
-
-/// A stretch of text, in characters from the start.
-pub(super) type Stretch = (usize, usize);
 
 fn stretch(span: Span) -> Stretch {
     (span.start.index(), span.end.index())
@@ -368,163 +361,69 @@ pub(super) enum Side {
     Value,
 }
 
+/// Where a field stands, as far as the walk has come.
+struct Spot {
+    /// Its name; of the document or a user the first name in it.
+    key: Stretch,
+    /// Its value, unless nothing stands there.
+    value: Option<Stretch>,
+    /// Its name where it stands last.
+    last_key: Stretch,
+}
+
 /// Finds values in one part's text, and the nearest thing around those that
 /// are not there: for a missing field the beginning of its user, for a missing
-/// user the list.
+/// user the list. Costs the same for every value of the text, however much is
+/// looked for.
 pub(super) fn find(text: &str, wanted: &[(&Pointer, Side)]) -> Vec<Stretch> {
-    let mut by_user: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
-    for (index, (pointer, _)) in wanted.iter().enumerate() {
-        by_user.entry(pointer.user).or_default().push(index);
+    let mut spots: BTreeMap<Option<u32>, BTreeMap<&str, Option<Spot>>> = BTreeMap::new();
+    for (pointer, _) in wanted {
+        for (user, field) in around(pointer) {
+            spots.entry(user).or_default().insert(field, None);
+        }
     }
-    // How near the best find is: 1 the document, 2 the list of users, 3 the
-    // user, 4 the mapping that should have the field, 5 the field.
-    let mut best: Vec<(u8, Stretch)> = vec![(0, (0, 0)); wanted.len()];
-    let mut list = None;
     Walk::over(text, |sight| {
-        if sight.user.is_none() && sight.field == "users" {
-            list.get_or_insert(sight.key.unwrap_or(sight.value));
-        }
-        for index in by_user.get(&sight.user).into_iter().flatten() {
-            let (pointer, side) = wanted[*index];
-            let field = pointer.field.as_deref().unwrap_or("");
-            let near = nearness(&sight, field);
-            let (had, _) = best[*index];
-            if near > had || (near == had && near == 5 && side == Side::LastKey) {
-                best[*index] = (near, chosen(&sight, side, near));
-            }
-        }
+        let fields = spots.get_mut(&sight.user);
+        let Some(slot) = fields.and_then(|fields| fields.get_mut(sight.field)) else {
+            return;
+        };
+        let key = sight.key.unwrap_or(sight.value);
+        let there = !sight.field.is_empty() && sight.value.0 < sight.value.1;
+        let spot = slot.get_or_insert(Spot {
+            key,
+            value: there.then_some(sight.value),
+            last_key: key,
+        });
+        spot.last_key = key;
     });
-    for ((near, at), (pointer, _)) in best.iter_mut().zip(wanted) {
-        if *near == 0 && pointer.user.is_some() {
-            *at = list.unwrap_or(*at);
-        }
-    }
-    best.into_iter().map(|(_, at)| at).collect()
-}
-
-/// How near a sight is to a field of the same user or document.
-fn nearness(sight: &Sight<'_>, field: &str) -> u8 {
-    if sight.field == field {
-        5
-    } else if !sight.field.is_empty()
-        && field
-            .strip_prefix(sight.field)
-            .is_some_and(|rest| rest.starts_with('.'))
-    {
-        4
-    } else if sight.field.is_empty() {
-        if sight.user.is_some() { 3 } else { 1 }
-    } else {
-        0
-    }
-}
-
-/// Which stretch of a sight to point at.
-fn chosen(sight: &Sight<'_>, side: Side, near: u8) -> Stretch {
-    let key = sight.key.unwrap_or(sight.value);
-    let empty = sight.value.0 >= sight.value.1;
-    match side {
-        Side::Value if near == 5 && !empty && !sight.field.is_empty() => sight.value,
-        _ => key,
-    }
-}
-
-/// Turns stretches of one text into places, in one pass over the text.
-pub(super) fn places(text: &str, file: &str, stretches: &[Stretch]) -> Vec<Place> {
-    let mut order: Vec<usize> = (0..stretches.len()).collect();
-    order.sort_by_key(|index| stretches[*index]);
-    let mut order = order.into_iter().peekable();
-    let mut places = vec![None; stretches.len()];
-    let mut line = Line {
-        number: 1,
-        first: 0,
-        start: 0,
+    let nearest = |(pointer, side): &(&Pointer, Side)| {
+        let mut ways = around(pointer).into_iter();
+        let spot = |(user, field): (Option<u32>, &str)| spots.get(&user)?.get(field)?.as_ref();
+        let exact = ways.next().and_then(spot).map(|spot| match side {
+            Side::Key => spot.key,
+            Side::LastKey => spot.last_key,
+            Side::Value => spot.value.unwrap_or(spot.key),
+        });
+        exact
+            .or_else(|| ways.find_map(spot).map(|spot| spot.key))
+            .unwrap_or_default()
     };
-    let mut characters = text.char_indices().enumerate().peekable();
-    while order.peek().is_some() {
-        let next = characters.next();
-        // Behind the last character everything that is left has its place.
-        let at = next.map_or(usize::MAX, |(index, _)| index);
-        let byte = next.map_or(text.len(), |(_, (byte, _))| byte);
-        while let Some(index) = order.next_if(|index| stretches[*index].0 <= at) {
-            places[index] = Some(line.place(text, file, byte, stretches[index]));
-        }
-        let ends = match next {
-            Some((_, (_, '\n'))) => true,
-            Some((_, (_, '\r'))) => !matches!(characters.peek(), Some((_, (_, '\n')))),
-            _ => false,
-        };
-        if ends {
-            line = Line {
-                number: line.number.saturating_add(1),
-                first: at + 1,
-                start: byte + 1,
-            };
-        }
-    }
-    places.into_iter().flatten().collect()
+    wanted.iter().map(nearest).collect()
 }
 
-/// The line that a pass over a text is in.
-struct Line {
-    /// From 1.
-    number: u32,
-    /// Its first character's index.
-    first: usize,
-    /// Its first byte's.
-    start: usize,
-}
-
-impl Line {
-    /// The place of a stretch that begins at this byte. It may reach over
-    /// several lines; what is pointed at is in this one.
-    fn place(&self, text: &str, file: &str, byte: usize, (from, to): Stretch) -> Place {
-        let in_line = |from: usize, most: usize| {
-            let characters = text[from..].chars();
-            characters.take_while(|c| !matches!(c, '\n' | '\r')).take(most)
-        };
-        let length = to.saturating_sub(from).min(MOST_QUOTED);
-        // Counted only when the stretch begins behind the end of the text.
-        let column = match byte == text.len() {
-            true => text[self.start..].chars().count(),
-            false => from - self.first,
-        };
-        Place {
-            file: file.to_owned(),
-            line: self.number,
-            column: narrow(column + 1),
-            length: narrow(in_line(byte, length).count().max(1)),
-            text: in_line(self.start, MOST_QUOTED).collect(),
-        }
-    }
-}
-
-fn narrow(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// The character index of a byte offset; offsets within a character belong to
-/// it.
-pub(super) fn character(text: &str, byte: usize) -> usize {
-    text.char_indices().take_while(|(at, _)| *at < byte).count()
-}
-
-/// The character index of a line and column, both from 1.
-pub(super) fn index(text: &str, line: usize, column: usize) -> usize {
-    let mut characters = text.chars().enumerate().peekable();
-    let mut at = 1;
-    while at < line {
-        match characters.next() {
-            Some((_, '\r')) if matches!(characters.peek(), Some((_, '\n'))) => {}
-            Some((_, '\n' | '\r')) => at += 1,
-            Some(_) => {}
-            None => break,
-        }
-    }
-    characters
-        .peek()
-        .map_or_else(|| text.chars().count(), |(index, _)| *index)
-        + column.saturating_sub(1)
+/// What a pointer names, and what is around that, from near to far: the
+/// mapping that should have the field, the user, the list, the document.
+fn around(pointer: &Pointer) -> [(Option<u32>, &str); 5] {
+    let field = pointer.field.as_deref().unwrap_or_default();
+    let within = field.split_once('.').map_or("", |(within, _)| within);
+    let list = if pointer.user.is_some() { "users" } else { "" };
+    [
+        (pointer.user, field),
+        (pointer.user, within),
+        (pointer.user, ""),
+        (None, list),
+        (None, ""),
+    ]
 }
 
 #[cfg(test)]
@@ -541,7 +440,7 @@ mod tests {
         };
         let text = TEXT.replace("- *a", "- {}");
         let found = find(&text, &[(&pointer, side)]);
-        let place = places(&text, "f", &found).remove(0);
+        let place = crate::manifest::lines::places(&text, "f", &found).remove(0);
         (place.line, place.column, place.length)
     }
 
@@ -570,37 +469,6 @@ mod tests {
             "no such user: the list"
         );
         assert_eq!(at(None, "company", Side::Value), (1, 1, 7));
-    }
-
-    #[test]
-    fn places_quote_their_line_without_its_end_and_never_an_endless_one() {
-        let text = "a\r\nbé: c\rd";
-        let quoted: Vec<_> = places(text, "f", &[(3, 4), (8, 9), (99, 120), (0, 1)])
-            .into_iter()
-            .map(|place| (place.line, place.column, place.text))
-            .collect();
-        let expected = [(2, 1, "bé: c"), (2, 6, "bé: c"), (3, 2, "d"), (1, 1, "a")];
-        assert_eq!(
-            quoted,
-            expected.map(|(line, column, text)| (line, column, text.to_owned()))
-        );
-        let endless = "x".repeat(5_000);
-        assert_eq!(
-            places(&endless, "f", &[(4_000, 4_001)])[0].text.len(),
-            MOST_QUOTED
-        );
-    }
-
-    #[test]
-    fn lines_and_offsets_become_characters() {
-        let text = "é\r\nb\rcd";
-        assert_eq!(index(text, 1, 1), 0);
-        assert_eq!(index(text, 2, 1), 3);
-        assert_eq!(index(text, 3, 2), 6);
-        assert_eq!(
-            (character(text, 0), character(text, 2), character(text, 99)),
-            (0, 1, 7)
-        );
     }
 
     #[test]

@@ -8,9 +8,10 @@
 
 use crate::core::model::{Pointer, Problem, Related};
 
-use super::check::{Found, error};
 use super::document::{self, RawPart, Skips, Unread};
-use super::places::{self, Kind, MOST_LEVELS, Misfit, Stretch};
+use super::found::{Found, error};
+use super::lines::{self, Stretch};
+use super::places::{self, Kind, MOST_LEVELS, Misfit};
 use super::sources::{Garbled, Part};
 
 /// How many `[` and `{` a text may hold without a closer look: so many cannot
@@ -34,7 +35,9 @@ pub(super) fn read<'t>(index: u32, part: &'t Part, found: &mut Found) -> Option<
     };
     // Serde stops at the first value of the wrong kind, so that error alone
     // does not tell whether the text is YAML at all.
-    if let Some(Unread::Error { words, offset }) = document::syntax_error(&part.text) {
+    if !matches!(unread, Unread::Bomb)
+        && let Some(Unread::Error { words, offset }) = document::syntax_error(&part.text)
+    {
         found.push(reader.not_yaml(&words, offset));
         return None;
     }
@@ -51,7 +54,7 @@ impl<'t> Reader<'t> {
     /// A problem with the text itself, at a stretch of it.
     fn at(&self, stretch: Stretch, code: &'static str, message: &str, hint: &str) -> Problem {
         let mut problem = error(code, self.document(), message, hint);
-        problem.place = places::places(&self.part.text, &self.part.display, &[stretch]).pop();
+        problem.place = lines::places(&self.part.text, &self.part.display, &[stretch]).pop();
         problem
     }
 
@@ -70,7 +73,7 @@ impl<'t> Reader<'t> {
             return Some(self.garbled(garbled));
         }
         if let Some((byte, odd)) = text.char_indices().find(|(_, c)| is_odd(*c)) {
-            let at = places::character(text, byte);
+            let at = lines::character(text, byte);
             return Some(self.at(
                 (at, at + 1),
                 "odd_character",
@@ -86,7 +89,7 @@ impl<'t> Reader<'t> {
             // `lines` hands out slices of the text, so the difference of their
             // addresses is the offset.
             let byte = line.as_ptr() as usize - text.as_ptr() as usize;
-            let at = places::character(text, byte);
+            let at = lines::character(text, byte);
             return Some(self.at(
                 (at, at + 1),
                 "too_many_directives",
@@ -98,7 +101,7 @@ impl<'t> Reader<'t> {
     }
 
     fn garbled(&self, garbled: Garbled) -> Problem {
-        let at = places::character(&self.part.text, garbled.offset);
+        let at = lines::character(&self.part.text, garbled.offset);
         if garbled.utf16 {
             return self.at(
                 (0, 1),
@@ -144,8 +147,8 @@ impl<'t> Reader<'t> {
             return self.several_documents();
         };
         let (what, context) = words.split_once(", while ").unwrap_or((words, ""));
-        let at = places::character(text, offset);
-        let begins = line_and_column(context).map(|(line, column)| places::index(text, line, column));
+        let at = lines::character(text, offset);
+        let begins = line_and_column(context).map(|(line, column)| lines::index(text, line, column));
         let what = without_positions(what);
         if what.contains("end of stream")
             && let Some(begins) = begins
@@ -158,7 +161,7 @@ impl<'t> Reader<'t> {
         if let Some(begins) = begins.filter(|begins| *begins < at) {
             problem.related = vec![Related {
                 at: self.document(),
-                place: places::places(text, &self.part.display, &[(begins, begins + 1)]).pop(),
+                place: lines::places(text, &self.part.display, &[(begins, begins + 1)]).pop(),
                 note: format!("while {}, which begins here", without_positions(context)),
             }];
         }
@@ -199,12 +202,13 @@ impl<'t> Reader<'t> {
             }
             Unread::Error { words, offset } => (words, offset),
         };
-        for misfit in &misfits {
+        // A merge key is told about as such, whatever stands behind it.
+        for misfit in misfits.iter().filter(|misfit| !misfit.field.ends_with(".<<")) {
             found.push(self.misfit(misfit));
         }
         if misfits.is_empty() {
             let words = without_positions(&words);
-            let at = offset.map_or(0, |offset| places::character(text, offset));
+            let at = offset.map_or(0, |offset| lines::character(text, offset));
             found.push(self.at(
                 (at, at + 1),
                 "bad_yaml",

@@ -239,7 +239,7 @@ fn fields_of_a_user_are_checked_one_by_one() {
         ("    metadata: {' a': 1}\n", &["bad_metadata@7:22"]),
         ("    metadata: {'': 1}\n", &["bad_metadata@7:20"]),
         ("    metadata: {a: \"\\0\"}\n", &["bad_metadata@7:19"]),
-        ("    metadata: {<<: {a: b}}\n", &["wrong_type@7:16"]),
+        ("    metadata: {<<: {a: b}}\n", &["merge_key@7:16"]),
         ("    metadata: {a: !b c}\n", &["unknown_tag@7:19"]),
         ("    metadata: {[a]: b}\n", &["bad_key@7:5"]),
         ("    [a, b]: c\n", &["bad_key@4:5"]),
@@ -390,6 +390,7 @@ fn the_head_is_checked() {
     for (lines, expected) in [
         ("guardrails: 5\n", &["wrong_type@4:1"][..]),
         ("guardrails: {max_create: 5}\n", &["unknown_field@4:14"]),
+        ("guardrails: {<<: {max_creates: 5}}\n", &["merge_key@4:14"]),
         ("guardrails: {max_creates: many}\n", &["bad_guardrail@4:27"]),
         (
             "guardrails: {max_creates: -1, max_updates: 101%}\n",
@@ -663,7 +664,7 @@ fn what_is_not_there_or_no_file_is_said_so() {
     let error = folder.load_all(&["m"]).unwrap_err();
     assert_eq!(error.code(), Code::ManifestMissing);
     assert!(error.what_to_do().is_some());
-    let folder = Folder::with(&user("")).file("m/x.yaml", &user(""));
+    let folder = Folder::with(&user("")).file("m/x.yaml", user(""));
     let twice = folder.load_all(&["users.yaml", "m", "users.yaml"]).unwrap_err();
     assert_eq!(twice.code(), Code::ManifestInvalid);
     assert!(twice.message().contains("same file"));
@@ -893,7 +894,7 @@ mod unix {
     #[test]
     fn unreadable_files_are_said_so() {
         let folder = Folder::with(&user("    avatar: a.png\n")).file("a.png", picture::png(1, 1));
-        fs::set_permissions(folder.path("a.png"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.path("a.png"), fs::Permissions::from_mode(0o000)).unwrap();
         // The administrator may read everything.
         if fs::read(folder.path("a.png")).is_err() {
             assert_eq!(told(&folder.load()), ["avatar_unreadable@7:13"]);
