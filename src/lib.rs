@@ -66,9 +66,11 @@
 //!
 //! `tests/it/house.rs` reads the source and fails when the map is not true.
 
+pub mod cli;
 pub mod core;
 pub mod error;
 pub mod execute;
+pub mod manifest;
 pub mod remote;
 pub mod render;
 pub mod store;

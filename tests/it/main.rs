@@ -9,6 +9,7 @@
 )]
 
 mod house;
+mod manifest;
 mod plan;
 mod properties;
 mod store;

@@ -1,0 +1,362 @@
+//! From raw values to valid ones: every rule that one user can break on its
+//! own, without looking at a picture. Rules that users break together are
+//! [`Desired::new`](crate::core::model::Desired::new)'s.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Pointer, Problem, Related};
+use crate::core::value::{DisplayName, Email, Invalid, Title, UserKey};
+
+use super::avatars::Wanted;
+use super::document::{COMPANY, GUARDRAILS, Odd, RawPart, RawUser, RawUsers, Shape, TOP, USER};
+use super::found::{Found, RESERVED_HINT, error, quoted};
+use super::scalar::Raw;
+use super::suggest;
+
+/// What one user's metadata may come to, in bytes of keys and values. Whop
+/// names no limit; under 16 KB is assumed (`whop-api.md` §3), and
+/// [`IDENTITY_KEYS`] need some of it.
+const MOST_METADATA: usize = 15_000;
+/// The longest metadata key, in characters. Ours; Whop names no limit.
+const MOST_KEY: usize = 100;
+
+/// How a field's value is read and what is said when it cannot be.
+struct Field<T> {
+    name: &'static str,
+    /// The code of a value that does not parse.
+    code: &'static str,
+    hint: &'static str,
+    parse: fn(&str) -> Result<T, Invalid>,
+}
+
+const ID: Field<UserKey> = Field {
+    name: "id",
+    code: "bad_id",
+    hint: "write your platform's own id of this user, such as `user_12345`",
+    parse: UserKey::parse,
+};
+const EMAIL: Field<Email> = Field {
+    name: "email",
+    code: "bad_email",
+    hint: "write an address such as `jane@company.com`",
+    parse: Email::parse,
+};
+const NAME: Field<DisplayName> = Field {
+    name: "name",
+    code: "bad_name",
+    hint: "write the name that your company's members see, 1 to 100 characters on one line",
+    parse: DisplayName::parse,
+};
+const TITLE: Field<Title> = Field {
+    name: "title",
+    code: "bad_title",
+    hint: "write 1 to 255 characters on one line, or leave `title` out",
+    parse: Title::parse,
+};
+const RENAMED: Field<UserKey> = Field {
+    name: "renamed_from",
+    code: "bad_renamed_from",
+    hint: "write the id that this user had before, or leave `renamed_from` out",
+    parse: UserKey::parse,
+};
+const AVATAR: Field<Box<str>> = Field {
+    name: "avatar",
+    code: "bad_avatar_path",
+    hint: "write the path of a picture, or leave `avatar` out: the picture is not managed then",
+    // Paths are checked where pictures are read.
+    parse: |text| Ok(text.into()),
+};
+
+/// Reports what should not be there.
+pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
+    for odd in odd {
+        found.push(match odd {
+            Odd::Repeated(name) => {
+                let at = at.field(name);
+                Problem {
+                    related: vec![Related {
+                        at: at.clone(),
+                        place: None,
+                        note: "it stands here first".to_owned(),
+                    }],
+                    ..error(
+                        "repeated_field",
+                        at,
+                        format!("{} stands more than once", quoted(name)),
+                        "keep one of them",
+                    )
+                }
+            }
+            Odd::Unknown(name) if matches!(&**name, "<<" | "guardrails.<<") => error(
+                "merge_key",
+                at.field(name),
+                "merge keys (`<<`) are not supported",
+                "write the fields out; an alias for a whole value, such as `metadata: *team`, is fine",
+            ),
+            Odd::Unknown(name) => error(
+                "unknown_field",
+                at.field(name),
+                format!("there is no field {}", quoted(name)),
+                unknown_hint(name, at.user.is_some()),
+            ),
+        });
+    }
+}
+
+/// What was probably meant by an unknown field.
+fn unknown_hint(name: &str, of_user: bool) -> String {
+    let top: Vec<_> = TOP.iter().chain(&COMPANY[1..]).copied().collect();
+    let (within, name, known, elsewhere): (_, _, &[&'static str], &[&str]) = match name.split_once('.') {
+        Some(("guardrails", name)) if !of_user => ("guardrails.", name, &GUARDRAILS, &[]),
+        _ if of_user => ("", name, &USER, &TOP),
+        _ => ("", name, &top, &USER),
+    };
+    if elsewhere.contains(&name) {
+        return if of_user {
+            format!("`{name}` belongs at the beginning of a line, outside `users`; check the indentation")
+        } else {
+            format!("`{name}` belongs to a user: indent it below the user's `- id: …`")
+        };
+    }
+    match suggest::field(name, known) {
+        Some(meant) => format!("did you mean `{within}{meant}`?"),
+        None if of_user => {
+            "the fields of a user are id, email, name, avatar, title, metadata and renamed_from; \
+            put what is your own below `metadata`"
+                .to_owned()
+        }
+        None if !within.is_empty() => {
+            "the guardrails are max_creates, max_updates and max_avatars".to_owned()
+        }
+        None => "the fields of a manifest are version, company, guardrails and users".to_owned(),
+    }
+}
+
+/// Says that a value is no single text that could be read, if so.
+pub(super) fn text<'r>(
+    raw: &'r Raw<'_>,
+    name: &str,
+    whose: &str,
+    at: &Pointer,
+    hint: &str,
+    found: &mut Found,
+) -> Option<&'r str> {
+    match raw {
+        Raw::Text(text) => Some(text),
+        Raw::Absent | Raw::Skipped => None,
+        Raw::Null => {
+            found.push(error(
+                "empty_value",
+                at.clone(),
+                format!("the {name}{whose} is empty"),
+                hint,
+            ));
+            None
+        }
+        Raw::Tagged(tag) => {
+            found.push(error(
+                "unknown_tag",
+                at.clone(),
+                format!("the {name}{whose} carries the tag `!{tag}`, which means nothing here"),
+                "write the value itself; put it in quotes if it begins with `!`",
+            ));
+            None
+        }
+    }
+}
+
+/// Checks every user, and lists the pictures that they name. Users with an id
+/// are in the list even when something else about them is wrong, so that what
+/// stands twice is found in the same run; such a list is never planned from.
+pub(super) fn users(parts: Vec<Option<RawPart<'_>>>, found: &mut Found) -> (Vec<Entry>, Vec<Wanted>) {
+    let mut entries = Vec::new();
+    let mut wanted = Vec::new();
+    for (part, raw) in (0..).zip(parts) {
+        let Some(RawUsers::List(users)) = raw.map(|raw| raw.users) else {
+            continue;
+        };
+        entries.reserve(users.len());
+        for (index, raw) in (0..).zip(users) {
+            let at = Pointer {
+                part,
+                user: Some(index),
+                field: None,
+            };
+            let checked = match raw.shape {
+                Shape::Given => user(raw, at.clone(), found),
+                Shape::Skipped => None,
+                Shape::Empty => {
+                    found.push(error(
+                        "empty_user",
+                        at.clone(),
+                        format!("user {} is empty", u64::from(index) + 1),
+                        "remove the dash, or write `id`, `email` and `name` behind it",
+                    ));
+                    None
+                }
+            };
+            let Some((user, path)) = checked else { continue };
+            if let Some(path) = path {
+                wanted.push(Wanted {
+                    entry: entries.len(),
+                    at: at.field("avatar"),
+                    path,
+                });
+            }
+            entries.push(Entry { user, at });
+        }
+    }
+    (entries, wanted)
+}
+
+/// Checks one user; the path is its avatar's.
+fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser, Option<Box<str>>)> {
+    let RawUser {
+        shape: _,
+        id,
+        email,
+        name,
+        avatar,
+        title,
+        renamed_from,
+        metadata,
+        odd: surplus,
+    } = raw;
+    odd(&surplus, &at, found);
+    let whose = match &id {
+        Raw::Text(id) if !id.is_empty() => format!(" of user {}", quoted(id)),
+        _ => format!(" of user {}", at.user.map_or(0, u64::from) + 1),
+    };
+    let mut check = Checking {
+        whose: &whose,
+        at: &at,
+        found,
+    };
+    let key = check.required(&id, &ID);
+    let email = check.required(&email, &EMAIL);
+    let name = check.required(&name, &NAME);
+    let title = check.value(&title, &TITLE);
+    let renamed_from = check.value(&renamed_from, &RENAMED);
+    let path = check.value(&avatar, &AVATAR);
+    let metadata = check.metadata(metadata);
+    if let Some(email) = &email
+        && email.is_reserved()
+    {
+        let message = format!("the email{whose} is at a domain reserved for examples and tests");
+        found.warn(error("reserved_email", at.field("email"), message, RESERVED_HINT));
+    }
+    // Something wrong stands in for what is missing: nothing will be planned,
+    // but the id can still be found to stand twice.
+    let stand_in = || Email::parse(&format!("{}.{}@stand-in.invalid", at.part, at.user?)).ok();
+    let user = DesiredUser {
+        key: key?,
+        email: email.or_else(stand_in)?,
+        name: name.or_else(|| DisplayName::parse("?").ok())?,
+        avatar: None,
+        title,
+        metadata,
+        renamed_from,
+    };
+    Some((user, path))
+}
+
+/// One user's fields being checked.
+struct Checking<'c> {
+    /// " of user `u`", for messages.
+    whose: &'c str,
+    at: &'c Pointer,
+    found: &'c mut Found,
+}
+
+impl Checking<'_> {
+    fn required<T>(&mut self, raw: &Raw<'_>, field: &Field<T>) -> Option<T> {
+        if *raw == Raw::Absent {
+            self.found.push(error(
+                "missing_field",
+                self.at.field(field.name),
+                format!("the {}{} is missing", field.name, self.whose),
+                format!("add `{}`: {}", field.name, field.hint),
+            ));
+        }
+        self.value(raw, field)
+    }
+
+    fn value<T>(&mut self, raw: &Raw<'_>, field: &Field<T>) -> Option<T> {
+        // The usual case must not pay for a pointer that nobody looks at.
+        if let Raw::Text(text) = raw
+            && let Ok(value) = (field.parse)(text)
+        {
+            return Some(value);
+        }
+        let at = self.at.field(field.name);
+        let text = text(raw, field.name, self.whose, &at, field.hint, self.found)?;
+        let why = (field.parse)(text).err()?;
+        let message = format!("the {}{} {why}", field.name, self.whose);
+        self.found.push(error(field.code, at, message, field.hint));
+        None
+    }
+
+    fn metadata(&mut self, fields: Vec<(Cow<'_, str>, Raw<'_>)>) -> BTreeMap<Box<str>, Box<str>> {
+        let mut metadata = BTreeMap::new();
+        let mut size = 0;
+        for (key, raw) in fields {
+            let at = self.at.field(&format!("metadata.{key}"));
+            if let Some((code, message, hint)) = bad_key(&key) {
+                let message = format!("the metadata key {}{} {message}", quoted(&key), self.whose);
+                self.found.push(error(code, at, message, hint));
+                continue;
+            }
+            let name = format!("metadata {}", quoted(&key));
+            let hint = "write a text; for an empty one write \"\"";
+            let Some(value) = text(&raw, &name, self.whose, &at, hint, self.found) else {
+                continue;
+            };
+            if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+                let message = format!("the {name}{} contains control characters", self.whose);
+                self.found.push(error("bad_metadata", at, message, "remove them"));
+                continue;
+            }
+            size += key.len() + value.len();
+            metadata.insert(key.as_ref().into(), value.into());
+        }
+        if size > MOST_METADATA {
+            self.found.push(error(
+                "metadata_too_large",
+                self.at.field("metadata"),
+                format!(
+                    "the metadata{} has {size} bytes; at most {MOST_METADATA} are allowed",
+                    self.whose
+                ),
+                "keep ids and labels in metadata, and the rest in your own database",
+            ));
+        }
+        metadata
+    }
+}
+
+/// Why a metadata key cannot be used, if so: code, message and hint.
+fn bad_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    if IDENTITY_KEYS.contains(&key) {
+        return Some((
+            "reserved_metadata",
+            "is set by whop-sync itself",
+            "remove it: it always holds the user's `id`",
+        ));
+    }
+    let hint = "use a short name, such as `tier`";
+    if key == "<<" {
+        return Some((
+            "merge_key",
+            "is a merge key, which is not supported",
+            "write the keys out",
+        ));
+    }
+    if key.is_empty() || key.trim() != key {
+        return Some(("bad_metadata", "is empty or has white space around it", hint));
+    }
+    if key.chars().any(char::is_control) {
+        return Some(("bad_metadata", "contains control characters", hint));
+    }
+    (key.chars().count() > MOST_KEY).then_some(("bad_metadata", "is longer than 100 characters", hint))
+}

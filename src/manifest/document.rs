@@ -1,0 +1,551 @@
+//! One part's text, read with serde into values that are kept exactly as they
+//! are written.
+//!
+//! Reading is tolerant: whatever can be wrong with a field becomes a value
+//! that says so, and checking it is [`super::check`]'s work. Only two things
+//! stop it: a text that is not YAML, and a list or mapping where a single
+//! value belongs, after which serde cannot go on. For the latter the caller
+//! finds out where they are and reads again past them ([`Skips`]).
+//!
+//! Nothing here grows with what aliases expand to. Values that no field wants
+//! are passed over unexpanded, and the others draw on a budget in proportion
+//! to the text.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::scalar::{BUDGET, BUDGET_FLOOR, KeySeed, Raw, Reading, ScalarSeed};
+
+/// Something that should not be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Odd {
+    /// A field we do not know, by its dotted name.
+    Unknown(Box<str>),
+    /// A field that stands more than once.
+    Repeated(Box<str>),
+}
+
+/// What is known of a list's element before its fields are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A mapping.
+    #[default]
+    Given,
+    /// Nothing stands behind the dash.
+    Empty,
+    /// No mapping, or one that cannot be read; the problem is already known.
+    Skipped,
+}
+
+/// A user as it is written.
+#[derive(Debug, Default)]
+pub(super) struct RawUser<'t> {
+    pub(super) shape: Shape,
+    pub(super) id: Raw<'t>,
+    pub(super) email: Raw<'t>,
+    pub(super) name: Raw<'t>,
+    pub(super) avatar: Raw<'t>,
+    pub(super) title: Raw<'t>,
+    pub(super) renamed_from: Raw<'t>,
+    /// Keys and values, in the order of the text.
+    pub(super) metadata: Vec<(Cow<'t, str>, Raw<'t>)>,
+    pub(super) odd: Vec<Odd>,
+}
+
+/// The list of users.
+#[derive(Debug, Default)]
+pub(super) enum RawUsers<'t> {
+    /// There is no `users`.
+    #[default]
+    Absent,
+    /// `users` has nothing behind it.
+    Null,
+    /// Not a list; the problem is already known.
+    Skipped,
+    /// The users, in order.
+    List(Vec<RawUser<'t>>),
+}
+
+/// A part as it is written.
+#[derive(Debug, Default)]
+pub(super) struct RawPart<'t> {
+    /// Whether the text holds nothing but comments.
+    pub(super) empty: bool,
+    pub(super) version: Raw<'t>,
+    /// The company, under each of the names that stand there.
+    pub(super) company: Vec<(&'static str, Raw<'t>)>,
+    /// The guardrails, by name.
+    pub(super) guardrails: Vec<(&'static str, Raw<'t>)>,
+    pub(super) users: RawUsers<'t>,
+    pub(super) odd: Vec<Odd>,
+}
+
+/// The names under which the company may stand.
+pub(super) const COMPANY: [&str; 4] = ["company", "account", "parent_company_id", "parent_account_id"];
+/// The guardrails' names.
+pub(super) const GUARDRAILS: [&str; 3] = ["max_creates", "max_updates", "max_avatars"];
+/// The fields of a document that people write.
+pub(super) const TOP: [&str; 4] = ["version", "company", "guardrails", "users"];
+/// The fields of a user.
+pub(super) const USER: [&str; 7] = [
+    "id",
+    "email",
+    "name",
+    "avatar",
+    "title",
+    "metadata",
+    "renamed_from",
+];
+
+/// Values to pass over: the user (`None` for the document) and the field's
+/// dotted name, empty for the user as a whole.
+pub(super) type Skips = BTreeSet<(Option<u32>, Box<str>)>;
+
+/// Why a text could not be read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// It is not YAML, or not what we know to read; with the parser's words
+    /// and, where it has one, the position in bytes.
+    Error {
+        /// The parser's words, positions included.
+        words: String,
+        /// Offset in bytes.
+        offset: Option<usize>,
+    },
+    /// Aliases make it many times larger than it is.
+    Bomb,
+}
+
+/// Reads a part.
+pub(super) fn read<'t>(text: &'t str, skips: &Skips) -> Result<RawPart<'t>, Unread> {
+    let reading = Reading {
+        skips,
+        left: Cell::new(text.len().saturating_mul(BUDGET) + BUDGET_FLOOR),
+    };
+    let deserializer = serde_yaml::Deserializer::from_str(text);
+    PartSeed(&reading)
+        .deserialize(deserializer)
+        .map_err(|error| match reading.left.get() {
+            0 => Unread::Bomb,
+            _ => unread(&error),
+        })
+}
+
+/// What the parser itself has against a text, whatever its meaning.
+pub(super) fn syntax_error(text: &str) -> Option<Unread> {
+    serde_yaml::from_str::<IgnoredAny>(text)
+        .err()
+        .map(|error| unread(&error))
+}
+
+fn unread(error: &serde_yaml::Error) -> Unread {
+    let words = error.to_string();
+    // yaml_serde stops at 100 aliases followed per event.
+    if words.starts_with("repetition limit") {
+        return Unread::Bomb;
+    }
+    Unread::Error {
+        words,
+        offset: error.location().map(|location| location.index()),
+    }
+}
+
+/// Reads the document.
+struct PartSeed<'r>(&'r Reading<'r>);
+
+impl<'t> DeserializeSeed<'t> for PartSeed<'_> {
+    type Value = RawPart<'t>;
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'t> Visitor<'t> for PartSeed<'_> {
+    type Value = RawPart<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping with version, company and users")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(RawPart {
+            empty: true,
+            ..RawPart::default()
+        })
+    }
+
+    fn visit_some<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let reading = self.0;
+        let mut part = RawPart::default();
+        let mut seen = Seen::default();
+        while let Some(name) = map.next_key_seed(KeySeed(reading))? {
+            if !seen.first(&name) {
+                part.odd.push(Odd::Repeated(name.into()));
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = ScalarSeed {
+                reading,
+                skip: reading.skips(None, &name),
+            };
+            if let Some(company) = COMPANY.iter().find(|known| **known == name) {
+                part.company.push((company, map.next_value_seed(value)?));
+                continue;
+            }
+            match &*name {
+                "version" => part.version = map.next_value_seed(value)?,
+                "guardrails" => {
+                    let fields = map.next_value_seed(FieldsSeed {
+                        reading,
+                        user: None,
+                        within: "guardrails",
+                        odd: &mut part.odd,
+                    })?;
+                    keep_guardrails(fields, &mut part);
+                }
+                "users" => {
+                    part.users = map.next_value_seed(UsersSeed {
+                        reading,
+                        skip: value.skip,
+                    })?;
+                }
+                _ => {
+                    part.odd.push(Odd::Unknown(name.into()));
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(part)
+    }
+}
+
+fn keep_guardrails<'t>(fields: Vec<(Cow<'t, str>, Raw<'t>)>, part: &mut RawPart<'t>) {
+    for (name, value) in fields {
+        match GUARDRAILS.iter().find(|known| **known == name) {
+            Some(known) => part.guardrails.push((known, value)),
+            None => part
+                .odd
+                .push(Odd::Unknown(format!("guardrails.{name}").into_boxed_str())),
+        }
+    }
+}
+
+/// Notices the second time that a name stands in one mapping. Known names are
+/// bits, so that a valid user costs no allocation.
+#[derive(Default)]
+struct Seen<'t> {
+    known: u32,
+    others: BTreeSet<Cow<'t, str>>,
+}
+
+impl<'t> Seen<'t> {
+    #[expect(clippy::ptr_arg, reason = "a borrowed name is kept borrowed")]
+    fn first(&mut self, name: &Cow<'t, str>) -> bool {
+        let names = USER.iter().chain(&TOP).chain(&COMPANY[1..]);
+        match names.zip(0..).find(|(known, _)| **known == name) {
+            Some((_, bit)) => {
+                let bit = 1 << bit;
+                let first = self.known & bit == 0;
+                self.known |= bit;
+                first
+            }
+            None => self.others.insert(name.clone()),
+        }
+    }
+}
+
+/// Reads the list of users.
+struct UsersSeed<'r> {
+    reading: &'r Reading<'r>,
+    skip: bool,
+}
+
+impl<'t> DeserializeSeed<'t> for UsersSeed<'_> {
+    type Value = RawUsers<'t>;
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if self.skip {
+            deserializer.deserialize_ignored_any(IgnoredAny)?;
+            return Ok(RawUsers::Skipped);
+        }
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'t> Visitor<'t> for UsersSeed<'_> {
+    type Value = RawUsers<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of users")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(RawUsers::Null)
+    }
+
+    fn visit_some<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut users = Vec::new();
+        loop {
+            let seed = UserSeed {
+                reading: self.reading,
+                index: u32::try_from(users.len()).map_err(|_| A::Error::custom("too many users"))?,
+            };
+            match list.next_element_seed(seed)? {
+                Some(user) => users.push(user),
+                None => return Ok(RawUsers::List(users)),
+            }
+        }
+    }
+}
+
+/// Reads one user.
+struct UserSeed<'r> {
+    reading: &'r Reading<'r>,
+    index: u32,
+}
+
+impl<'t> DeserializeSeed<'t> for UserSeed<'_> {
+    type Value = RawUser<'t>;
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if self.reading.skips(Some(self.index), "") {
+            deserializer.deserialize_ignored_any(IgnoredAny)?;
+            return Ok(RawUser {
+                shape: Shape::Skipped,
+                ..RawUser::default()
+            });
+        }
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'t> Visitor<'t> for UserSeed<'_> {
+    type Value = RawUser<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a user with id, email and name")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(RawUser {
+            shape: Shape::Empty,
+            ..RawUser::default()
+        })
+    }
+
+    fn visit_some<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let reading = self.reading;
+        let mut user = RawUser::default();
+        let mut seen = Seen::default();
+        reading.spend(0)?;
+        while let Some(name) = map.next_key_seed(KeySeed(reading))? {
+            if !seen.first(&name) {
+                user.odd.push(Odd::Repeated(name.into()));
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = ScalarSeed {
+                reading,
+                skip: reading.skips(Some(self.index), &name),
+            };
+            match &*name {
+                "id" => user.id = map.next_value_seed(value)?,
+                "email" => user.email = map.next_value_seed(value)?,
+                "name" => user.name = map.next_value_seed(value)?,
+                "avatar" => user.avatar = map.next_value_seed(value)?,
+                "title" => user.title = map.next_value_seed(value)?,
+                "renamed_from" => user.renamed_from = map.next_value_seed(value)?,
+                "metadata" => {
+                    user.metadata = map.next_value_seed(FieldsSeed {
+                        reading,
+                        user: Some(self.index),
+                        within: "metadata",
+                        odd: &mut user.odd,
+                    })?;
+                }
+                _ => {
+                    user.odd.push(Odd::Unknown(name.into()));
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(user)
+    }
+}
+
+/// Reads a mapping of free names to scalars: metadata, or the guardrails.
+struct FieldsSeed<'r, 'o> {
+    reading: &'r Reading<'r>,
+    user: Option<u32>,
+    within: &'static str,
+    odd: &'o mut Vec<Odd>,
+}
+
+impl<'t> DeserializeSeed<'t> for FieldsSeed<'_, '_> {
+    type Value = Vec<(Cow<'t, str>, Raw<'t>)>;
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if self.reading.skips(self.user, self.within) {
+            deserializer.deserialize_ignored_any(IgnoredAny)?;
+            return Ok(Vec::new());
+        }
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'t> Visitor<'t> for FieldsSeed<'_, '_> {
+    type Value = Vec<(Cow<'t, str>, Raw<'t>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping of names to single values")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_some<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self {
+            reading,
+            user,
+            within,
+            odd,
+        } = self;
+        let mut fields: Vec<(Cow<'t, str>, Raw<'t>)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        while let Some(name) = map.next_key_seed(KeySeed(reading))? {
+            if !seen.insert(name.clone()) {
+                odd.push(Odd::Repeated(format!("{within}.{name}").into_boxed_str()));
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let skip = !reading.skips.is_empty() && reading.skips(user, &format!("{within}.{name}"));
+            fields.push((name, map.next_value_seed(ScalarSeed { reading, skip })?));
+        }
+        Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name_of(written: &str) -> Raw<'static> {
+        let text = format!("users:\n- name: {written}\n");
+        let part = read(&text, &Skips::new()).unwrap();
+        let RawUsers::List(mut users) = part.users else {
+            panic!("{part:?}")
+        };
+        match users.remove(0).name {
+            Raw::Text(text) => Raw::Text(text.into_owned().into()),
+            Raw::Tagged(tag) => Raw::Tagged(tag),
+            Raw::Null => Raw::Null,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn scalars_come_back_as_they_are_written() {
+        for text in [
+            "No",
+            "yes",
+            "on",
+            "true",
+            "False",
+            "007",
+            "0x1F",
+            "0o17",
+            "0b1",
+            "1_000",
+            "1e3",
+            "1.50",
+            "+1",
+            "-0",
+            ".inf",
+            "-.INF",
+            ".nan",
+            "12:30",
+            "2024-01-01",
+            "2024-01-01T00:00:00Z",
+            "nul",
+            "y",
+            "=",
+            "<<",
+            "1,000",
+            "99999999999999999999999999",
+            "0.1e400",
+            "a b",
+            "null!",
+            "~a",
+        ] {
+            assert_eq!(name_of(text), Raw::Text(text.into()), "plain {text}");
+            assert_eq!(
+                name_of(&format!("'{text}'")),
+                Raw::Text(text.into()),
+                "quoted {text}"
+            );
+            assert_eq!(
+                name_of(&format!("!!str {text}")),
+                Raw::Text(text.into()),
+                "tagged {text}"
+            );
+            assert_eq!(
+                name_of(&format!("|-\n    {text}")),
+                Raw::Text(text.into()),
+                "block {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_plain_nulls_are_null_and_tags_are_seen() {
+        for text in ["", "~", "null", "Null", "NULL"] {
+            assert_eq!(name_of(text), Raw::Null, "{text}");
+        }
+        for (written, text) in [
+            ("'~'", "~"),
+            ("\"null\"", "null"),
+            ("''", ""),
+            ("!!str null", "null"),
+        ] {
+            assert_eq!(name_of(written), Raw::Text(text.into()), "{written}");
+        }
+        for (written, tag) in [
+            ("!env NAME", "env"),
+            ("!x 'q'", "x"),
+            ("!x {a: b}", "x"),
+            ("!x ~", "x"),
+        ] {
+            assert_eq!(name_of(written), Raw::Tagged(tag.into()), "{written}");
+        }
+    }
+
+    #[test]
+    fn aliases_may_repeat_but_not_multiply() {
+        let long = "x".repeat(50_000);
+        let text = format!("users:\n- name: &a {long}\n{}", "- name: *a\n".repeat(100));
+        assert!(matches!(read(&text, &Skips::new()), Err(Unread::Bomb)));
+        let text = "users:\n- metadata: &m {team: blue}\n- metadata: *m\n";
+        let RawUsers::List(users) = read(text, &Skips::new()).unwrap().users else {
+            panic!("no list")
+        };
+        assert_eq!(users[0].metadata, users[1].metadata);
+    }
+}

@@ -1,0 +1,139 @@
+//! Problems on their way to the person: collected, counted when there are too
+//! many, and worded.
+
+use crate::core::model::{Pointer, Problem, Severity};
+
+/// The most problems that are told apart; of more only the number is told. A
+/// million users without an email are one mistake, not a million.
+const MOST_PROBLEMS: usize = 1_000;
+/// The most warnings of one kind that are told apart.
+const MOST_WARNINGS: usize = 20;
+/// The most characters of a text that a message repeats.
+const MOST_REPEATED: usize = 60;
+/// Everything found so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    errors: Vec<Problem>,
+    /// How many errors there was no room for.
+    errors_left_out: usize,
+    warnings: Vec<Problem>,
+    warnings_left_out: usize,
+}
+
+impl Found {
+    /// Keeps an error, or counts it.
+    pub(super) fn push(&mut self, problem: Problem) {
+        if self.has_room() {
+            self.errors.push(problem);
+        } else {
+            self.errors_left_out += 1;
+        }
+    }
+
+    /// Whether another error would be kept.
+    pub(super) fn has_room(&self) -> bool {
+        self.errors.len() < MOST_PROBLEMS
+    }
+
+    /// Whether there is no error.
+    pub(super) fn is_fine(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Keeps a warning about an address at a reserved domain, or counts it.
+    pub(super) fn warn(&mut self, problem: Problem) {
+        if self.warnings.len() < MOST_WARNINGS {
+            self.warnings.push(problem);
+        } else {
+            self.warnings_left_out += 1;
+        }
+    }
+
+    /// Errors and warnings, each followed by the number of those left out.
+    pub(super) fn all(self) -> (Vec<Problem>, Vec<Problem>) {
+        let Self {
+            mut errors,
+            errors_left_out,
+            mut warnings,
+            warnings_left_out,
+        } = self;
+        let more = |problems: &mut Vec<Problem>, count: usize, what: &str, hint: &str| {
+            let last = problems.last().filter(|_| count > 0);
+            if let Some(at) = last.map(|last| last.at.clone()) {
+                problems.push(error("more", at, format!("… and {count} more {what}"), hint));
+            }
+        };
+        more(
+            &mut errors,
+            errors_left_out,
+            "problems",
+            "mend those that are listed first; they are often of one kind",
+        );
+        more(
+            &mut warnings,
+            warnings_left_out,
+            "addresses at reserved domains",
+            RESERVED_HINT,
+        );
+        for warning in &mut warnings {
+            warning.severity = Severity::Warning;
+        }
+        (errors, warnings)
+    }
+}
+
+/// What to make of an address at a reserved domain.
+pub(super) const RESERVED_HINT: &str =
+    "the emulator takes it; Whop may refuse it as undeliverable, since no mail can arrive there";
+
+/// An error that has not been placed yet.
+pub(super) fn error(
+    code: &'static str,
+    at: Pointer,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        code,
+        message: message.into(),
+        hint: Some(hint.into()),
+        at,
+        place: None,
+        related: Vec::new(),
+    }
+}
+
+/// A text from the manifest within a message: in quotes, and never endless.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MOST_REPEATED) {
+        None => format!("`{text}`"),
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_problems_is_counted() {
+        let mut found = Found::default();
+        for _ in 0..MOST_PROBLEMS + 5 {
+            found.push(error("x", Pointer::default(), "m", "h"));
+        }
+        let (errors, warnings) = found.all();
+        assert_eq!(errors.len(), MOST_PROBLEMS + 1);
+        assert_eq!(errors[MOST_PROBLEMS].message, "… and 5 more problems");
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn long_texts_are_quoted_in_part() {
+        assert_eq!(quoted("é"), "`é`");
+        assert_eq!(
+            quoted(&"é".repeat(99)),
+            format!("`{}…`", "é".repeat(MOST_REPEATED))
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! What stands above the users: version, company and guardrails, over all
+//! parts together.
+
+use std::collections::BTreeMap;
+
+use crate::core::model::{Guardrails, Limit, Pointer, Problem, Related};
+use crate::core::value::PlatformId;
+
+use super::check::{odd, text};
+use super::document::{RawPart, RawUsers};
+use super::found::{Found, error, quoted};
+use super::scalar::Raw;
+
+/// The platform and the limits that a manifest states, as far as it does.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub(super) platform: Option<PlatformId>,
+    pub(super) guardrails: Guardrails,
+}
+
+/// Checks what stands above the users, in all parts together. A part that
+/// could not be read is `None`: what it lacks cannot be told.
+pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
+    let mut head = Head::default();
+    let mut company: Option<(Pointer, Box<str>)> = None;
+    let mut limits = BTreeMap::new();
+    let mut version = false;
+    let mut users = false;
+    let mut whole = true;
+    for (at, part) in documents(parts) {
+        let Some(part) = part.filter(|part| !part.empty) else {
+            if part.is_some() {
+                found.push(error(
+                    "empty_manifest",
+                    at,
+                    "there is nothing in this manifest",
+                    "write `version: 1`, `company: biz_…` and `users:`, or run `whop-sync init`",
+                ));
+            }
+            whole = false;
+            continue;
+        };
+        odd(&part.odd, &at, found);
+        version |= check_version(&part.version, &at, found);
+        check_company(&part.company, &at, &mut company, &mut head, found);
+        whole &= part.company.iter().all(|(_, raw)| *raw != Raw::Skipped);
+        for (name, raw) in &part.guardrails {
+            check_limit(name, raw, &at, &mut limits, found);
+        }
+        users |= !matches!(part.users, RawUsers::Absent);
+        if matches!(part.users, RawUsers::Null) {
+            found.push(error(
+                "empty_users",
+                at.field("users"),
+                "`users` has nothing below it",
+                "add users, each beginning with `- id: …`; to manage nobody, write `users: []`",
+            ));
+        }
+    }
+    if whole {
+        missing_fields(version, company.is_some(), users, found);
+    }
+    let limit = |name: &str| limits.get(name).map(|(_, limit)| *limit);
+    head.guardrails = Guardrails {
+        max_creates: limit("max_creates"),
+        max_updates: limit("max_updates"),
+        max_avatars: limit("max_avatars"),
+    };
+    head
+}
+
+/// The parts, each with what points at it as a whole.
+fn documents<'p, 't>(
+    parts: &'p [Option<RawPart<'t>>],
+) -> impl Iterator<Item = (Pointer, Option<&'p RawPart<'t>>)> {
+    (0..).zip(parts).map(|(part, raw)| {
+        let at = Pointer {
+            part,
+            ..Pointer::default()
+        };
+        (at, raw.as_ref())
+    })
+}
+
+fn missing_fields(version: bool, company: bool, users: bool, found: &mut Found) {
+    let required = [
+        (version, "version", "add the line `version: 1`"),
+        (
+            company,
+            "company",
+            "add the line `company: biz_…` with your platform's own account on Whop",
+        ),
+        (
+            users,
+            "users",
+            "add `users:` and below it one `- id: …` for each user; to manage nobody, write `users: []`",
+        ),
+    ];
+    for (there, name, hint) in required {
+        if !there {
+            let at = Pointer::default().field(name);
+            found.push(error(
+                "missing_field",
+                at,
+                format!("the manifest has no `{name}`"),
+                hint,
+            ));
+        }
+    }
+}
+
+/// Whether a version is stated at all.
+fn check_version(raw: &Raw<'_>, at: &Pointer, found: &mut Found) -> bool {
+    let at = at.field("version");
+    let hint = "write `version: 1`";
+    if let Some(version) = text(raw, "version", "", &at, hint, found)
+        && version != "1"
+    {
+        found.push(error(
+            "bad_version",
+            at,
+            format!("version {} is not known to this program", quoted(version)),
+            "write `version: 1`; a manifest of a later version needs a later whop-sync",
+        ));
+    }
+    *raw != Raw::Absent
+}
+
+fn check_company(
+    company: &[(&'static str, Raw<'_>)],
+    at: &Pointer,
+    first: &mut Option<(Pointer, Box<str>)>,
+    head: &mut Head,
+    found: &mut Found,
+) {
+    for (nth, (name, raw)) in company.iter().enumerate() {
+        let at = at.field(name);
+        if nth > 0 {
+            let (other, _) = company[0];
+            let message = format!("`{other}` and `{name}` name the same thing");
+            found.push(Problem {
+                related: vec![Related {
+                    at: at.field(other),
+                    place: None,
+                    note: "it stands here first".to_owned(),
+                }],
+                ..error("company_twice", at, message, "keep one of them, best `company`")
+            });
+            continue;
+        }
+        let hint =
+            "copy the id of your platform's own account from its dashboard on Whop; it begins with `biz_`";
+        let Some(text) = text(raw, name, "", &at, hint, found) else {
+            // It is there, if only as a problem that is already told.
+            first.get_or_insert((at, "".into()));
+            continue;
+        };
+        match first {
+            Some((_, said)) if said.is_empty() => {}
+            Some((there, said)) if **said != *text => {
+                found.push(Problem {
+                    related: vec![Related {
+                        at: there.clone(),
+                        place: None,
+                        note: format!("here it is {}", quoted(said)),
+                    }],
+                    ..error(
+                        "company_differs",
+                        at,
+                        format!("{} is another company than before", quoted(text)),
+                        "one manifest is one company's: correct it, or run each company on its own",
+                    )
+                });
+            }
+            Some(_) => {}
+            None => {
+                *first = Some((at.clone(), text.into()));
+                match PlatformId::parse(text) {
+                    Ok(platform) => head.platform = Some(platform),
+                    Err(why) => found.push(error("bad_company", at, format!("the {name} {why}"), hint)),
+                }
+            }
+        }
+    }
+}
+
+fn check_limit(
+    name: &'static str,
+    raw: &Raw<'_>,
+    at: &Pointer,
+    limits: &mut BTreeMap<&'static str, (Pointer, Limit)>,
+    found: &mut Found,
+) {
+    let at = at.field(&format!("guardrails.{name}"));
+    let hint = "write a number of users such as `50`, or a share of them such as `30%`";
+    let Some(text) = text(raw, name, "", &at, hint, found) else {
+        return;
+    };
+    let Some(limit) = parse_limit(text) else {
+        found.push(error(
+            "bad_guardrail",
+            at,
+            format!(
+                "{name} is neither a number nor a percentage up to 100%: {}",
+                quoted(text)
+            ),
+            hint,
+        ));
+        return;
+    };
+    match limits.get(name) {
+        Some((there, said)) if *said != limit => found.push(Problem {
+            related: vec![Related {
+                at: there.clone(),
+                place: None,
+                note: "it stands here first".to_owned(),
+            }],
+            ..error(
+                "guardrail_differs",
+                at,
+                format!("{name} differs from an earlier file's"),
+                "one manifest has one limit of each kind: keep one of them",
+            )
+        }),
+        Some(_) => {}
+        None => {
+            limits.insert(name, (at, limit));
+        }
+    }
+}
+
+/// Reads a limit: digits alone, or digits and a percent sign.
+fn parse_limit(text: &str) -> Option<Limit> {
+    let (digits, percent) = match text.strip_suffix('%') {
+        Some(digits) => (digits.trim_end(), true),
+        None => (text, false),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u32 = digits.parse().ok()?;
+    if percent {
+        let percent = u8::try_from(number).ok().filter(|percent| *percent <= 100)?;
+        Some(Limit::Percent(percent))
+    } else {
+        Some(Limit::Count(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_numbers_or_percentages() {
+        for (text, limit) in [
+            ("0", Some(Limit::Count(0))),
+            ("4294967295", Some(Limit::Count(u32::MAX))),
+            ("30%", Some(Limit::Percent(30))),
+            ("100 %", Some(Limit::Percent(100))),
+            ("101%", None),
+            ("4294967296", None),
+            ("-1", None),
+            ("+1", None),
+            ("1.5", None),
+            ("%", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_limit(text), limit, "{text}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The manifest: YAML text and picture files in, a valid [`Desired`] out, or
+//! every problem at once with its line.
+//!
+//! ```text
+//! files ──sources──▶ texts ──syntax, document──▶ raw values ─check, head─▶ users ─┐
+//!                      ▲                                                      ├─▶ Desired
+//!                      └──places── problems ◀──────────────── pictures ───────┘
+//! ```
+//!
+//! * [`sources`] finds and reads the files; [`avatars`] and [`pictures`] read
+//!   the pictures they name. Nothing else here touches the disk.
+//! * [`document`] is the only user of serde_yaml; with [`scalar`] it keeps every
+//!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
+//!   boolean, a number and a time.
+//! * [`syntax`] refuses what would hurt the parser, and gets from its first
+//!   error to all of them.
+//! * [`head`] and [`check`] know the rules, [`found`] collects what breaks
+//!   them, and [`suggest`] guesses what was meant.
+//! * [`places`] is a second pass over the text that only a manifest with
+//!   something to point at pays for; [`lines`] counts lines and columns.
+//!
+//! A manifest may come from a stranger's pull request. So no text makes the
+//! time or memory grow faster than its size, no path leads out of the
+//! manifest's folder, and no pixel is decoded.
+
+mod avatars;
+mod check;
+mod document;
+mod found;
+mod head;
+mod lines;
+mod pictures;
+mod places;
+mod scalar;
+mod sources;
+mod suggest;
+mod syntax;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::core::digest::Digest;
+use crate::core::model::{Avatar, Desired, Entry, Place, Pointer, Problem};
+use crate::core::value::{PlatformId, UserKey};
+use crate::error::{Code, Error, Result};
+
+use found::Found;
+use places::Side;
+pub use sources::Sources;
+
+/// A manifest without errors.
+#[derive(Debug)]
+pub struct Manifest {
+    /// What it asks for.
+    pub desired: Desired,
+    /// What is worth knowing about it, sorted by place.
+    pub warnings: Vec<Problem>,
+    /// The digest of all parts' bytes, in order.
+    pub digest: Digest,
+    sources: Sources,
+    /// Where the users stand: part and position, in the order of
+    /// [`Desired::users`].
+    stands: Vec<(u32, u32)>,
+}
+
+/// Reads the manifest at these paths, each a file or a directory, and every
+/// picture it names.
+///
+/// # Errors
+/// [`Code::ManifestMissing`] when there is none, [`Code::ManifestInvalid`]
+/// with every problem it has, or what keeps a file from being read.
+pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
+    let sources = Sources::read(paths)?;
+    let mut found = Found::default();
+    match assemble(&sources, &mut found) {
+        Some((desired, stands)) if found.is_fine() => {
+            let (_, mut warnings) = found.all();
+            place(&mut warnings, &sources);
+            Ok(Manifest {
+                desired,
+                warnings,
+                digest: sources.digest(),
+                sources,
+                stands,
+            })
+        }
+        _ => {
+            let (mut problems, warnings) = found.all();
+            problems.extend(warnings);
+            place(&mut problems, &sources);
+            Err(Error::problems(problems))
+        }
+    }
+}
+
+/// Makes the desired state of all parts, and says where its users stand.
+/// `None` comes with at least one error found.
+fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<(u32, u32)>)> {
+    let parts: Vec<_> = (0..)
+        .zip(sources.parts())
+        .map(|(index, part)| syntax::read(index, part, found))
+        .collect();
+    let head = head::head(&parts, found);
+    let (mut entries, wanted) = check::users(parts, found);
+    let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
+    for (entry, avatar) in avatars::read_all(wanted, &folders, found) {
+        entries[entry].user.avatar = Some(avatar);
+    }
+    let stands = if found.is_fine() {
+        stands(&entries)
+    } else {
+        Vec::new()
+    };
+    // Without a platform the users can still be checked against each other.
+    let platform = head.platform.or_else(|| PlatformId::parse("biz_unknown").ok())?;
+    match Desired::new(platform, head.guardrails, entries) {
+        Ok(desired) => Some((desired, stands)),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| found.push(problem));
+            None
+        }
+    }
+}
+
+/// Where users stand, in the order of their keys.
+fn stands(entries: &[Entry]) -> Vec<(u32, u32)> {
+    let mut order: Vec<&Entry> = entries.iter().collect();
+    order.sort_unstable_by(|a, b| a.user.key.cmp(&b.user.key));
+    let stand = |entry: &Entry| (entry.at.part, entry.at.user.unwrap_or_default());
+    order.into_iter().map(stand).collect()
+}
+
+/// Looks up where problems and what belongs to them stand, and sorts them by
+/// file and line. Those that count others stay at the end.
+fn place(problems: &mut [Problem], sources: &Sources) {
+    for (index, part) in (0..).zip(sources.parts()) {
+        let mut wanted = Vec::new();
+        for problem in problems.iter() {
+            let (side, related) = sides(problem.code);
+            let own = (problem.place.is_none()).then_some((&problem.at, side));
+            let others = problem.related.iter().filter(|other| other.place.is_none());
+            wanted.extend(own.into_iter().chain(others.map(|other| (&other.at, related))));
+        }
+        wanted.retain(|(pointer, _)| pointer.part == index);
+        if wanted.is_empty() {
+            continue;
+        }
+        let stretches = places::find(&part.text, &wanted);
+        let mut found = lines::places(&part.text, &part.display, &stretches).into_iter();
+        for problem in problems.iter_mut() {
+            if problem.place.is_none() && problem.at.part == index {
+                problem.place = found.next();
+            }
+            for other in &mut problem.related {
+                if other.place.is_none() && other.at.part == index {
+                    other.place = found.next();
+                }
+            }
+        }
+    }
+    problems.sort_by_key(|problem| {
+        let place = problem.place.as_ref();
+        let at = place.map_or((0, 0), |place| (place.line, place.column));
+        (problem.code == "more", problem.at.part, at, problem.code)
+    });
+}
+
+/// Which side of its field a problem means, and what belongs to it.
+fn sides(code: &str) -> (Side, Side) {
+    match code {
+        "repeated_field" => (Side::LastKey, Side::Key),
+        "company_twice" => (Side::Key, Side::Key),
+        "unknown_field" | "merge_key" | "reserved_metadata" | "wrong_type" | "bad_key" => {
+            (Side::Key, Side::Value)
+        }
+        _ => (Side::Value, Side::Value),
+    }
+}
+
+impl Manifest {
+    /// The folder that belongs to the manifest: the named directory, or that
+    /// of the first file. The mapping lives there.
+    pub fn directory(&self) -> &Path {
+        self.sources.directory()
+    }
+
+    /// The files it was read from.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Reads a picture's bytes again, for sending them.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no longer a picture that we send, or is no
+    /// longer the one that was checked: what was planned is what is sent.
+    pub fn read_picture(&self, avatar: &Avatar) -> Result<Vec<u8>> {
+        let invalid = |message: String| Error::new(Code::ManifestInvalid, message);
+        let part = self.sources.parts().get(avatar.part as usize);
+        let part = part.ok_or_else(|| {
+            invalid(format!(
+                "the avatar `{}` belongs to another manifest",
+                avatar.path
+            ))
+            .hint("plan again")
+        })?;
+        let (bytes, digest) = avatars::read_one(&part.directory, &avatar.path)
+            .map_err(|flaw| invalid(flaw.message).hint(flaw.hint))?;
+        if digest != avatar.digest {
+            return Err(invalid(format!(
+                "the avatar `{}` has changed since it was checked",
+                avatar.path
+            ))
+            .hint("plan again with the new picture"));
+        }
+        Ok(bytes)
+    }
+
+    /// Where these users stand, pointing at their ids; users that the manifest
+    /// does not have are left out. Reads the texts once more.
+    pub fn places(&self, keys: &[&UserKey]) -> BTreeMap<UserKey, Place> {
+        let users = self.desired.users();
+        let mut by_part: BTreeMap<u32, Vec<(&UserKey, Pointer)>> = BTreeMap::new();
+        for key in keys {
+            let Ok(index) = users.binary_search_by(|user| user.key.cmp(key)) else {
+                continue;
+            };
+            let (part, user) = self.stands[index];
+            let pointer = Pointer {
+                part,
+                user: Some(user),
+                field: Some("id".into()),
+            };
+            by_part.entry(part).or_default().push((key, pointer));
+        }
+        let mut places = BTreeMap::new();
+        for (part, wanted) in by_part {
+            let part = &self.sources.parts()[part as usize];
+            let pointers: Vec<_> = wanted.iter().map(|(_, pointer)| (pointer, Side::Value)).collect();
+            let stretches = places::find(&part.text, &pointers);
+            let found = lines::places(&part.text, &part.display, &stretches);
+            places.extend(
+                wanted
+                    .iter()
+                    .zip(found)
+                    .map(|((key, _), place)| ((*key).clone(), place)),
+            );
+        }
+        places
+    }
+}

@@ -1,0 +1,451 @@
+//! Picture files: what they are by content, how large they show, and whether
+//! they are whole.
+//!
+//! No pixel is decoded: decoders are where hostile pictures do harm. A file is
+//! walked along its own structure (chunks, segments, blocks) to its end, which
+//! finds every file that was cut off, and its size is read from its header.
+
+use crate::core::value::ImageFormat;
+
+/// The greatest file, in bytes: 5 MB as people count it in binary. Whop names
+/// no limit for a user's picture; its neighbour, the account's logo, has this
+/// one (`whop-api.md` §6).
+pub(super) const MOST_BYTES: u64 = 5 * 1024 * 1024;
+/// The greatest width and height, in pixels.
+pub(super) const MOST_PIXELS: u32 = 4096;
+
+/// What a whole picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Picture {
+    pub(super) format: ImageFormat,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+/// Why bytes are not a picture we send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Not one of the formats; what it is instead, as far as its first bytes
+    /// say.
+    Foreign(&'static str),
+    /// It begins well and ends too early.
+    Truncated(ImageFormat),
+    /// Its structure makes no sense.
+    Broken(ImageFormat),
+    /// Too many pixels a side, or none.
+    Size {
+        /// Width in pixels.
+        width: u64,
+        /// Height in pixels.
+        height: u64,
+    },
+}
+
+/// Recognises a whole picture.
+pub(super) fn examine(bytes: &[u8]) -> Result<Picture, Fault> {
+    let format = recognise(bytes).ok_or_else(|| Fault::Foreign(guess(bytes)))?;
+    let walk = match format {
+        ImageFormat::Png => png(bytes),
+        ImageFormat::Jpeg => jpeg(bytes),
+        ImageFormat::Gif => gif(bytes),
+        ImageFormat::Webp => webp(bytes),
+    };
+    walk.map_err(|flaw| match flaw {
+        Flaw::Ends => Fault::Truncated(format),
+        Flaw::Nonsense => Fault::Broken(format),
+    })?;
+    let size = imagesize::blob_size(bytes).map_err(|_| Fault::Broken(format))?;
+    let (width, height) = (size.width as u64, size.height as u64);
+    let side = |pixels: u64| {
+        u32::try_from(pixels)
+            .ok()
+            .filter(|pixels| (1..=MOST_PIXELS).contains(pixels))
+    };
+    match (side(width), side(height)) {
+        (Some(width), Some(height)) => Ok(Picture {
+            format,
+            width,
+            height,
+        }),
+        _ => Err(Fault::Size { width, height }),
+    }
+}
+
+/// The format that the first bytes promise.
+fn recognise(bytes: &[u8]) -> Option<ImageFormat> {
+    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        Some(ImageFormat::Png)
+    } else if bytes.starts_with(b"\xFF\xD8\xFF") {
+        Some(ImageFormat::Jpeg)
+    } else if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") {
+        Some(ImageFormat::Gif)
+    } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+        Some(ImageFormat::Webp)
+    } else {
+        None
+    }
+}
+
+/// What else a file might be, for the message only.
+fn guess(bytes: &[u8]) -> &'static str {
+    let start = &bytes[..bytes.len().min(1024)];
+    let text = String::from_utf8_lossy(start);
+    let text = text
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .to_ascii_lowercase();
+    if text.starts_with("version https://git-lfs") {
+        "a Git LFS pointer, not the picture itself"
+    } else if text.starts_with("<svg") || (text.starts_with("<?xml") && text.contains("<svg")) {
+        "an SVG drawing"
+    } else if text.starts_with("<!doctype html") || text.starts_with("<html") {
+        "a web page"
+    } else if start.starts_with(b"BM") {
+        "a BMP picture"
+    } else if start.starts_with(b"II*\0") || start.starts_with(b"MM\0*") {
+        "a TIFF picture"
+    } else if start.get(4..12) == Some(b"ftypavif") {
+        "an AVIF picture"
+    } else if start.get(4..8) == Some(b"ftyp") {
+        "a HEIC picture or a video"
+    } else if start.starts_with(b"\0\0\x01\0") {
+        "an icon file"
+    } else if start.starts_with(b"%PDF") {
+        "a PDF document"
+    } else if !start.is_empty() && !start.contains(&0) && std::str::from_utf8(start).is_ok() {
+        "a text"
+    } else {
+        "no picture format that we know"
+    }
+}
+
+/// Why a walk along a file's structure stopped.
+enum Flaw {
+    /// The file ends before its structure does.
+    Ends,
+    /// Something stands where it cannot.
+    Nonsense,
+}
+
+type Walk<T = ()> = Result<T, Flaw>;
+
+/// A position in a file that only moves forward, and never past its end.
+struct Cursor<'b> {
+    rest: &'b [u8],
+}
+
+impl<'b> Cursor<'b> {
+    fn take(&mut self, count: usize) -> Walk<&'b [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(Flaw::Ends)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Walk<u8> {
+        self.take(1).map(|taken| taken[0])
+    }
+
+    /// A number, its most significant byte first.
+    fn big(&mut self, bytes: usize) -> Walk<usize> {
+        let taken = self.take(bytes)?;
+        Ok(taken.iter().fold(0, |n, byte| (n << 8) | usize::from(*byte)))
+    }
+
+    /// A number, its least significant byte first.
+    fn little(&mut self, bytes: usize) -> Walk<usize> {
+        let taken = self.take(bytes)?;
+        Ok(taken
+            .iter()
+            .rev()
+            .fold(0, |n, byte| (n << 8) | usize::from(*byte)))
+    }
+}
+
+fn demand(holds: bool) -> Walk {
+    if holds { Ok(()) } else { Err(Flaw::Nonsense) }
+}
+
+/// PNG: a signature, then chunks (length, type, data, checksum) from IHDR to
+/// IEND with IDAT between them (PNG specification, §5 and §11). Whatever
+/// follows IEND is ignored, as viewers do.
+fn png(bytes: &[u8]) -> Walk {
+    let mut file = Cursor { rest: bytes };
+    file.take(8)?;
+    let mut first = true;
+    let mut data = false;
+    loop {
+        let length = file.big(4)?;
+        demand(length < 1 << 31)?;
+        let kind = file.take(4)?;
+        demand(kind.iter().all(u8::is_ascii_alphabetic))?;
+        demand(first == (kind == b"IHDR"))?;
+        demand(!first || length == 13)?;
+        file.take(length)?;
+        file.take(4)?;
+        first = false;
+        data |= kind == b"IDAT";
+        if kind == b"IEND" {
+            return demand(data);
+        }
+    }
+}
+
+/// JPEG: segments from SOI to EOI; after a scan's header come coded bytes, in
+/// which a marker is anything but `FF 00` and restarts (ITU-T T.81, annex B).
+/// Whatever follows EOI is ignored: phones append further pictures.
+fn jpeg(bytes: &[u8]) -> Walk {
+    let mut file = Cursor { rest: bytes };
+    file.take(2)?;
+    let mut frame = false;
+    let mut scan = false;
+    loop {
+        demand(file.byte()? == 0xFF)?;
+        let mut marker = file.byte()?;
+        // Padding and markers without a length may stand anywhere, but before
+        // the frame's header `imagesize` would misread them, and a file could
+        // claim a size that it does not have.
+        while marker == 0xFF {
+            demand(frame)?;
+            marker = file.byte()?;
+        }
+        match marker {
+            0xD9 => return demand(frame && scan),
+            0x01 | 0xD0..=0xD7 => {
+                demand(frame)?;
+                continue;
+            }
+            0x00 | 0xD8 => return Err(Flaw::Nonsense),
+            _ => {}
+        }
+        let length = file.big(2)?;
+        demand(length >= 2)?;
+        file.take(length - 2)?;
+        frame |= matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC);
+        if marker == 0xDA {
+            demand(frame)?;
+            scan = true;
+            skip_scan(&mut file)?;
+        }
+    }
+}
+
+/// Passes over coded bytes up to the next marker.
+fn skip_scan(file: &mut Cursor<'_>) -> Walk {
+    loop {
+        let at = file
+            .rest
+            .iter()
+            .position(|byte| *byte == 0xFF)
+            .ok_or(Flaw::Ends)?;
+        file.take(at)?;
+        match file.rest.get(1) {
+            None => return Err(Flaw::Ends),
+            Some(0x00 | 0xD0..=0xD7) => file.take(2)?,
+            Some(0xFF) => file.take(1)?,
+            Some(_) => return Ok(()),
+        };
+    }
+}
+
+/// GIF: header and screen, then blocks up to the trailer (GIF89a, appendix A).
+fn gif(bytes: &[u8]) -> Walk {
+    let mut file = Cursor { rest: bytes };
+    file.take(6)?;
+    let screen = file.take(7)?;
+    color_table(&mut file, screen[4])?;
+    let mut image = false;
+    loop {
+        match file.byte()? {
+            0x3B => return demand(image),
+            0x21 => {
+                file.take(1)?;
+                sub_blocks(&mut file)?;
+            }
+            0x2C => {
+                let descriptor = file.take(9)?;
+                color_table(&mut file, descriptor[8])?;
+                file.take(1)?;
+                sub_blocks(&mut file)?;
+                image = true;
+            }
+            _ => return Err(Flaw::Nonsense),
+        }
+    }
+}
+
+/// Passes over the colours that these flags announce, if any.
+fn color_table(file: &mut Cursor<'_>, flags: u8) -> Walk {
+    if flags & 0x80 != 0 {
+        file.take(3 << ((flags & 7) + 1))?;
+    }
+    Ok(())
+}
+
+/// Passes over blocks of a length and as many bytes, up to one of length 0.
+fn sub_blocks(file: &mut Cursor<'_>) -> Walk {
+    loop {
+        match file.byte()? {
+            0 => return Ok(()),
+            length => file.take(usize::from(length))?,
+        };
+    }
+}
+
+/// WebP: one RIFF chunk that holds the others; a file with features (VP8X) has
+/// its picture in a chunk further on (RFC 9649, §2).
+fn webp(bytes: &[u8]) -> Walk {
+    let mut file = Cursor { rest: bytes };
+    file.take(4)?;
+    let size = file.little(4)?;
+    demand(size >= 4)?;
+    let mut inner = Cursor {
+        rest: file.take(size)?,
+    };
+    inner.take(4)?;
+    let mut first = true;
+    let mut image = false;
+    while !inner.rest.is_empty() {
+        let kind = inner.take(4)?;
+        let length = inner.little(4)?;
+        inner.take(length)?;
+        // Chunks of odd length are followed by a padding byte, which some
+        // encoders forget at the very end.
+        if length % 2 == 1 && !inner.rest.is_empty() {
+            inner.take(1)?;
+        }
+        let picture = matches!(kind, b"VP8 " | b"VP8L");
+        demand(!first || picture || kind == b"VP8X")?;
+        // So many bytes the size takes, wherever it stands.
+        demand(!first || length >= if kind == b"VP8L" { 5 } else { 10 })?;
+        first = false;
+        image |= picture || kind == b"ANMF";
+    }
+    demand(image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(kind: &[u8], data: &[u8]) -> Vec<u8> {
+        let length = (data.len() as u32).to_be_bytes();
+        [&length, kind, data, &[0; 4]].concat()
+    }
+
+    fn png_of(width: u32, height: u32) -> Vec<u8> {
+        let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+        [
+            b"\x89PNG\r\n\x1a\n".to_vec(),
+            chunk(b"IHDR", &header),
+            chunk(b"IDAT", &[1, 2, 3]),
+            chunk(b"IEND", &[]),
+        ]
+        .concat()
+    }
+
+    fn jpeg_of(width: u16, height: u16) -> Vec<u8> {
+        let [h, w] = [height.to_be_bytes(), width.to_be_bytes()];
+        let mut file = b"\xFF\xD8\xFF\xE0\x00\x04JF\xFF\xC0\x00\x0B\x08".to_vec();
+        file.extend([h[0], h[1], w[0], w[1], 1, 1, 0x11, 0]);
+        file.extend(b"\xFF\xDA\x00\x08\x01\x01\x00\x00\x3F\x00\x12\xFF\x00\x34\xFF\xD0\x56\xFF\xD9");
+        file
+    }
+
+    fn gif_of(width: u16, height: u16) -> Vec<u8> {
+        let mut file = b"GIF89a".to_vec();
+        file.extend(width.to_le_bytes());
+        file.extend(height.to_le_bytes());
+        file.extend(b"\x80\0\0\0\0\0\xFF\xFF\xFF\x21\xF9\x04\0\0\0\0\0");
+        file.extend(b"\x2C\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3B");
+        file
+    }
+
+    fn webp_of(width: u32, height: u32) -> Vec<u8> {
+        let bits = (width - 1) | ((height - 1) << 14);
+        let data = [&[0x2F][..], &bits.to_le_bytes(), &[0, 0, 0]].concat();
+        let chunk = [b"VP8L", &(data.len() as u32).to_le_bytes()[..], &data].concat();
+        [
+            b"RIFF",
+            &(chunk.len() as u32 + 4).to_le_bytes()[..],
+            b"WEBP",
+            &chunk,
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn whole_pictures_are_measured() {
+        for (bytes, format) in [
+            (png_of(3, 4), ImageFormat::Png),
+            (jpeg_of(3, 4), ImageFormat::Jpeg),
+            (gif_of(3, 4), ImageFormat::Gif),
+            (webp_of(3, 4), ImageFormat::Webp),
+        ] {
+            let (width, height) = (3, 4);
+            assert_eq!(
+                examine(&bytes),
+                Ok(Picture {
+                    format,
+                    width,
+                    height
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn every_cut_of_every_format_is_noticed() {
+        for bytes in [png_of(3, 4), jpeg_of(3, 4), gif_of(3, 4), webp_of(3, 4)] {
+            let format = recognise(&bytes);
+            for end in 12..bytes.len() {
+                let found = examine(&bytes[..end]);
+                assert_eq!(
+                    found,
+                    Err(Fault::Truncated(format.unwrap())),
+                    "{format:?} at {end}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_the_end_does_not_matter_but_sizes_do() {
+        for mut bytes in [png_of(4096, 4096), jpeg_of(1, 1), gif_of(1, 1), webp_of(1, 1)] {
+            bytes.extend(b"more");
+            assert!(examine(&bytes).is_ok(), "{bytes:?}");
+        }
+        for (bytes, width, height) in [
+            (png_of(4097, 1), 4097, 1),
+            (png_of(u32::MAX, 1), u64::from(u32::MAX), 1),
+            (jpeg_of(0, 9), 0, 9),
+            (gif_of(9, 0), 9, 0),
+            (webp_of(9, 16_384), 9, 16_384),
+        ] {
+            assert_eq!(examine(&bytes), Err(Fault::Size { width, height }));
+        }
+    }
+
+    #[test]
+    fn other_things_are_named() {
+        let webp_without_picture = b"RIFF\x12\0\0\0WEBPVP8X\x06\0\0\0\0\0\0\0\0\0";
+        for (bytes, fault) in [
+            (&b"hello"[..], Fault::Foreign("a text")),
+            (b"\xEF\xBB\xBF <svg xmlns=''>", Fault::Foreign("an SVG drawing")),
+            (b"<?xml version='1.0'?>\n<svg>", Fault::Foreign("an SVG drawing")),
+            (
+                b"version https://git-lfs.github.com/spec/v1\n",
+                Fault::Foreign("a Git LFS pointer, not the picture itself"),
+            ),
+            (b"\0\0\0\x1cftypavif", Fault::Foreign("an AVIF picture")),
+            (b"", Fault::Foreign("no picture format that we know")),
+            (webp_without_picture, Fault::Broken(ImageFormat::Webp)),
+            (
+                b"\xFF\xD8\xFF\x01\x00\x02\xFF\xD9",
+                Fault::Broken(ImageFormat::Jpeg),
+            ),
+            (b"\xFF\xD8\xFF\xD9", Fault::Broken(ImageFormat::Jpeg)),
+        ] {
+            assert_eq!(examine(bytes), Err(fault));
+        }
+    }
+}

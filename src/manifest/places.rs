@@ -1,0 +1,482 @@
+//! The second pass: where things stand in a text.
+//!
+//! Serde gives no positions, so a manifest with something to point at is read
+//! once more, as a stream of events with positions. Nothing is built from
+//! them: only what is looked for is kept, so that pointing at one user of a
+//! million costs time and no memory. A valid manifest never comes here, except
+//! through [`depth`] when it is written in flow style.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+
+use crate::core::model::Pointer;
+
+use super::document::{COMPANY, Skips, USER};
+use super::lines::Stretch;
+
+/// How deep lists and mappings may lie within each other. A manifest needs
+/// four levels; both parsers stay fast at fifty, and libyaml takes time in
+/// proportion to the square of the depth of brackets: a hundred kilobytes of
+/// `[` took it 49 seconds.
+pub(super) const MOST_LEVELS: usize = 50;
+
+fn stretch(span: Span) -> Stretch {
+    (span.start.index(), span.end.index())
+}
+
+/// What kind of value stands somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Null,
+    Scalar,
+    List,
+    Mapping,
+}
+
+impl Kind {
+    /// What to call it in a message.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Scalar => "a single value",
+            Self::List => "a list",
+            Self::Mapping => "a mapping",
+        }
+    }
+}
+
+/// One value of the document, as the walk passes it.
+struct Sight<'a> {
+    /// The user it belongs to.
+    user: Option<u32>,
+    /// The field's dotted name; empty for the user or document as a whole.
+    field: &'a str,
+    /// The field's name in the text; for a user or the document, its first key.
+    key: Option<Stretch>,
+    value: Stretch,
+    kind: Kind,
+    /// Whether the field's name is a list or mapping itself.
+    odd_key: bool,
+}
+
+/// What a walk saw besides values.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// Where the second document begins.
+    pub(super) second_document: Option<Stretch>,
+    /// The first alias.
+    pub(super) alias: Option<Stretch>,
+    /// Where and why the walk had to stop.
+    pub(super) error: Option<(usize, String)>,
+}
+
+/// Walks the events of a text along the shape of a manifest.
+struct Walk<'t, F> {
+    parser: Parser<'t, StrInput<'t>>,
+    /// The kinds of anchored values, for aliases to them.
+    anchors: BTreeMap<usize, Kind>,
+    passed: Passed,
+    see: F,
+}
+
+type Stop = Box<ScanError>;
+
+impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
+    fn over(text: &'t str, see: F) -> Passed {
+        let mut walk = Self {
+            parser: Parser::new_from_str(text),
+            anchors: BTreeMap::new(),
+            passed: Passed::default(),
+            see,
+        };
+        if let Err(error) = walk.stream() {
+            walk.passed.error = Some((error.marker().index(), error.info().to_owned()));
+        }
+        walk.passed
+    }
+
+    /// The next event, with its kind if it begins a value.
+    fn next(&mut self) -> Result<(Event<'t>, Stretch), Stop> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, stretch(span))),
+            Some(Err(error)) => Err(Box::new(error)),
+            None => Ok((Event::StreamEnd, (0, 0))),
+        }
+    }
+
+    /// The kind of the value that an event begins, remembered for aliases.
+    fn kind(&mut self, event: &Event<'t>, at: Stretch) -> Kind {
+        let (kind, anchor) = match event {
+            Event::Alias(anchor) => {
+                self.passed.alias.get_or_insert(at);
+                return *self.anchors.get(anchor).unwrap_or(&Kind::Scalar);
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let null = *style == ScalarStyle::Plain && tag.is_none();
+                let null = null && matches!(&**text, "" | "~" | "null" | "Null" | "NULL");
+                (if null { Kind::Null } else { Kind::Scalar }, anchor)
+            }
+            Event::SequenceStart(anchor, _) => (Kind::List, anchor),
+            Event::MappingStart(anchor, _) => (Kind::Mapping, anchor),
+            _ => return Kind::Null,
+        };
+        if *anchor > 0 {
+            self.anchors.insert(*anchor, kind);
+        }
+        kind
+    }
+
+    /// Passes over what is left of a value after its first event.
+    fn skip(&mut self, first: &Event<'t>) -> Result<(), Stop> {
+        let mut open = usize::from(opens(first));
+        while open > 0 {
+            let (event, at) = self.next()?;
+            self.kind(&event, at);
+            if opens(&event) {
+                open += 1;
+            } else if matches!(event, Event::SequenceEnd | Event::MappingEnd | Event::StreamEnd) {
+                open -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self) -> Result<(), Stop> {
+        let mut documents = 0;
+        loop {
+            let (event, at) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(()),
+                Event::DocumentStart(_) => {
+                    documents += 1;
+                    if documents == 2 {
+                        self.passed.second_document = Some(at);
+                        return Ok(());
+                    }
+                }
+                Event::StreamStart | Event::DocumentEnd | Event::Nothing => {}
+                first => {
+                    let kind = self.kind(&first, at);
+                    self.whole(None, kind, at)?;
+                    match first {
+                        Event::MappingStart(..) => self.mapping(None, "")?,
+                        other => self.skip(&other)?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Shows the document or a user as a whole.
+    fn whole(&mut self, user: Option<u32>, kind: Kind, at: Stretch) -> Result<(), Stop> {
+        let key = match self.parser.peek() {
+            Some(Ok((Event::Scalar(..), span))) if kind == Kind::Mapping => Some(stretch(*span)),
+            Some(Err(error)) => return Err(Box::new(error)),
+            _ => None,
+        };
+        (self.see)(Sight {
+            user,
+            field: "",
+            key,
+            value: at,
+            kind,
+            odd_key: false,
+        });
+        Ok(())
+    }
+
+    /// Walks the fields of a mapping whose first event has been taken. Fields
+    /// that stand twice are shown twice, and entered the first time only.
+    fn mapping(&mut self, user: Option<u32>, within: &str) -> Result<(), Stop> {
+        let mut entered = BTreeSet::new();
+        loop {
+            let (key, key_at) = self.next()?;
+            if matches!(key, Event::MappingEnd | Event::StreamEnd) {
+                return Ok(());
+            }
+            let key_kind = self.kind(&key, key_at);
+            let odd_key = matches!(key_kind, Kind::List | Kind::Mapping);
+            self.skip(&key)?;
+            let name = match &key {
+                Event::Scalar(name, ..) => name,
+                _ => "",
+            };
+            let field = match within {
+                "" => name.to_owned(),
+                _ => format!("{within}.{name}"),
+            };
+            let (value, value_at) = self.next()?;
+            let kind = self.kind(&value, value_at);
+            (self.see)(Sight {
+                user,
+                field: &field,
+                key: Some(key_at),
+                value: value_at,
+                kind,
+                odd_key,
+            });
+            let inner = match user {
+                None => field == "guardrails",
+                Some(_) => field == "metadata",
+            };
+            match value {
+                Event::MappingStart(..) if inner && entered.insert(field.clone()) => {
+                    self.mapping(user, &field)?;
+                }
+                Event::SequenceStart(..)
+                    if user.is_none() && field == "users" && entered.insert(field.clone()) =>
+                {
+                    self.users()?;
+                }
+                other => self.skip(&other)?,
+            }
+        }
+    }
+
+    fn users(&mut self) -> Result<(), Stop> {
+        for index in 0.. {
+            let (event, at) = self.next()?;
+            if matches!(event, Event::SequenceEnd | Event::StreamEnd) {
+                break;
+            }
+            let kind = self.kind(&event, at);
+            if matches!(event, Event::MappingStart(..)) {
+                self.whole(Some(index), kind, at)?;
+                self.mapping(Some(index), "")?;
+            } else {
+                // An alias shows as what it stands for; its fields are where
+                // the anchor is.
+                (self.see)(Sight {
+                    user: Some(index),
+                    field: "",
+                    key: None,
+                    value: at,
+                    kind,
+                    odd_key: false,
+                });
+                self.skip(&event)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn opens(event: &Event<'_>) -> bool {
+    matches!(event, Event::SequenceStart(..) | Event::MappingStart(..))
+}
+
+/// A value of the wrong kind, which serde cannot read past.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    pub(super) user: Option<u32>,
+    /// The field's dotted name; empty for the user or document as a whole.
+    pub(super) field: Box<str>,
+    /// What stands there; `None` where a field's name is no scalar.
+    pub(super) kind: Option<Kind>,
+}
+
+/// Finds every value that serde cannot read past.
+pub(super) fn misfits(text: &str) -> (Vec<Misfit>, Passed) {
+    let mut found = Vec::new();
+    let passed = Walk::over(text, |sight| {
+        if sight.odd_key {
+            // Serde cannot even pass over such a name, so its whole mapping
+            // is out of reach.
+            let within = sight.field.rsplit_once('.').map_or("", |(within, _)| within);
+            found.push(Misfit {
+                user: sight.user,
+                field: within.into(),
+                kind: None,
+            });
+        } else if !fits(&sight) {
+            found.push(Misfit {
+                user: sight.user,
+                field: sight.field.into(),
+                kind: Some(sight.kind),
+            });
+        }
+    });
+    (found, passed)
+}
+
+/// Whether serde can read this kind of value at this place.
+fn fits(sight: &Sight<'_>) -> bool {
+    let nested = sight.field.contains('.');
+    let mapping = matches!(sight.kind, Kind::Mapping | Kind::Null);
+    let scalar = matches!(sight.kind, Kind::Scalar | Kind::Null);
+    match (sight.user, sight.field) {
+        (_, "") => mapping,
+        (None, "users") => matches!(sight.kind, Kind::List | Kind::Null),
+        (None, "guardrails") | (Some(_), "metadata") => mapping,
+        (None, "version") => scalar,
+        (None, field) if COMPANY.contains(&field) => scalar,
+        (Some(_), field) if USER.contains(&field) => scalar,
+        _ if nested => scalar,
+        _ => true,
+    }
+}
+
+/// What to tell the reader to pass over.
+pub(super) fn skips(misfits: &[Misfit]) -> Skips {
+    misfits
+        .iter()
+        .map(|misfit| (misfit.user, misfit.field.clone()))
+        .collect()
+}
+
+/// Where lists and mappings lie too deep within each other, or the text cannot
+/// be read: the position, and the parser's words for the latter. Stops there,
+/// so its own cost is bounded as well.
+pub(super) fn depth(text: &str) -> Option<(usize, Option<String>)> {
+    let mut open = 0;
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((event, span)) if opens(&event) => {
+                open += 1;
+                if open > MOST_LEVELS {
+                    return Some((span.start.index(), None));
+                }
+            }
+            Ok((Event::SequenceEnd | Event::MappingEnd, _)) => open -= 1,
+            Ok(_) => {}
+            Err(error) => {
+                // The scanner reads ahead, and has a limit of its own.
+                let deep = error.info().contains("recursion limit");
+                return Some((error.marker().index(), (!deep).then(|| error.info().to_owned())));
+            }
+        }
+    }
+    None
+}
+
+/// Which side of a field is meant, and which of several equal ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Its name.
+    Key,
+    /// Its name where it stands last.
+    LastKey,
+    /// Its value.
+    Value,
+}
+
+/// Where a field stands, as far as the walk has come.
+struct Spot {
+    /// Its name; of the document or a user the first name in it.
+    key: Stretch,
+    /// Its value, unless nothing stands there.
+    value: Option<Stretch>,
+    /// Its name where it stands last.
+    last_key: Stretch,
+}
+
+/// Finds values in one part's text, and the nearest thing around those that
+/// are not there: for a missing field the beginning of its user, for a missing
+/// user the list. Costs the same for every value of the text, however much is
+/// looked for.
+pub(super) fn find(text: &str, wanted: &[(&Pointer, Side)]) -> Vec<Stretch> {
+    let mut spots: BTreeMap<Option<u32>, BTreeMap<&str, Option<Spot>>> = BTreeMap::new();
+    for (pointer, _) in wanted {
+        for (user, field) in around(pointer) {
+            spots.entry(user).or_default().insert(field, None);
+        }
+    }
+    Walk::over(text, |sight| {
+        let fields = spots.get_mut(&sight.user);
+        let Some(slot) = fields.and_then(|fields| fields.get_mut(sight.field)) else {
+            return;
+        };
+        let key = sight.key.unwrap_or(sight.value);
+        let there = !sight.field.is_empty() && sight.value.0 < sight.value.1;
+        let spot = slot.get_or_insert(Spot {
+            key,
+            value: there.then_some(sight.value),
+            last_key: key,
+        });
+        spot.last_key = key;
+    });
+    let nearest = |(pointer, side): &(&Pointer, Side)| {
+        let mut ways = around(pointer).into_iter();
+        let spot = |(user, field): (Option<u32>, &str)| spots.get(&user)?.get(field)?.as_ref();
+        let exact = ways.next().and_then(spot).map(|spot| match side {
+            Side::Key => spot.key,
+            Side::LastKey => spot.last_key,
+            Side::Value => spot.value.unwrap_or(spot.key),
+        });
+        exact
+            .or_else(|| ways.find_map(spot).map(|spot| spot.key))
+            .unwrap_or_default()
+    };
+    wanted.iter().map(nearest).collect()
+}
+
+/// What a pointer names, and what is around that, from near to far: the
+/// mapping that should have the field, the user, the list, the document.
+fn around(pointer: &Pointer) -> [(Option<u32>, &str); 5] {
+    let field = pointer.field.as_deref().unwrap_or_default();
+    let within = field.split_once('.').map_or("", |(within, _)| within);
+    let list = if pointer.user.is_some() { "users" } else { "" };
+    [
+        (pointer.user, field),
+        (pointer.user, within),
+        (pointer.user, ""),
+        (None, list),
+        (None, ""),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "version: 1\nusers:\r\n  - id: a\n    name: é ü  # c\n    metadata: {tier: gold,\n      b: }\n  -\n    email: x\n    email: y\n  - *a\n";
+
+    fn at(user: Option<u32>, field: &str, side: Side) -> (u32, u32, u32) {
+        let pointer = Pointer {
+            part: 0,
+            user,
+            field: (!field.is_empty()).then(|| field.into()),
+        };
+        let text = TEXT.replace("- *a", "- {}");
+        let found = find(&text, &[(&pointer, side)]);
+        let place = crate::manifest::lines::places(&text, "f", &found).remove(0);
+        (place.line, place.column, place.length)
+    }
+
+    #[test]
+    fn a_pointer_finds_its_value_or_the_nearest_thing_around_it() {
+        assert_eq!(at(Some(0), "name", Side::Value), (4, 11, 3));
+        assert_eq!(at(Some(0), "name", Side::Key), (4, 5, 4));
+        assert_eq!(at(Some(0), "metadata.tier", Side::Value), (5, 22, 4));
+        assert_eq!(
+            at(Some(0), "metadata.b", Side::Value),
+            (6, 7, 1),
+            "nothing there: the key"
+        );
+        assert_eq!(at(Some(0), "metadata.zz", Side::Value), (5, 5, 8));
+        assert_eq!(
+            at(Some(0), "email", Side::Value),
+            (3, 5, 2),
+            "missing: the first key"
+        );
+        assert_eq!(at(Some(1), "email", Side::Key), (8, 5, 5));
+        assert_eq!(at(Some(1), "email", Side::LastKey), (9, 5, 5));
+        assert_eq!(at(Some(2), "id", Side::Value), (10, 5, 1));
+        assert_eq!(
+            at(Some(9), "id", Side::Value),
+            (2, 1, 5),
+            "no such user: the list"
+        );
+        assert_eq!(at(None, "company", Side::Value), (1, 1, 7));
+    }
+
+    #[test]
+    fn deep_brackets_are_found_without_going_down() {
+        let deep = format!("a: {}", "[".repeat(1_000_000));
+        assert!(matches!(depth(&deep), Some((_, None))));
+        let fine = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
+        assert_eq!(depth(&fine), None);
+        assert!(matches!(depth("a: ]"), Some((3, Some(_)))));
+    }
+}

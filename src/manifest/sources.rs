@@ -1,0 +1,268 @@
+//! The files of a manifest: which they are, and their text.
+//!
+//! What is named may be a file or a directory, and several may be named; the
+//! files found are the parts of one manifest, in order. Only regular files are
+//! ever opened, so that a named pipe or a device cannot make a run hang.
+
+#![expect(clippy::disallowed_methods, reason = "the manifest is read here")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use crate::core::digest::{Digest, Hasher};
+use crate::error::{Code, Error, Result};
+
+/// The greatest part we read, in bytes. A million users need about 180 MB, so
+/// nothing sensible is refused, and no file can fill the memory by its size
+/// alone.
+const MOST_BYTES: u64 = 512 * 1024 * 1024;
+
+/// The most files that a directory may contribute, and how deep they may lie.
+/// Both stop a run that was pointed at the wrong folder.
+const MOST_FILES: usize = 10_000;
+const MOST_LEVELS: usize = 32;
+
+/// One file of the manifest.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The text, without a byte order mark.
+    pub(super) text: String,
+    /// Why the bytes are not a text, if so; `text` then has a replacement
+    /// character wherever they made no sense.
+    pub(super) garbled: Option<Garbled>,
+    /// The path as the person named it, always with `/`.
+    pub(super) display: String,
+    /// The folder it lies in; pictures are relative to it.
+    pub(super) directory: PathBuf,
+}
+
+/// Bytes that are not UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Garbled {
+    /// How many bytes of the text came before.
+    pub(super) offset: usize,
+    /// Whether it is in the encoding that some Windows programs write.
+    pub(super) utf16: bool,
+}
+
+/// The files of a manifest, read.
+#[derive(Debug)]
+pub struct Sources {
+    parts: Vec<Part>,
+    directory: PathBuf,
+    digest: Digest,
+}
+
+impl Sources {
+    /// Reads what is named, in order: a file as it is, a directory's files
+    /// sorted by path.
+    ///
+    /// # Errors
+    /// When something is not there, is no regular file, is too large, stands
+    /// twice or cannot be read.
+    pub(super) fn read(paths: &[PathBuf]) -> Result<Self> {
+        let files = find(paths)?;
+        let mut hasher = Hasher::new("manifest");
+        let mut parts = Vec::with_capacity(files.len());
+        for path in &files {
+            let bytes = read_regular(path)?;
+            hasher.field(&bytes);
+            parts.push(decode(path, bytes));
+        }
+        let directory = match paths.first() {
+            Some(first) if first.is_dir() => first.clone(),
+            _ => files.first().map(|file| folder_of(file)).unwrap_or_default(),
+        };
+        Ok(Self {
+            parts,
+            directory,
+            digest: hasher.finish(),
+        })
+    }
+
+    /// The parts, in order.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The parts' paths as the person named them, in order, with `/`.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.display.as_str())
+    }
+
+    /// The folder that belongs to the manifest as a whole: the named directory,
+    /// or that of the first file.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The digest of all parts' bytes, in order.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+/// A path for people, the same on every system.
+pub(super) fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if cfg!(windows) {
+        text.replace('\\', "/")
+    } else {
+        text
+    }
+}
+
+/// The folder a file lies in, never empty.
+fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Lists the files behind the named paths.
+fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let about = fs::metadata(path).map_err(|cause| unreadable(path, cause))?;
+        if about.is_dir() {
+            let before = files.len();
+            below(path, MOST_LEVELS, &mut files)?;
+            if files.len() == before {
+                return Err(Error::new(
+                    Code::ManifestMissing,
+                    format!("there is no `*.yaml` or `*.yml` file in `{}`", shown(path)),
+                )
+                .hint("name the file with `-f`; hidden files and folders are passed over"));
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    refuse_twice(&files)?;
+    Ok(files)
+}
+
+/// Adds a directory's YAML files, sorted by name at each level, without hidden
+/// ones. Links to directories are not followed: they could lead anywhere, or
+/// round in circles.
+fn below(folder: &Path, levels: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|cause| Error::file("list", folder, cause))? {
+        let entry = entry.map_err(|cause| Error::file("list", folder, cause))?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            names.push(entry.file_name());
+        }
+    }
+    names.sort_unstable();
+    for name in names {
+        let path = folder.join(name);
+        let about = fs::symlink_metadata(&path).map_err(|cause| Error::file("read", &path, cause))?;
+        if about.is_dir() {
+            if levels == 0 {
+                return Err(too_much(&path, "folders are nested too deep"));
+            }
+            below(&path, levels - 1, files)?;
+        } else if is_yaml(&path) && !path.is_dir() {
+            if files.len() == MOST_FILES {
+                return Err(too_much(folder, "there are too many files"));
+            }
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn too_much(path: &Path, what: &str) -> Error {
+    Error::new(
+        Code::ManifestInvalid,
+        format!("{what} to be one manifest, at `{}`", shown(path)),
+    )
+    .hint("name the manifest's own files or folder with `-f`")
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// A file that stands twice would give every user twice, and hundreds of
+/// problems that say the wrong thing.
+fn refuse_twice(files: &[PathBuf]) -> Result<()> {
+    let mut seen: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+    for file in files {
+        let real = fs::canonicalize(file).map_err(|cause| unreadable(file, cause))?;
+        if let Some(first) = seen.insert(real, file) {
+            return Err(Error::new(
+                Code::ManifestInvalid,
+                format!("`{}` and `{}` are the same file", shown(first), shown(file)),
+            )
+            .hint("name it once: a directory given with `-f` already includes the files in it"));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file whole, if it is a regular one of bearable size.
+fn read_regular(path: &Path) -> Result<Vec<u8>> {
+    // Asked before opening: opening a named pipe waits for somebody to write.
+    let about = fs::metadata(path).map_err(|cause| unreadable(path, cause))?;
+    if !about.is_file() {
+        return Err(Error::new(
+            Code::ManifestInvalid,
+            format!("`{}` is not a regular file", shown(path)),
+        )
+        .hint("write the manifest to a file first: it is read more than once"));
+    }
+    let file = File::open(path).map_err(|cause| unreadable(path, cause))?;
+    let mut bytes = Vec::with_capacity(about.len().min(MOST_BYTES) as usize);
+    file.take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|cause| unreadable(path, cause))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(Error::new(
+            Code::ManifestInvalid,
+            format!("`{}` is larger than 512 MiB", shown(path)),
+        )
+        .hint("split it into several files and name their folder with `-f`"));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, cause: std::io::Error) -> Error {
+    if cause.kind() == ErrorKind::NotFound {
+        Error::new(
+            Code::ManifestMissing,
+            format!("there is no manifest at `{}`", shown(path)),
+        )
+        .hint("name it with `-f PATH`, or run `whop-sync init` to start one")
+    } else {
+        Error::file("read", path, cause)
+    }
+}
+
+/// Turns a file's bytes into a part.
+fn decode(path: &Path, bytes: Vec<u8>) -> Part {
+    let utf16 = bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]);
+    let (mut text, garbled) = match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(bad) => {
+            let offset = bad.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(bad.as_bytes()).into_owned();
+            (text, Some(Garbled { offset, utf16 }))
+        }
+    };
+    // Both parsers accept the mark, but only at the very start, and columns of
+    // the first line would be off by one.
+    if garbled.is_none() && text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Part {
+        text,
+        garbled,
+        display: shown(path),
+        directory: folder_of(path),
+    }
+}

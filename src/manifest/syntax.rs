@@ -1,0 +1,359 @@
+//! From one part's text to its raw values, or to the problems that stand in
+//! the way: bytes that are no text, texts that are no YAML, and YAML of
+//! another shape.
+//!
+//! Some texts are refused before the parser sees them, because it would take
+//! them apart in time that grows with the square of their size, or count lines
+//! differently from every editor.
+
+use crate::core::model::{Pointer, Problem, Related};
+
+use super::document::{self, RawPart, Skips, Unread};
+use super::found::{Found, error};
+use super::lines::{self, Stretch};
+use super::places::{self, Kind, MOST_LEVELS, Misfit};
+use super::sources::{Garbled, Part};
+
+/// How many `[` and `{` a text may hold without a closer look: so many cannot
+/// lie too deep within each other.
+const FEW_BRACKETS: usize = MOST_LEVELS;
+/// How many lines may begin with `%`. The parser compares each directive with
+/// all before it: a megabyte of them took it 80 seconds.
+const MOST_DIRECTIVES: usize = 16;
+
+/// Reads a part. `None` means that nothing in it can be relied on, and that a
+/// problem says why.
+pub(super) fn read<'t>(index: u32, part: &'t Part, found: &mut Found) -> Option<RawPart<'t>> {
+    let reader = Reader { index, part };
+    if let Some(problem) = reader.refuse() {
+        found.push(problem);
+        return None;
+    }
+    let unread = match document::read(&part.text, &Skips::new()) {
+        Ok(raw) => return Some(raw),
+        Err(unread) => unread,
+    };
+    // Serde stops at the first value of the wrong kind, so that error alone
+    // does not tell whether the text is YAML at all.
+    if !matches!(unread, Unread::Bomb)
+        && let Some(Unread::Error { words, offset }) = document::syntax_error(&part.text)
+    {
+        found.push(reader.not_yaml(&words, offset));
+        return None;
+    }
+    reader.reread(unread, found)
+}
+
+/// One part at hand.
+struct Reader<'t> {
+    index: u32,
+    part: &'t Part,
+}
+
+impl<'t> Reader<'t> {
+    /// A problem with the text itself, at a stretch of it.
+    fn at(&self, stretch: Stretch, code: &'static str, message: &str, hint: &str) -> Problem {
+        let mut problem = error(code, self.document(), message, hint);
+        problem.place = lines::places(&self.part.text, &self.part.display, &[stretch]).pop();
+        problem
+    }
+
+    /// Points at the part as a whole.
+    fn document(&self) -> Pointer {
+        Pointer {
+            part: self.index,
+            ..Pointer::default()
+        }
+    }
+
+    /// Why the parser may not see this text, if so.
+    fn refuse(&self) -> Option<Problem> {
+        let text = &*self.part.text;
+        if let Some(garbled) = self.part.garbled {
+            return Some(self.garbled(garbled));
+        }
+        if let Some((byte, odd)) = text.char_indices().find(|(_, c)| is_odd(*c)) {
+            let at = lines::character(text, byte);
+            return Some(self.at(
+                (at, at + 1),
+                "odd_character",
+                &format!(
+                    "the text contains the invisible character {}",
+                    odd.escape_unicode()
+                ),
+                "remove it; where it is meant, write it as an escape within double quotes",
+            ));
+        }
+        let mut directives = text.lines().filter(|line| line.starts_with('%'));
+        if let Some(line) = directives.nth(MOST_DIRECTIVES) {
+            // `lines` hands out slices of the text, so the difference of their
+            // addresses is the offset.
+            let byte = line.as_ptr() as usize - text.as_ptr() as usize;
+            let at = lines::character(text, byte);
+            return Some(self.at(
+                (at, at + 1),
+                "too_many_directives",
+                "the text has too many YAML directives",
+                "remove the lines that begin with `%`",
+            ));
+        }
+        self.too_deep()
+    }
+
+    fn garbled(&self, garbled: Garbled) -> Problem {
+        let at = lines::character(&self.part.text, garbled.offset);
+        if garbled.utf16 {
+            return self.at(
+                (0, 1),
+                "not_utf8",
+                "the file is UTF-16, not UTF-8",
+                "save it again with the encoding UTF-8",
+            );
+        }
+        self.at(
+            (at, at + 1),
+            "not_utf8",
+            &format!(
+                "the file is not UTF-8: byte {} is no part of a character",
+                garbled.offset + 1
+            ),
+            "save it again with the encoding UTF-8",
+        )
+    }
+
+    /// Looks closer at a text with many brackets.
+    fn too_deep(&self) -> Option<Problem> {
+        let text = &*self.part.text;
+        let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
+        if brackets.take(FEW_BRACKETS + 1).count() <= FEW_BRACKETS {
+            return None;
+        }
+        let (at, words) = places::depth(text)?;
+        Some(match words {
+            None => self.at(
+                (at, at + 1),
+                "too_deep",
+                &format!("lists and mappings lie more than {MOST_LEVELS} levels deep within each other"),
+                "a manifest needs four levels: close the brackets before this one",
+            ),
+            Some(words) => self.yaml((at, at + 1), &words),
+        })
+    }
+
+    /// A text that the parser does not take for YAML.
+    fn not_yaml(&self, words: &str, offset: Option<usize>) -> Problem {
+        let text = &*self.part.text;
+        let Some(offset) = offset else {
+            return self.several_documents();
+        };
+        let (what, context) = words.split_once(", while ").unwrap_or((words, ""));
+        let at = lines::character(text, offset);
+        let begins = line_and_column(context).map(|(line, column)| lines::index(text, line, column));
+        let what = without_positions(what);
+        if what.contains("end of stream")
+            && let Some(begins) = begins
+        {
+            // What was never closed is worth more than the end of the file.
+            let words = format!("{what}, while {}", without_positions(context));
+            return self.yaml((begins, begins + 1), &words);
+        }
+        let mut problem = self.yaml((at, at + 1), &what);
+        if let Some(begins) = begins.filter(|begins| *begins < at) {
+            problem.related = vec![Related {
+                at: self.document(),
+                place: lines::places(text, &self.part.display, &[(begins, begins + 1)]).pop(),
+                note: format!("while {}, which begins here", without_positions(context)),
+            }];
+        }
+        problem
+    }
+
+    /// A syntax problem in the parser's words, with a hint in ours.
+    fn yaml(&self, at: Stretch, words: &str) -> Problem {
+        let mut problem = self.at(at, "bad_yaml", &format!("this is not YAML: {words}"), "");
+        let line = problem.place.as_ref().map_or("", |place| place.text.as_str());
+        problem.hint = Some(syntax_hint(words, line).to_owned());
+        problem
+    }
+
+    fn several_documents(&self) -> Problem {
+        let (_, passed) = places::misfits(&self.part.text);
+        self.at(
+            passed.second_document.unwrap_or((0, 1)),
+            "several_documents",
+            "the file holds more than one YAML document",
+            "remove the line `---`, or put the documents into files of their own",
+        )
+    }
+
+    /// Reports what serde could not read past, and reads everything else.
+    fn reread(&self, unread: Unread, found: &mut Found) -> Option<RawPart<'t>> {
+        let text = &*self.part.text;
+        let (misfits, passed) = places::misfits(text);
+        let (words, offset) = match unread {
+            Unread::Bomb => {
+                found.push(self.at(
+                    passed.alias.unwrap_or((0, 1)),
+                    "alias_bomb",
+                    "aliases make this manifest many times larger than its text",
+                    "write the values out",
+                ));
+                return None;
+            }
+            Unread::Error { words, offset } => (words, offset),
+        };
+        // A merge key is told about as such, whatever stands behind it.
+        for misfit in misfits.iter().filter(|misfit| !misfit.field.ends_with(".<<")) {
+            found.push(self.misfit(misfit));
+        }
+        if misfits.is_empty() {
+            let words = without_positions(&words);
+            let at = offset.map_or(0, |offset| lines::character(text, offset));
+            found.push(self.at(
+                (at, at + 1),
+                "bad_yaml",
+                &format!("this cannot be read: {words}"),
+                "compare it with the example in the documentation",
+            ));
+            return None;
+        }
+        if misfits
+            .iter()
+            .any(|misfit| misfit.user.is_none() && misfit.field.is_empty())
+        {
+            return None;
+        }
+        document::read(text, &places::skips(&misfits)).ok()
+    }
+
+    /// A value of the wrong kind.
+    fn misfit(&self, misfit: &Misfit) -> Problem {
+        let Misfit { user, field, kind } = misfit;
+        let at = Pointer {
+            part: self.index,
+            user: *user,
+            field: (!field.is_empty()).then(|| field.clone()),
+        };
+        let Some(kind) = kind else {
+            return error(
+                "bad_key",
+                at,
+                "a field's name is a list or a mapping",
+                "write a plain name, such as `email`",
+            );
+        };
+        let (message, hint) = misfit_words(*user, field, *kind);
+        error("wrong_type", at, message, hint)
+    }
+}
+
+/// Characters that people cannot see and that parsers disagree about: control
+/// characters, and what only old YAML takes for line breaks.
+fn is_odd(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' => false,
+        '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}' => true,
+        c => c.is_control(),
+    }
+}
+
+fn misfit_words(user: Option<u32>, field: &str, kind: Kind) -> (String, &'static str) {
+    let kind = kind.name();
+    match (user, field) {
+        (None, "") => (
+            format!("a manifest is a mapping with `version`, `company` and `users`, not {kind}"),
+            "write `version: 1`, `company: biz_…`, and the users as a list under `users:`",
+        ),
+        (Some(user), "") => (
+            format!("user {} is {kind}, not a mapping", u64::from(user) + 1),
+            "write `- id: …`, and below it, indented alike, `email: …` and `name: …`",
+        ),
+        (None, "users") => (
+            format!("`users` is {kind}, not a list"),
+            "begin every user with `- id: …`",
+        ),
+        (None, "guardrails") => (
+            format!("`guardrails` is {kind}, not a mapping"),
+            "write for example `guardrails: { max_updates: 30% }`",
+        ),
+        (Some(_), "metadata") => (
+            format!("`metadata` is {kind}, not a mapping"),
+            "write for example `metadata: { tier: gold }`",
+        ),
+        (Some(_), nested) if nested.starts_with("metadata.") => (
+            format!("`{nested}` is {kind}, not a single value"),
+            "metadata on Whop is flat: write one text, or several keys",
+        ),
+        (_, field) => (
+            format!("`{field}` is {kind}, not a single value"),
+            "write one value; put it in quotes if it contains brackets, braces or `: `",
+        ),
+    }
+}
+
+/// What to try, from the parser's words and the line it stopped at.
+fn syntax_hint(words: &str, line: &str) -> &'static str {
+    let indent: &str = &line[..line.len() - line.trim_start().len()];
+    if indent.contains('\t') || words.contains("tab") {
+        "YAML is indented with spaces only: replace the tab"
+    } else if words.contains("quoted scalar") {
+        "close the quote; within single quotes write `''` for `'`"
+    } else if words.contains("mapping values are not allowed") {
+        "put a text that contains `: ` in quotes, and check the indentation"
+    } else if words.contains("cannot start any token") || words.contains("unexpected character") {
+        "put a text that begins with a special character such as `@` or `%` in quotes"
+    } else if words.contains("anchor") || words.contains("alias") {
+        "put a text that begins with `*` or `&` in quotes"
+    } else if words.contains("flow") || words.contains("',' or") {
+        "close every `[` and `{`, and put commas between what is inside"
+    } else if words.contains("block") || words.contains("expected") {
+        "indent this line like the others of its list or mapping, and look at the line before"
+    } else {
+        "check indentation, quotes and brackets here and on the line before"
+    }
+}
+
+/// The parser's words without ` at line 3 column 5` and ` at position 3`.
+fn without_positions(words: &str) -> String {
+    let mut kept = Vec::new();
+    let mut words = words.split(' ').peekable();
+    while let Some(word) = words.next() {
+        if word == "at"
+            && words
+                .next_if(|next| matches!(*next, "line" | "position"))
+                .is_some()
+        {
+            words.next();
+            if words.next_if_eq(&"column").is_some() {
+                words.next();
+            }
+        } else {
+            kept.push(word);
+        }
+    }
+    kept.join(" ")
+}
+
+/// The position that the parser's words name, both from 1.
+fn line_and_column(words: &str) -> Option<(usize, usize)> {
+    let (_, rest) = words.split_once(" at line ")?;
+    let (line, rest) = rest.split_once(" column ")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some((line.parse().ok()?, digits.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parsers_words_lose_their_positions_and_keep_their_sense() {
+        let words = "did not find expected key at line 3 column 5, while x at line 1 column 12";
+        let (what, context) = words.split_once(", while ").unwrap();
+        assert_eq!(without_positions(what), "did not find expected key");
+        assert_eq!(without_positions("bad at position 3"), "bad");
+        assert_eq!(without_positions("look at this"), "look at this");
+        assert_eq!(line_and_column(context), Some((1, 12)));
+        assert_eq!(line_and_column("nothing"), None);
+    }
+}
