@@ -167,7 +167,7 @@ impl Engine {
         };
         let after = latency + slow;
         let answer = self.struck(call, operation, &id, strike.as_ref(), now, millis(after));
-        let answer = if self.commit() {
+        let answer = if self.commit(now) {
             answer
         } else {
             Some(self.lost_file())
@@ -301,7 +301,7 @@ impl Engine {
                 }
                 _ => {}
             }
-            self.commit();
+            self.commit(now);
         }
     }
 
@@ -407,8 +407,8 @@ impl Engine {
     }
 
     /// Writes down what changed. Returns whether memory and file agree.
-    pub(super) fn commit(&mut self) -> bool {
-        if let (Some(line), Some(log)) = (self.world.take_line(), &mut self.log) {
+    pub(super) fn commit(&mut self, now: u64) -> bool {
+        if let (Some(line), Some(log)) = (self.world.take_line(now), &mut self.log) {
             self.broken |= log.append(&line).is_err();
         }
         !self.broken

@@ -265,7 +265,7 @@ impl Emulator {
         let now = self.now();
         self.with(|engine| {
             let result = change(engine, now);
-            engine.commit();
+            engine.commit(now);
             result
         })
     }

@@ -107,7 +107,7 @@ impl Page {
         } else {
             (Bound::Included(cursor), Bound::Unbounded)
         };
-        between(list, low, high).any(|at| fits(at))
+        between(list, low, high).any(fits)
     }
 }
 

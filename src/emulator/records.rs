@@ -248,6 +248,8 @@ pub(super) struct Remembered {
 pub(super) enum Effect {
     /// Numbers up to this one are used up.
     Used(u64),
+    /// So late was it, in milliseconds since 1970.
+    Now(u64),
     /// The account is now this.
     Account(Account),
     /// The account of this number is gone.

@@ -43,7 +43,7 @@ pub(super) struct World {
     pub(super) contents: Contents,
     /// The effects since the last [`World::take_line`], as JSON.
     line: Option<Vec<u8>>,
-    /// The latest moment in any record, so that a clock can start behind it.
+    /// The latest moment at which anything changed.
     latest: u64,
 }
 
@@ -77,9 +77,12 @@ impl World {
         self.apply(effect);
     }
 
-    /// The changes since the last call, as one line of the state file.
-    pub(super) fn take_line(&mut self) -> Option<Vec<u8>> {
-        let line = self.line.as_mut().filter(|line| !line.is_empty())?;
+    /// The changes since the last call, as one line of the state file. `now`
+    /// goes with them, so that a clock which starts anew can start behind it.
+    pub(super) fn take_line(&mut self, now: u64) -> Option<Vec<u8>> {
+        self.line.as_ref().filter(|line| !line.is_empty())?;
+        self.change(Effect::Now(now));
+        let line = self.line.as_mut()?;
         let mut whole = Vec::with_capacity(line.len() + 3);
         whole.push(b'[');
         whole.append(line);
@@ -87,7 +90,7 @@ impl World {
         Some(whole)
     }
 
-    /// The latest moment in any record.
+    /// The latest moment at which anything changed.
     pub(super) fn latest(&self) -> u64 {
         self.latest
     }
@@ -96,6 +99,7 @@ impl World {
     pub(super) fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Used(used) => self.used = self.used.max(used),
+            Effect::Now(now) => self.latest = self.latest.max(now),
             Effect::Account(account) => self.put_account(account),
             Effect::AccountGone(seq) => self.drop_account(seq),
             Effect::User(user) => self.put_user(user),
@@ -108,7 +112,7 @@ impl World {
                 }
             }
             Effect::File(file) => {
-                self.saw(file.seq, file.created_at);
+                self.saw(file.seq);
                 self.pictures.insert(picture_token(&file.id), file.id.clone());
                 self.files.insert(file.id.clone(), file);
             }
@@ -116,19 +120,17 @@ impl World {
                 self.memberships.insert(membership.credential.clone(), membership);
             }
             Effect::Remembered(remembered) => {
-                self.latest = self.latest.max(remembered.at);
                 self.memory.put(remembered);
             }
         }
     }
 
-    fn saw(&mut self, seq: u64, at: u64) {
+    fn saw(&mut self, seq: u64) {
         self.used = self.used.max(seq + 1);
-        self.latest = self.latest.max(at);
     }
 
     fn put_account(&mut self, account: Account) {
-        self.saw(account.seq, account.updated_at);
+        self.saw(account.seq);
         self.unlink(account.seq);
         let (seq, platform) = (account.seq, account.platform);
         self.account_ids.insert(account.id.clone(), seq);
@@ -176,7 +178,7 @@ impl World {
     }
 
     fn put_user(&mut self, user: User) {
-        self.saw(user.seq, user.created_at);
+        self.saw(user.seq);
         if let Some(old) = self.users.get(&user.seq) {
             self.usernames.remove(&old.username);
         }
@@ -212,7 +214,7 @@ impl World {
         records
             .chain(memberships)
             .chain(remembered)
-            .chain([Effect::Used(self.used)])
+            .chain([Effect::Used(self.used), Effect::Now(self.latest)])
     }
 
     /// How many records there are.
@@ -396,9 +398,9 @@ mod tests {
             created_at: 5,
         };
         world.change(Effect::User(user));
-        let line = world.take_line().unwrap();
+        let line = world.take_line(9).unwrap();
         assert!(line.starts_with(b"[{\"user\":") && line.ends_with(b"]\n"));
-        assert_eq!(world.take_line(), None);
+        assert_eq!(world.take_line(9), None);
 
         let mut again = World::new(1, false);
         for effect in serde_json::from_slice::<Vec<Effect>>(&line).unwrap() {
@@ -409,6 +411,6 @@ mod tests {
             Some(&*id)
         );
         assert_ne!(again.fresh_id("user_", 0).1, id, "a number is never used twice");
-        assert_eq!(again.latest(), 5);
+        assert_eq!(again.latest(), 9);
     }
 }
