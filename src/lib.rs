@@ -68,6 +68,7 @@
 
 pub mod cli;
 pub mod core;
+pub mod emulator;
 pub mod error;
 pub mod execute;
 pub mod manifest;

@@ -1,0 +1,207 @@
+//! The JSON of both generations. Shapes of our own, on purpose: sharing the
+//! client's types would hide a wrong field name on both sides at once.
+
+use serde_json::{Map, Value, json};
+
+use super::clock::stamp;
+use super::ids::fingerprint;
+use super::records::{Account, File, Override, Status, User};
+use super::state::{World, picture_token};
+use super::versions::Version;
+
+/// Everything that a shape depends on besides the record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look<'a> {
+    /// Scheme and host for URLs.
+    pub(super) origin: &'a str,
+    /// The version asked for.
+    pub(super) version: Version,
+    /// Milliseconds since 1970.
+    pub(super) now: u64,
+    /// Grows with each request: picture URLs carry it as `?v=`, since nothing
+    /// says that their query is stable (`whop-api.md` §5).
+    pub(super) serial: u64,
+}
+
+/// How long a private file's URL works, in milliseconds.
+pub(super) const PRIVATE_URL: u64 = 60 * 60 * 1_000;
+
+impl Look<'_> {
+    /// An account, current generation.
+    pub(super) fn account(&self, world: &World, account: &Account) -> Value {
+        let mut shape = json!({
+            "id": account.id,
+            "title": account.title,
+            "email": account.email,
+            "metadata": account.metadata,
+            "created_at": stamp(account.created_at),
+            "route": account.route,
+            "country": account.country,
+            "website": account.website,
+            "status": if account.suspended { "suspended" } else { "active" },
+            "send_customer_emails": account.send_customer_emails,
+            // Some of the many fields that a client must ignore.
+            "object": "account",
+            "verified": false,
+            "logo": null,
+            "member_count": 0,
+        });
+        let parent = world.account(account.platform).filter(|_| account.child);
+        if self.version.shows_owner() {
+            shape["owner"] = world
+                .user(account.owner)
+                .map_or(Value::Null, |owner| self.summary(owner));
+            shape["parent_account"] = parent.map_or(Value::Null, |parent| {
+                json!({ "id": parent.id, "title": parent.title, "route": parent.route, "logo_url": null })
+            });
+        } else {
+            shape["parent_account_id"] = json!(parent.map(|parent| &parent.id));
+        }
+        if self.version.has_external_id() {
+            shape["external_id"] = json!(account.external_id);
+        }
+        shape
+    }
+
+    /// An account's owner. The name is the global one: nothing says that the
+    /// platform's override shows here (`whop-api.md` §3).
+    fn summary(&self, owner: &User) -> Value {
+        json!({
+            "id": owner.id,
+            "username": owner.username,
+            "name": owner.name,
+            "profile_picture": { "url": self.picture(owner, owner.picture.as_deref()) },
+        })
+    }
+
+    /// A company, legacy generation: neither email nor parent.
+    pub(super) fn company(&self, world: &World, account: &Account) -> Value {
+        let owner = world.user(account.owner);
+        let metadata = Some(&account.metadata).filter(|metadata| !metadata.is_empty());
+        json!({
+            "id": account.id,
+            "title": account.title,
+            "description": account.description,
+            "metadata": metadata,
+            "owner_user": owner.map(|owner| json!({
+                "id": owner.id, "name": owner.name, "username": owner.username,
+            })),
+            "created_at": stamp(account.created_at),
+            "updated_at": stamp(account.updated_at),
+            "route": account.route,
+            "send_customer_emails": account.send_customer_emails,
+            "verified": false,
+            "member_count": 0,
+        })
+    }
+
+    /// A profile, with an account's overrides applied. Nothing in it tells
+    /// which values are overridden.
+    pub(super) fn user(&self, user: &User, shown: &Override) -> Value {
+        let picture = shown.picture.as_deref().or(user.picture.as_deref());
+        let picture = match picture {
+            None if !self.version.fills_pictures() => Value::Null,
+            picture => json!({ "url": self.picture(user, picture) }),
+        };
+        json!({
+            "id": user.id,
+            "username": user.username,
+            "name": shown.name.as_ref().or(user.name.as_ref()),
+            "bio": null,
+            "email": null,
+            "banner": null,
+            "created_at": stamp(user.created_at),
+            "profile_picture": picture,
+        })
+    }
+
+    /// The URL of a profile picture, or of a generated one.
+    fn picture(&self, user: &User, file: Option<&str>) -> String {
+        let (folder, name) = match file {
+            Some(file) => ("profile", picture_token(file)),
+            None => ("placeholder", fingerprint(&[user.id.as_bytes()])[..8].to_owned()),
+        };
+        format!("{}/pictures/{folder}/{name}?v={}", self.origin, self.serial)
+    }
+
+    /// A file, in the shape of the version. The upload destination is added
+    /// only to the answer that creates it.
+    pub(super) fn file(&self, file: &File) -> Value {
+        let status = file.status(self.now);
+        let ready = file.content.as_ref().filter(|_| status == Status::Ready);
+        let url = ready.map(|_| self.file_url(file));
+        let mut shape = json!({
+            "id": file.id,
+            "filename": file.filename,
+            "content_type": file.content_type(),
+            "url": url,
+            "visibility": if file.public { "public" } else { "private" },
+            "upload_status": status.as_str(),
+        });
+        if self.version.new_files() {
+            let pixels = ready.and_then(|content| content.pixels);
+            shape["object"] = json!("file");
+            shape["created_at"] = json!(stamp(file.created_at));
+            shape["size"] = json!(ready.map(|content| content.size));
+            shape["removed_by_moderation"] = json!(false);
+            shape["width"] = json!(pixels.map(|(width, _)| width));
+            shape["height"] = json!(pixels.map(|(_, height)| height));
+        } else {
+            shape["size"] = json!(ready.map(|content| content.size.to_string()));
+        }
+        shape
+    }
+
+    /// Where a ready file is read: for good if public, for an hour if not.
+    fn file_url(&self, file: &File) -> String {
+        let path = format!("{}/pictures/file/{}", self.origin, file.id);
+        if file.public {
+            return path;
+        }
+        let until = self.now + PRIVATE_URL;
+        format!("{path}?expires={until}&signature={}", sign(&file.id, until))
+    }
+
+    /// Where a file's bytes, or one part of them, are to be sent.
+    pub(super) fn upload_url(&self, file: &File, part: Option<u32>) -> String {
+        let path = storage_path(&file.id, part);
+        let signature = sign(&path, file.upload_until);
+        format!(
+            "{}{path}?expires={}&signature={signature}",
+            self.origin, file.upload_until
+        )
+    }
+}
+
+/// The path that takes a file's bytes.
+pub(super) fn storage_path(file: &str, part: Option<u32>) -> String {
+    match part {
+        None => format!("/storage/{file}"),
+        Some(part) => format!("/storage/{file}/{part}"),
+    }
+}
+
+/// The headers that must come with a file's bytes, exactly. The second is
+/// there because a client must send what it is told and not what it expects.
+pub(super) fn upload_headers(file: &File) -> Vec<(&'static str, String)> {
+    vec![
+        ("Content-Type", file.content_type().to_owned()),
+        ("x-amz-meta-file", file.id.clone()),
+    ]
+}
+
+/// The same as a JSON object.
+pub(super) fn upload_headers_json(file: &File) -> Value {
+    let headers = upload_headers(file).into_iter();
+    Value::Object(
+        headers
+            .map(|(name, value)| (name.to_owned(), json!(value)))
+            .collect::<Map<_, _>>(),
+    )
+}
+
+/// Binds a URL to its path and its end. Not a secret: nobody attacks an
+/// emulator, but clients do mangle URLs.
+pub(super) fn sign(path: &str, until: u64) -> String {
+    fingerprint(&[b"url", path.as_bytes(), &until.to_le_bytes()])
+}

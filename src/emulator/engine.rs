@@ -1,0 +1,497 @@
+//! The state machine: one request in, one reply out, under one lock.
+//!
+//! A request is carried out when it is received; latency delays the answer
+//! only. So a caller that gives up waiting has still been served, as with a
+//! real server, and until the answer would have gone out its idempotency key
+//! is in progress.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::answers::Look;
+use super::faults::{Faults, Strike, failure, instead};
+use super::handle::{Ask, Twist, carry_out, mention, needs_platform};
+use super::idempotency::Met;
+use super::ids::fingerprint;
+use super::keys::{Caller, platform_of};
+use super::limits::Limits;
+use super::log::Log;
+use super::operation::{Operation, Route, route};
+use super::records::{Effect, Fate, Remembered};
+use super::refusal::Refusal;
+use super::request::{Call, Fields, Query};
+use super::settings::{Settings, millis};
+use super::state::World;
+use super::storage::{self, Upload};
+use super::versions::Version;
+use crate::remote::transport::Response;
+
+/// What comes back for a request.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The answer; `None` closes the connection without one.
+    pub answer: Option<Response>,
+    /// How long after the request.
+    pub after: Duration,
+}
+
+/// A request as the emulator received it, for tests.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The operation it led to.
+    pub operation: Operation,
+    /// The method in capitals.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Its `Api-Version-Date`.
+    pub version: Option<String>,
+    /// Its `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// Its exact body; empty for an upload.
+    pub body: Bytes,
+    /// The status it was answered with; `None` where no answer went out.
+    pub status: Option<u16>,
+}
+
+/// Everything behind the emulator's handle.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) settings: Settings,
+    pub(super) world: World,
+    pub(super) faults: Faults,
+    pub(super) counts: BTreeMap<Operation, u64>,
+    pub(super) seen: Vec<Seen>,
+    limits: Limits,
+    log: Option<Log>,
+    /// Set once the state file could not be written: from then on memory and
+    /// file differ, and everything is refused.
+    broken: bool,
+    serial: u64,
+    held: Vec<Held>,
+}
+
+/// A request that is carried out later than it was received.
+#[derive(Debug)]
+struct Held {
+    due: u64,
+    call: Call,
+    /// Where its answer is remembered.
+    slot: Option<Slot>,
+}
+
+/// Where a POST's answer is remembered.
+#[derive(Clone, Debug)]
+struct Slot {
+    slot: String,
+    request: String,
+    at: u64,
+}
+
+/// A request that was let in.
+struct Admitted {
+    caller: Caller,
+    version: Version,
+}
+
+/// How a request that was let in is carried out.
+struct Course {
+    twist: Twist,
+    /// How long its answer takes, in milliseconds.
+    delay: u64,
+    /// Whether it is carried out now.
+    acts: bool,
+    /// Whether its idempotency key is left in progress.
+    unfinished: bool,
+}
+
+impl Engine {
+    /// Starts from the settings, loading the state file.
+    ///
+    /// # Errors
+    /// For settings that make no sense, and where [`Log::open`] does.
+    pub(super) fn open(settings: Settings) -> io::Result<Self> {
+        settings.check()?;
+        let mut world = World::new(settings.seed, settings.state.is_some());
+        let log = match &settings.state {
+            None => None,
+            Some(path) => Some(Log::open(path, &mut world)?),
+        };
+        settings.clock.not_before(world.latest());
+        Ok(Self {
+            faults: Faults::new(settings.seed),
+            settings,
+            world,
+            counts: BTreeMap::new(),
+            seen: Vec::new(),
+            limits: Limits::default(),
+            log,
+            broken: false,
+            serial: 0,
+            held: Vec::new(),
+        })
+    }
+
+    /// Answers one request.
+    pub(super) fn receive(&mut self, call: &Call, now: u64) -> Reply {
+        self.catch_up(now);
+        self.serial += 1;
+        let latency = self.settings.latency;
+        let (operation, id) = match route(&call.method, call.bare_path()) {
+            Route::Api(operation, id) => (operation, id),
+            Route::Storage { .. } => (Operation::UploadFile, String::new()),
+            Route::Picture(path) => {
+                let answer = Some(storage::picture(&self.world, call, &path, now));
+                return Reply {
+                    answer,
+                    after: latency,
+                };
+            }
+            other => {
+                let answer = Some(self.astray(&other));
+                return Reply {
+                    answer,
+                    after: latency,
+                };
+            }
+        };
+        *self.counts.entry(operation).or_default() += 1;
+        let strike = self.faults.strike(operation, call);
+        let slow = match &strike {
+            Some(Strike::Slow { millis }) => Duration::from_millis(*millis),
+            _ => Duration::ZERO,
+        };
+        let after = latency + slow;
+        let answer = self.struck(call, operation, &id, strike.as_ref(), now, millis(after));
+        let answer = if self.commit(now) {
+            answer
+        } else {
+            Some(self.lost_file())
+        };
+        self.record(call, operation, answer.as_ref());
+        Reply { answer, after }
+    }
+
+    /// Carries a request out as far as what befalls it allows.
+    fn struck(
+        &mut self,
+        call: &Call,
+        operation: Operation,
+        id: &str,
+        strike: Option<&Strike>,
+        now: u64,
+        delay: u64,
+    ) -> Option<Response> {
+        if let Some(answer) = strike.and_then(instead) {
+            return Some(answer);
+        }
+        let mut course = Course {
+            twist: Twist::default(),
+            delay,
+            acts: true,
+            unfinished: false,
+        };
+        match strike {
+            Some(Strike::ResetBefore) => return None,
+            Some(Strike::Stale { seconds }) => course.twist.stale = seconds.saturating_mul(1_000),
+            Some(Strike::FileFails) => course.twist.fate = Fate::Failed,
+            Some(Strike::FileStalls) => course.twist.fate = Fate::Stalled,
+            Some(Strike::UrlExpires) => course.twist.expired = true,
+            Some(Strike::Late { .. }) => (course.acts, course.unfinished) = (false, true),
+            Some(Strike::DiesInProgress { acts }) => {
+                (course.acts, course.unfinished) = (*acts, true);
+            }
+            _ => {}
+        }
+        let (mut answer, slot) = self.serve(call, operation, id, &course, now);
+        match strike {
+            Some(Strike::ResetAfter | Strike::DiesInProgress { .. }) => None,
+            Some(Strike::Late { millis }) => {
+                let (due, call) = (now + millis, call.clone());
+                self.held.push(Held { due, call, slot });
+                None
+            }
+            Some(Strike::AnswerAfter { status }) => {
+                answer.status = *status;
+                answer.body = failure(*status).to_string().into();
+                Some(answer)
+            }
+            Some(Strike::Truncated) => {
+                let half = answer.body.len() / 2;
+                answer.body.truncate(half);
+                Some(answer)
+            }
+            _ => Some(answer),
+        }
+    }
+
+    /// Lets a request in, or finds its earlier answer, and carries it out.
+    fn serve(
+        &mut self,
+        call: &Call,
+        operation: Operation,
+        id: &str,
+        course: &Course,
+        now: u64,
+    ) -> (Response, Option<Slot>) {
+        if operation == Operation::UploadFile {
+            let answer = if course.acts {
+                self.upload(call, &course.twist, now)
+            } else {
+                self.error(operation, &Refusal::internal("Not carried out"))
+            };
+            return (answer, None);
+        }
+        let admitted = match self.admit(call, operation, now) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return (self.error(operation, &refusal), None),
+        };
+        let slot = match self.meet(call, &admitted, now) {
+            Ok(None) => None,
+            Ok(Some(Met::New { slot, request })) => Some(Slot {
+                slot,
+                request,
+                at: now,
+            }),
+            Ok(Some(Met::Replay(status, body))) => {
+                let mut answer = self.json(status, body);
+                let replayed = ("idempotent-replayed".to_owned(), "true".to_owned());
+                answer.headers.push(replayed);
+                return (answer, None);
+            }
+            Err(refusal) => return (self.error(operation, &refusal), None),
+        };
+        let answer = if course.acts {
+            let (status, body) = self.act(call, operation, id, &admitted, &course.twist, now);
+            self.json(status, body.to_string())
+        } else {
+            self.error(operation, &Refusal::internal("Not carried out"))
+        };
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let remembered = (!course.unfinished).then_some((answer.status, text));
+        self.remember(slot.as_ref(), remembered, now + course.delay);
+        (answer, slot)
+    }
+
+    /// Carries out the requests that were held back until now.
+    pub(super) fn catch_up(&mut self, now: u64) {
+        self.held.sort_by_key(|held| held.due);
+        while self.held.first().is_some_and(|held| held.due <= now) {
+            let Held { due, call, slot } = self.held.remove(0);
+            let twist = Twist::default();
+            match route(&call.method, call.bare_path()) {
+                Route::Storage { .. } => {
+                    self.upload(&call, &twist, due);
+                }
+                Route::Api(operation, id) => {
+                    // It was let in and counted when it came.
+                    let Ok(caller) = self.caller(&call) else {
+                        continue;
+                    };
+                    let Ok(version) = version(&call, &caller) else {
+                        continue;
+                    };
+                    let admitted = Admitted { caller, version };
+                    let (status, body) = self.act(&call, operation, &id, &admitted, &twist, due);
+                    self.remember(slot.as_ref(), Some((status, body.to_string())), due);
+                }
+                _ => {}
+            }
+            self.commit(now);
+        }
+    }
+
+    fn caller(&self, call: &Call) -> Result<Caller, Refusal> {
+        let platform = self.settings.platform.as_deref();
+        Caller::of(call, &self.settings.keys, platform)
+    }
+
+    /// Key, version and limit, in this order.
+    fn admit(&mut self, call: &Call, operation: Operation, now: u64) -> Result<Admitted, Refusal> {
+        let caller = self.caller(call)?;
+        let version = version(call, &caller)?;
+        self.limits
+            .take(&caller.credential, operation, self.settings.rate, now)
+            .map_err(Refusal::limited)?;
+        Ok(Admitted { caller, version })
+    }
+
+    /// Looks up the idempotency key, where the request has one that counts:
+    /// only on POST, and not in the legacy version.
+    fn meet(&mut self, call: &Call, admitted: &Admitted, now: u64) -> Result<Option<Met>, Refusal> {
+        let key = call.header("idempotency-key");
+        let key = key.filter(|_| call.method == "POST" && !admitted.version.is_legacy());
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        let request: [&[u8]; 4] = [
+            call.method.as_bytes(),
+            call.path.as_bytes(),
+            &call.body,
+            admitted.version.label().as_bytes(),
+        ];
+        let credential = &admitted.caller.credential;
+        self.world.memory.meet(credential, key, &request, now).map(Some)
+    }
+
+    fn remember(&mut self, slot: Option<&Slot>, answer: Option<(u16, String)>, answered_at: u64) {
+        let Some(Slot { slot, request, at }) = slot.cloned() else {
+            return;
+        };
+        self.world.change(Effect::Remembered(Remembered {
+            slot,
+            request,
+            at,
+            answered_at,
+            answer,
+        }));
+    }
+
+    /// Carries out an operation that was let in.
+    fn act(
+        &mut self,
+        call: &Call,
+        operation: Operation,
+        id: &str,
+        admitted: &Admitted,
+        twist: &Twist,
+        now: u64,
+    ) -> (u16, Value) {
+        let query = Query::parse(call.raw_query());
+        let body = match call.method.as_str() {
+            "POST" | "PATCH" => Fields::read(call),
+            _ => Ok(Fields::default()),
+        };
+        let needed = needs_platform(operation);
+        let mention = mention(operation, id, &query, &body);
+        let platform = platform_of(&mut self.world, &admitted.caller, mention, needed, now);
+        let ask = Ask {
+            operation,
+            id,
+            query: &query,
+            body,
+            caller: &admitted.caller,
+            platform,
+            look: Look {
+                origin: &call.origin,
+                version: admitted.version,
+                now,
+                serial: self.serial,
+            },
+            settings: &self.settings,
+            twist,
+        };
+        match carry_out(&mut self.world, &ask) {
+            Ok(answer) => (answer.status, answer.body),
+            Err(refusal) => (refusal.status, refusal.body(operation.has_old_errors())),
+        }
+    }
+
+    fn upload(&mut self, call: &Call, twist: &Twist, now: u64) -> Response {
+        let Route::Storage { file, part } = route(&call.method, call.bare_path()) else {
+            return storage::error(404, "NoSuchKey", "No such file");
+        };
+        let file = file.as_str();
+        let upload = Upload {
+            call,
+            file,
+            part,
+            now,
+            twist,
+        };
+        storage::put(&mut self.world, &self.settings, &upload)
+    }
+
+    /// Writes down what changed. Returns whether memory and file agree.
+    pub(super) fn commit(&mut self, now: u64) -> bool {
+        if let (Some(line), Some(log)) = (self.world.take_line(now), &mut self.log) {
+            self.broken |= log.append(&line).is_err();
+        }
+        !self.broken
+    }
+
+    fn lost_file(&self) -> Response {
+        let refusal = Refusal::internal("The emulator's state file cannot be written");
+        self.error(Operation::ListAccounts, &refusal)
+    }
+
+    fn record(&mut self, call: &Call, operation: Operation, answer: Option<&Response>) {
+        if !self.settings.record {
+            return;
+        }
+        let header = |name: &str| call.header(name).map(str::to_owned);
+        let uploads = operation == Operation::UploadFile;
+        self.seen.push(Seen {
+            operation,
+            method: call.method.clone(),
+            path: call.path.clone(),
+            version: header("api-version-date"),
+            idempotency_key: header("idempotency-key"),
+            body: if uploads { Bytes::new() } else { call.body.clone() },
+            status: answer.map(|answer| answer.status),
+        });
+    }
+
+    /// The answer to a path or method that does not exist.
+    fn astray(&self, route: &Route) -> Response {
+        let mut refusal = Refusal::not_found();
+        let Route::WrongMethod(methods) = route else {
+            return self.error(Operation::ListAccounts, &refusal);
+        };
+        refusal.status = 405;
+        refusal.kind = "invalid_request_error";
+        "This path does not have this method".clone_into(&mut refusal.message);
+        let mut answer = self.error(Operation::ListAccounts, &refusal);
+        let allow = ("allow".to_owned(), (*methods).to_owned());
+        answer.headers.push(allow);
+        answer
+    }
+
+    fn error(&self, operation: Operation, refusal: &Refusal) -> Response {
+        let body = refusal.body(operation.has_old_errors()).to_string();
+        let mut answer = self.json(refusal.status, body);
+        let header = match refusal.status {
+            401 => Some(("www-authenticate", "Bearer".to_owned())),
+            429 if self.settings.retry_after => {
+                let digits = refusal.message.chars().filter(char::is_ascii_digit);
+                Some(("retry-after", digits.collect()))
+            }
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            answer.headers.push((name.to_owned(), value));
+        }
+        answer
+    }
+
+    fn json(&self, status: u16, body: String) -> Response {
+        let id = fingerprint(&[b"request", &self.serial.to_le_bytes()]);
+        Response {
+            status,
+            headers: vec![
+                ("content-type".to_owned(), "application/json".to_owned()),
+                ("x-request-id".to_owned(), format!("req_{}", &id[..16])),
+            ],
+            body: body.into(),
+        }
+    }
+}
+
+/// The version that serves a request: its header's, else the key's, else the
+/// stable one (`whop-api.md` §2).
+fn version(call: &Call, caller: &Caller) -> Result<Version, Refusal> {
+    let label = call.header("api-version-date").or(caller.version.as_deref());
+    let Some(label) = label else {
+        return Ok(Version::STABLE);
+    };
+    Version::parse(label).ok_or_else(|| {
+        let supported = Version::supported();
+        Refusal::invalid(format!(
+            "Unknown Api-Version-Date. Supported versions: {supported}"
+        ))
+    })
+}

@@ -1,0 +1,301 @@
+//! Who is calling: keys, their scopes, and the platform they belong to.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::handle::{Answer, Ask};
+use super::ids::{fingerprint, is_id};
+use super::records::{Account, Effect, Membership, User};
+use super::refusal::Refusal;
+use super::request::Call;
+use super::state::World;
+
+/// Every scope that anything here asks for (`whop-api.md` §3, §4, §5, §9, §10).
+pub(super) const SCOPES: [&str; 15] = [
+    "company:create",
+    "company:create_child",
+    "company:basic:read",
+    "company:update",
+    "company:delete_child",
+    "company:balance:read",
+    "payout:account:read",
+    "user:profile:update",
+    "chat:message:create",
+    "chat:read",
+    "dms:read",
+    "dms:message:manage",
+    "dms:channel:manage",
+    "support_chat:read",
+    "support_chat:message:create",
+];
+
+/// A key that the emulator knows.
+#[derive(Clone)]
+pub struct Key {
+    /// What comes behind `Bearer`.
+    pub secret: String,
+    /// What it may do; `None` is everything.
+    pub scopes: Option<BTreeSet<String>>,
+    /// The version stored with it, which serves requests that name none.
+    pub version: Option<String>,
+    /// The platform it belongs to; `None` falls back to
+    /// [`Settings::platform`](super::Settings::platform).
+    pub platform: Option<String>,
+}
+
+impl Key {
+    /// Reads `KEY` (every scope) or `KEY=scope,scope` (only these; none behind
+    /// a bare `=`).
+    pub fn parse(text: &str) -> Self {
+        let (secret, scopes) = match text.split_once('=') {
+            None => (text, None),
+            Some((secret, scopes)) => {
+                let scopes = scopes.split(',').map(str::trim).filter(|s| !s.is_empty());
+                (secret, Some(scopes.map(str::to_owned).collect()))
+            }
+        };
+        Self {
+            secret: secret.to_owned(),
+            scopes,
+            version: None,
+            platform: None,
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    /// People paste real keys into test set-ups: the key is not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The keys that are let in.
+#[derive(Clone, Debug, Default)]
+pub enum Keys {
+    /// Any, with every scope.
+    #[default]
+    Any,
+    /// These and no others.
+    Only(Vec<Key>),
+}
+
+/// A caller whose key was recognised.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The key's fingerprint: files, limits and remembered POSTs belong to it.
+    pub(super) credential: String,
+    /// The version stored with the key.
+    pub(super) version: Option<String>,
+    /// What the settings fix as its platform.
+    pub(super) platform: Option<String>,
+    scopes: Option<BTreeSet<String>>,
+}
+
+impl Caller {
+    /// Recognises the caller.
+    ///
+    /// # Errors
+    /// 401 without a known key.
+    pub(super) fn of(call: &Call, keys: &Keys, platform: Option<&str>) -> Result<Self, Refusal> {
+        let header = call.header("authorization").unwrap_or_default();
+        let (scheme, secret) = header.split_once(' ').unwrap_or_default();
+        let secret = secret.trim();
+        if !scheme.eq_ignore_ascii_case("bearer") || secret.is_empty() {
+            return Err(Refusal::unauthorized());
+        }
+        let known = match keys {
+            Keys::Any => None,
+            Keys::Only(keys) => {
+                let known = keys.iter().find(|key| key.secret == secret);
+                Some(known.ok_or_else(Refusal::unauthorized)?)
+            }
+        };
+        let own = known.and_then(|key| key.platform.as_deref());
+        Ok(Self {
+            credential: fingerprint(&[b"key", secret.as_bytes()]),
+            version: known.and_then(|key| key.version.clone()),
+            platform: own.or(platform).map(str::to_owned),
+            scopes: known.and_then(|key| key.scopes.clone()),
+        })
+    }
+
+    /// Whether the key holds this scope.
+    pub(super) fn holds(&self, scope: &str) -> bool {
+        match &self.scopes {
+            None => SCOPES.contains(&scope),
+            Some(scopes) => scopes.contains(scope),
+        }
+    }
+
+    /// Refuses a key that lacks any of these scopes.
+    pub(super) fn needs(&self, scopes: &[&str]) -> Result<(), Refusal> {
+        if scopes.iter().all(|scope| self.holds(scope)) {
+            return Ok(());
+        }
+        Err(Refusal::scope())
+    }
+
+    /// Refuses a key that may not make companies: today's scope for children,
+    /// or its older name (`whop-api.md` §3, §4).
+    pub(super) fn needs_create(&self) -> Result<(), Refusal> {
+        self.needs(&["company:create_child"])
+            .or_else(|_| self.needs(&["company:create"]))
+    }
+}
+
+/// The number of the caller's platform, made on the spot where needed.
+///
+/// A key belongs to one platform. The settings may fix it. If they do not, the
+/// first platform the key mentions is its own, so that any manifest's
+/// `company` works without set-up; a second one is not (403), as with a real
+/// key. A key that has to have a platform before it mentions one (say, for
+/// `POST /accounts`, which has no parent field) gets a made-up one. A mention
+/// still replaces that one, until it has accounts.
+pub(super) fn platform_of(
+    world: &mut World,
+    caller: &Caller,
+    mention: Option<&str>,
+    needed: bool,
+    now: u64,
+) -> Option<u64> {
+    if let Some(id) = &caller.platform {
+        return Some(match world.account_by_id(id) {
+            Some(account) => account.platform,
+            None => found(world, Some(id), now),
+        });
+    }
+    let member = world.membership(&caller.credential).cloned();
+    if let Some(member) = &member
+        && (!member.provisional || has_accounts(world, member.platform))
+    {
+        return Some(member.platform);
+    }
+    let mention = mention.filter(|id| is_id(id, "biz_"));
+    let mention = mention.map(|id| (id, world.account_by_id(id).map(|a| (a.seq, a.platform))));
+    let platform = match (mention, &member) {
+        // Somebody else's child is nobody's platform.
+        (Some((id, known)), _) if known.is_none_or(|(seq, platform)| seq == platform) => {
+            known.map_or_else(|| found(world, Some(id), now), |(seq, _)| seq)
+        }
+        (_, Some(member)) => return Some(member.platform),
+        (_, None) if needed => found(world, None, now),
+        (_, None) => return None,
+    };
+    world.change(Effect::Membership(Membership {
+        credential: caller.credential.clone(),
+        platform,
+        provisional: mention.is_none(),
+    }));
+    Some(platform)
+}
+
+fn has_accounts(world: &World, platform: u64) -> bool {
+    world.visible(platform).is_some_and(|places| places.len() > 1)
+}
+
+/// Makes a platform and the user who owns it.
+pub(super) fn found(world: &mut World, id: Option<&str>, now: u64) -> u64 {
+    let (user, user_id) = world.fresh_id("user_", 0);
+    let (seq, made_up) = world.fresh_id("biz_", 1);
+    let id = id.map_or(made_up, str::to_owned);
+    world.change(Effect::User(User {
+        seq: user,
+        username: world.free_username("platform owner", &user_id),
+        id: user_id,
+        name: Some("Platform owner".to_owned()),
+        picture: None,
+        email: None,
+        created_at: now,
+    }));
+    world.change(Effect::Account(Account {
+        seq,
+        platform: seq,
+        child: false,
+        owner: user,
+        email: None,
+        title: "Platform".to_owned(),
+        route: world.free_route("platform", &id),
+        id,
+        metadata: serde_json::Map::new(),
+        external_id: None,
+        country: Some("US".to_owned()),
+        website: None,
+        description: None,
+        send_customer_emails: false,
+        suspended: false,
+        created_at: now,
+        updated_at: now,
+    }));
+    seq
+}
+
+/// `GET /permissions`: needs no scope. Something the key cannot see reads as
+/// nothing granted, not as an error (`whop-api.md` §9).
+pub(super) fn list_permissions(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
+    let resource = ask.query.get("resource_id").filter(|id| !id.is_empty());
+    let resource = resource.ok_or_else(|| Refusal::missing("resource_id"))?;
+    let account = world.account_by_id(resource);
+    let visible = account.is_some_and(|account| Some(account.platform) == ask.platform);
+    let asked = ask.query.get("actions").unwrap_or_default();
+    let asked: Vec<&str> = asked
+        .split(',')
+        .map(str::trim)
+        .filter(|a| !a.is_empty())
+        .collect();
+    let asked = if asked.is_empty() { SCOPES.to_vec() } else { asked };
+    let data: Vec<Value> = asked
+        .iter()
+        .map(|action| json!({ "action": action, "granted": visible && ask.caller.holds(action) }))
+        .collect();
+    Ok(Answer::ok(json!({ "data": data })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_and_never_shown() {
+        let all = Key::parse("secret");
+        assert_eq!((all.secret.as_str(), &all.scopes), ("secret", &None));
+        let some = Key::parse("secret=a:b, c");
+        assert_eq!(
+            some.scopes,
+            Some(BTreeSet::from(["a:b".to_owned(), "c".to_owned()]))
+        );
+        assert_eq!(Key::parse("secret=").scopes, Some(BTreeSet::new()));
+        assert!(!format!("{some:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_made_up_platform_gives_way_until_it_has_accounts() {
+        let mut world = World::new(1, false);
+        let caller = Caller {
+            credential: "c".to_owned(),
+            version: None,
+            platform: None,
+            scopes: None,
+        };
+        assert_eq!(platform_of(&mut world, &caller, None, false, 1), None);
+        let made_up = platform_of(&mut world, &caller, None, true, 1).unwrap();
+        let named = platform_of(&mut world, &caller, Some("biz_P"), false, 2).unwrap();
+        assert_ne!(made_up, named);
+        assert_eq!(
+            platform_of(&mut world, &caller, Some("biz_Q"), true, 3),
+            Some(named)
+        );
+        let other = Caller {
+            credential: "d".to_owned(),
+            ..caller
+        };
+        assert_eq!(
+            platform_of(&mut world, &other, Some("biz_P"), true, 3),
+            Some(named)
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! The state file: one line of JSON for each request that changed anything,
+//! written before the answer goes out.
+//!
+//! A line holds everything that the request did, so a process killed at any
+//! moment leaves either all of it or nothing. Lines go to the operating system
+//! at once but are not flushed to the disk: the file survives the death of the
+//! process, which is what tests need, not that of the machine.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "sole reader and writer of the state file"
+)]
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::contents::Contents;
+use super::records::Effect;
+use super::state::World;
+
+/// The first line of every state file.
+const HEADER: &str = "{\"format\":\"whop-sync emulator state\",\"version\":1}\n";
+
+/// Lines beyond twice the number of records that make a rewrite worth it.
+const SLACK: usize = 10_000;
+
+/// An open state file, held by this process alone.
+#[derive(Debug)]
+pub(super) struct Log {
+    file: File,
+    /// Keeps the lock for as long as the log lives. The lock has a file of its
+    /// own, since a rewrite replaces the state file.
+    _lock: File,
+}
+
+impl Log {
+    /// Loads the file into the world, or begins one.
+    ///
+    /// # Errors
+    /// If another emulator holds it, if it is no state file, or if it cannot
+    /// be read or written.
+    pub(super) fn open(path: &Path, world: &mut World) -> io::Result<Self> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)?;
+        }
+        let lock = lock(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)?;
+        let lines = load(&mut file, path, world)?;
+        if lines > 2 * world.size() + SLACK {
+            file = rewrite(path, world)?;
+        }
+        world.contents = Contents::Folder(beside(path, ".files"));
+        Ok(Self { file, _lock: lock })
+    }
+
+    /// Adds a line.
+    pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        self.file.write_all(line)
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let lock = File::create(beside(path, ".lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            format!(
+                "the state file `{}` is in use by another emulator",
+                path.display()
+            ),
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Applies every whole line and drops a torn last one. Returns how many.
+fn load(file: &mut File, path: &Path, world: &mut World) -> io::Result<usize> {
+    let broken = |why: &str| {
+        let message = format!("`{}` is not a state file: {why}", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    };
+    let mut reader = BufReader::new(&*file);
+    let mut line = Vec::new();
+    let mut whole = 0;
+    let mut lines = 0;
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line)?;
+        if read == 0 || !line.ends_with(b"\n") {
+            break;
+        }
+        if whole == 0 {
+            if line != HEADER.as_bytes() {
+                return Err(broken("its first line is another"));
+            }
+        } else {
+            let effects: Vec<Effect> = serde_json::from_slice(&line)
+                .map_err(|error| broken(&format!("line {}: {error}", lines + 1)))?;
+            effects.into_iter().for_each(|effect| world.apply(effect));
+        }
+        whole += read as u64;
+        lines += 1;
+    }
+    // Whatever is torn at the beginning must at least be a torn header.
+    if whole == 0 && !HEADER.as_bytes().starts_with(&line) {
+        return Err(broken("its first line is another"));
+    }
+    drop(reader);
+    file.set_len(whole)?;
+    if whole == 0 {
+        file.write_all(HEADER.as_bytes())?;
+    }
+    Ok(lines)
+}
+
+/// Writes the records afresh and puts the result in place in one step.
+fn rewrite(path: &Path, world: &World) -> io::Result<File> {
+    let made = beside(path, ".new");
+    let mut writer = BufWriter::new(File::create(&made)?);
+    writer.write_all(HEADER.as_bytes())?;
+    for effect in world.effects() {
+        serde_json::to_writer(&mut writer, &[effect])?;
+        writer.write_all(b"\n")?;
+    }
+    writer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()?;
+    fs::rename(&made, path)?;
+    OpenOptions::new().append(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reload(path: &Path) -> io::Result<World> {
+        let mut world = World::new(0, true);
+        Log::open(path, &mut world).map(|_| world)
+    }
+
+    #[test]
+    fn a_torn_line_is_dropped_and_a_broken_one_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/state.jsonl");
+        let mut world = World::new(0, true);
+        let mut log = Log::open(&path, &mut world).unwrap();
+        assert_eq!(reload(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        world.change(Effect::Used(7));
+        log.append(&world.take_line(1).unwrap()).unwrap();
+        log.append(b"[{\"used\":9").unwrap();
+        drop(log);
+        assert_eq!(reload(&path).unwrap().fresh_id("a_", 0).0, 7);
+        // The torn line is gone from the file, too.
+        assert_eq!(reload(&path).unwrap().fresh_id("a_", 0).0, 7);
+
+        fs::write(&path, format!("{HEADER}nonsense\n[{{\"used\":9}}]\n")).unwrap();
+        assert_eq!(reload(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        fs::write(&path, "my shopping list").unwrap();
+        assert_eq!(reload(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(fs::read(&path).unwrap(), b"my shopping list", "left alone");
+    }
+
+    #[test]
+    fn a_long_file_is_rewritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.jsonl");
+        let lines = (0..SLACK + 10).map(|used| format!("[{{\"used\":{used}}}]\n"));
+        fs::write(&path, HEADER.to_owned() + &lines.collect::<String>()).unwrap();
+        let last = (SLACK + 9) as u64;
+        assert_eq!(reload(&path).unwrap().fresh_id("a_", 0).0, last);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{HEADER}[{{\"used\":{last}}}]\n[{{\"now\":0}}]\n"));
+    }
+}

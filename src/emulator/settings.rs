@@ -1,0 +1,104 @@
+//! What an emulator is started with.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::ids::is_id;
+use super::keys::{Key, Keys};
+use super::versions::Version;
+
+/// Settings of an emulator; the default is a memory-only one on the wall's
+/// clock that lets any key in.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The platform's account (`biz_…`) for every key without one of its own.
+    /// `None`: the first account that a key mentions as parent, override or
+    /// resource becomes its platform, and stays it.
+    pub platform: Option<String>,
+    /// Which keys are let in.
+    pub keys: Keys,
+    /// Requests a minute for each operation and key; 0 for no limit.
+    pub rate: u32,
+    /// Whether a 429 carries `Retry-After`; Whop documents none.
+    pub retry_after: bool,
+    /// How long every answer takes.
+    pub latency: Duration,
+    /// How long a file is processed once its bytes are there.
+    pub processing: Duration,
+    /// Domains whose addresses are refused as undeliverable, below them too.
+    /// Whop refuses reserved ones such as `example.com`; the emulator takes
+    /// those (contract §2).
+    pub undeliverable: Vec<String>,
+    /// Ids and chance come from this, so equal runs give equal ids.
+    pub seed: u64,
+    /// Where to keep everything; `None` for memory only.
+    pub state: Option<PathBuf>,
+    /// Which time it is.
+    pub clock: Clock,
+    /// Whether to keep a list of the requests received, for tests.
+    pub record: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            platform: None,
+            keys: Keys::Any,
+            rate: 600,
+            retry_after: false,
+            latency: Duration::ZERO,
+            processing: Duration::from_secs(1),
+            undeliverable: vec!["bounce.test".to_owned()],
+            seed: 0,
+            state: None,
+            clock: Clock::wall(),
+            record: false,
+        }
+    }
+}
+
+impl Settings {
+    /// For tests: memory only, tokio's clock, requests recorded, and this
+    /// platform for every key.
+    pub fn test(platform: &str) -> Self {
+        Self {
+            platform: Some(platform.to_owned()),
+            clock: Clock::driven(),
+            record: true,
+            ..Self::default()
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses settings that make no sense.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let refuse = |message: String| Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        let keys: &[Key] = match &self.keys {
+            Keys::Any => &[],
+            Keys::Only(keys) => keys,
+        };
+        let platforms = keys.iter().filter_map(|key| key.platform.as_deref());
+        for platform in self.platform.as_deref().into_iter().chain(platforms) {
+            if !is_id(platform, "biz_") {
+                return refuse(format!("`{platform}` is not an account id (biz_…)"));
+            }
+        }
+        for version in keys.iter().filter_map(|key| key.version.as_deref()) {
+            if Version::parse(version).is_none() {
+                return refuse(format!("`{version}` is not a known API version"));
+            }
+        }
+        if keys.iter().any(|key| key.secret.is_empty()) {
+            return refuse("a key must not be empty".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// A duration in whole milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,106 @@
+//! Profiles: the global one and one company's overrides.
+
+use super::*;
+
+#[tokio::test]
+async fn an_override_stays_apart_from_the_global_profile() {
+    let site = Site::test().await;
+    let ana = site.create("ana@shop.test", None).await;
+    let owner = ana.text("/owner/id");
+    let here = format!("/users/{owner}?account_id={PLATFORM}");
+    let global = format!("/users/{owner}");
+
+    let set = site.patch(&here, json!({ "name": "  Ana R. " })).send().await;
+    assert_eq!((set.status, set.text("/name")), (200, "Ana R.".to_owned()));
+    assert_eq!(site.get(&here).send().await.text("/name"), "Ana R.");
+    assert_eq!(site.get(&global).send().await.text("/name"), "Ana");
+    let listed = site.get(&format!("/accounts/{}", ana.text("/id"))).send().await;
+    assert_eq!(
+        listed.text("/owner/name"),
+        "Ana",
+        "the owner's name is the global one"
+    );
+    let user = site.get(&global).send().await;
+    let by_name = format!("/users/{}", user.text("/username"));
+    assert_eq!(site.get(&by_name).send().await.text("/id"), owner);
+
+    let bare = site.patch(&global, json!({ "name": "Oops" })).send().await;
+    assert_eq!(bare.status, 400, "an API key must say where");
+    let mixed = site
+        .patch(&here, json!({ "company_id": PLATFORM, "name": "Oops" }))
+        .send()
+        .await;
+    assert_eq!(mixed.status, 400);
+    for (body, why) in [
+        (json!({ "name": "" }), "empty"),
+        (json!({ "name": "  " }), "blank"),
+        (json!({ "name": "x".repeat(101) }), "long"),
+        (json!({ "name": null }), "null"),
+        (json!({}), "nothing"),
+        (json!({ "username": "ana" }), "not a listed field"),
+        (
+            json!({ "profile_picture": { "direct_upload_id": "x" } }),
+            "the older upload flow",
+        ),
+    ] {
+        assert_eq!(site.patch(&here, body).send().await.status, 400, "{why}");
+    }
+    let elsewhere = site
+        .patch(
+            &format!("/users/{owner}?account_id=biz_other"),
+            json!({ "name": "A" }),
+        )
+        .send()
+        .await;
+    assert_eq!(elsewhere.status, 403);
+    let nobody = site
+        .patch(
+            &format!("/users/user_none?account_id={PLATFORM}"),
+            json!({ "name": "A" }),
+        )
+        .send()
+        .await;
+    assert_eq!(nobody.status, 404);
+    assert_eq!(site.get("/users/me").send().await.status, 404);
+    assert_eq!(
+        site.emulator.global(&owner).and_then(|p| p.name).as_deref(),
+        Some("Ana")
+    );
+}
+
+#[tokio::test]
+async fn legacy_edits_the_global_profile_when_the_company_is_left_out() {
+    let site = Site::test().await;
+    let ana = site.create("ana@shop.test", None).await;
+    let owner = ana.text("/owner/id");
+    let path = format!("/users/{owner}");
+    let site = &site;
+    let set =
+        |path: String, body: Value| async move { site.patch(&path, body).version(Some(LEGACY)).send().await };
+
+    let here = set(path.clone(), json!({ "company_id": PLATFORM, "name": "Ana R." })).await;
+    assert_eq!(here.status, 200);
+    assert_eq!(here.json()["profile_picture"], Value::Null, "legacy has null");
+    let seen = site
+        .get(&format!("{path}?company_id={PLATFORM}"))
+        .version(Some(LEGACY))
+        .send()
+        .await;
+    assert_eq!(seen.text("/name"), "Ana R.");
+    assert_eq!(
+        site.emulator.global(&owner).and_then(|p| p.name).as_deref(),
+        Some("Ana")
+    );
+
+    // The trap: the current parameter on a legacy call is no parameter at all.
+    let trap = set(format!("{path}?account_id={PLATFORM}"), json!({ "name": "Oops" })).await;
+    assert_eq!(trap.status, 200);
+    assert_eq!(
+        site.emulator.global(&owner).and_then(|p| p.name).as_deref(),
+        Some("Oops")
+    );
+
+    let cleared = set(path, json!({ "company_id": PLATFORM, "name": null })).await;
+    assert_eq!(cleared.text("/name"), "Oops");
+    assert_eq!(site.emulator.overrides(&owner, PLATFORM).name, None);
+}
