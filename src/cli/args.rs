@@ -15,9 +15,10 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::early::Early;
 use super::settings::Facts;
-use super::values::{ApiVersion, Format, KeyGrant, LogFormat, Rate, Server, some_time, span};
+use super::values::{Format, KeyGrant, LogFormat, Rate, Server, some_time, span};
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
+use crate::remote::Version;
 use crate::render::paint::Choice;
 
 /// Widest line of a help text, in columns.
@@ -256,8 +257,8 @@ pub struct Options {
     /// Version of Whop's API [default: 2026-10-15-1] [env: WHOP_API_VERSION]
     ///
     /// 2025-01-01 speaks the older companies dialect, which can change less.
-    #[arg(long, value_name = "VERSION", value_parser = ApiVersion::parse, help_heading = WHOP)]
-    pub api_version: Option<ApiVersion>,
+    #[arg(long, value_name = "VERSION", value_parser = Version::parse, help_heading = WHOP)]
+    pub api_version: Option<Version>,
     /// Which profiles to read from Whop [default: auto]
     #[arg(long, value_name = "MODE", value_parser = refresh(), help_heading = CHOICE)]
     pub refresh: Option<Refresh>,

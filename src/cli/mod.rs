@@ -1,9 +1,102 @@
-//! The command line: what was typed ([`args`]), and what it means once the
-//! surroundings are known ([`settings`]).
+//! The program: arguments settled once, one file for each command, and the
+//! only place that wires the edges together.
 
+mod apply;
 pub mod args;
+mod connect;
 pub mod early;
+mod emulator;
 pub mod key;
+mod output;
 pub mod paths;
+mod plan;
 pub mod settings;
+mod show;
+mod signals;
+mod validate;
 pub mod values;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use self::early::Early;
+use self::output::Printer;
+use self::settings::{Facts, Job, Settings, VARIABLES};
+use crate::error::{Exit, Result};
+
+/// Runs a command line, the program's name first, and says how it ended.
+pub async fn run(raw: Vec<OsString>) -> Exit {
+    let facts = facts();
+    let args = match args::parse(&raw, &facts) {
+        Ok(args) => args,
+        Err(Early { stdout, stderr, exit }) => {
+            output::print_early(&stdout, &stderr);
+            return exit;
+        }
+    };
+    let unsettled = Printer::before_settings(&args.options, &facts);
+    let settings = match Settings::resolve(args, &facts, Path::is_dir) {
+        Ok(settings) => settings,
+        Err(error) => return unsettled.error(&error),
+    };
+    let printer = Printer::new(&settings.output);
+    output::start_logs(&settings.output);
+    match perform(&settings, &printer).await {
+        Ok(exit) => exit,
+        Err(error) => printer.error(&error),
+    }
+}
+
+/// The system gave no runtime: says so and gives the exit status.
+pub fn no_runtime(error: &std::io::Error) -> std::process::ExitCode {
+    output::print_early("", &format!("error: could not start: {error}\n"));
+    std::process::ExitCode::from(Exit::Failed as u8)
+}
+
+async fn perform(settings: &Settings, printer: &Printer) -> Result<Exit> {
+    match &settings.job {
+        Job::Validate => validate::run(settings, printer),
+        Job::Plan { detailed_exitcode } => plan::run(settings, printer, *detailed_exitcode).await,
+        Job::Apply { consent, deadline } => apply::run(settings, printer, *consent, *deadline).await,
+        Job::Show { id } => show::run(settings, printer, id.as_ref()),
+        Job::Emulator {
+            port,
+            rate,
+            latency,
+            keys,
+        } => emulator::run(settings, printer, *port, *rate, *latency, keys).await,
+    }
+}
+
+/// Asks the surroundings, once.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+fn facts() -> Facts {
+    let environment: BTreeMap<_, _> = VARIABLES
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+        .collect();
+    Facts {
+        environment,
+        stdin_is_terminal: std::io::stdin().is_terminal(),
+        stdout_is_terminal: std::io::stdout().is_terminal(),
+        stderr_is_terminal: std::io::stderr().is_terminal(),
+        width: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+    }
+}
+
+/// The time.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks for the time")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The same, in seconds since 1970; 0 where the clock stands before that.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::values::Server;
 use crate::error::{Code, Error, Result};
+use crate::store;
 
 /// Where state is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// The mapping.
-    pub mapping: PathBuf,
-    /// The journal, beside the mapping.
-    pub journal: PathBuf,
-    /// The lock, beside the mapping.
-    pub lock: PathBuf,
+    /// Mapping, journal and lock.
+    pub state: store::Paths,
     /// What the emulator remembers.
     pub emulator: PathBuf,
 }
@@ -58,16 +55,14 @@ impl Paths {
                 Server::Production | Server::Sandbox | Server::Url(_) => folder.join(name),
             }
         });
-        let (journal, lock) = (mapping.with_extension("journal"), mapping.with_extension("lock"));
-        if mapping.file_name().is_none() || mapping == journal || mapping == lock {
+        let state = store::Paths::of_mapping(&mapping);
+        if mapping.file_name().is_none() || mapping == state.journal || mapping == state.lock {
             let shown = mapping.display();
             let hint = "name a file that ends in .mapping.jsonl";
             return Err(Error::new(Code::Usage, format!("`{shown}` cannot be the mapping")).hint(hint));
         }
         Ok(Self {
-            mapping,
-            journal,
-            lock,
+            state,
             emulator: apart.join("emulator.jsonl"),
         })
     }

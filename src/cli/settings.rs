@@ -10,10 +10,11 @@ use std::time::Duration;
 use super::args::{Args, EmulatorArgs, Options, Verb};
 use super::key::KeySource;
 use super::paths::Paths;
-use super::values::{ApiVersion, Format, KeyGrant, LogFormat, Rate, Server};
+use super::values::{Format, KeyGrant, LogFormat, Rate, Server};
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
+use crate::remote::Version;
 use crate::render::paint::{Choice, Palette, Surroundings};
 use crate::render::problems::Look;
 use crate::render::progress::Mode;
@@ -105,7 +106,7 @@ pub struct Settings {
     /// Which server is spoken to.
     pub server: Server,
     /// Which version of its API.
-    pub version: ApiVersion,
+    pub version: Version,
     /// Where the key comes from.
     pub key: KeySource,
     /// Which profiles to read.
@@ -228,7 +229,10 @@ impl Settings {
         };
         let version = match api_version {
             Some(version) => version,
-            None => from_variable(facts, "WHOP_API_VERSION", ApiVersion::parse)?.unwrap_or_default(),
+            None => from_variable(facts, "WHOP_API_VERSION", |text| {
+                Version::parse(text).map_err(|why| why.to_string())
+            })?
+            .unwrap_or_default(),
         };
         let mapping = mapping.or_else(|| facts.variable("WHOP_SYNC_MAPPING").map(PathBuf::from));
         let mut paths = Paths::new(&manifests, mapping, &server, is_folder)?;
@@ -266,6 +270,7 @@ impl Settings {
     pub fn policy(&self, now: u64) -> Policy {
         Policy {
             dialect: self.dialect(),
+            version: self.version.as_str().into(),
             allow: self.allow.clone(),
             only: self.only.clone(),
             refresh: self.refresh,
@@ -418,9 +423,13 @@ mod tests {
             ("plan --mapping x/m", "x/m", "x/m.journal"),
         ] {
             let paths = resolve(&format!("whop-sync {line}"), &[("WHOP_API_KEY", "k")]).paths;
-            assert_eq!(paths.mapping, Path::new(mapping), "{line}");
-            assert_eq!(paths.journal, Path::new(journal), "{line}");
-            assert_eq!(paths.lock, Path::new(journal).with_extension("lock"), "{line}");
+            assert_eq!(paths.state.mapping, Path::new(mapping), "{line}");
+            assert_eq!(paths.state.journal, Path::new(journal), "{line}");
+            assert_eq!(
+                paths.state.lock,
+                Path::new(journal).with_extension("lock"),
+                "{line}"
+            );
         }
         let emulator = |line| resolve(line, &[]).paths.emulator;
         assert_eq!(
@@ -451,21 +460,21 @@ mod tests {
             (&plain.server, plain.dialect()),
             (&Server::Sandbox, Dialect::Companies)
         );
-        assert_eq!(plain.paths.mapping, Path::new("env.jsonl"));
+        assert_eq!(plain.paths.state.mapping, Path::new("env.jsonl"));
         let line = "whop-sync plan --server production --api-version 2026-10-15-1 --mapping m.jsonl";
         let explicit = resolve(line, &set);
         assert_eq!(
             (&explicit.server, explicit.dialect()),
             (&Server::Production, Dialect::Accounts)
         );
-        assert_eq!(explicit.paths.mapping, Path::new("m.jsonl"));
+        assert_eq!(explicit.paths.state.mapping, Path::new("m.jsonl"));
         let empty = set.map(|(name, value)| (name, if name == "WHOP_API_KEY" { value } else { "" }));
         let default = resolve("whop-sync plan", &empty);
         assert_eq!(
             (default.server, default.version),
-            (Server::Production, ApiVersion::default())
+            (Server::Production, Version::default())
         );
-        assert_eq!(default.paths.mapping, Path::new("users.mapping.jsonl"));
+        assert_eq!(default.paths.state.mapping, Path::new("users.mapping.jsonl"));
     }
 
     #[test]

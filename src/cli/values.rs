@@ -7,8 +7,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::core::model::Dialect;
-
 /// The base of Whop's production API (`whop-api.md` §1).
 const PRODUCTION: &str = "https://api.whop.com/api/v1";
 
@@ -154,85 +152,6 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), String> {
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// A version of Whop's API, sent with every request (`whop-api.md` §2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiVersion(String);
-
-/// The version spoken by default, the newest that the contract describes.
-const NEWEST: &str = "2026-10-15-1";
-
-/// The original version: the companies dialect.
-const ORIGINAL: &str = "2025-01-01";
-
-/// Versions before `2026-08-21-1`, the floor of `whop-api.md` §2. They have no
-/// files, and the older of them take the platform's id of a profile update
-/// from somewhere else: they would aim it at a person's global profile.
-/// Listed, since versions are opaque and must not be compared as dates.
-const TOO_OLD: [&str; 24] = [
-    "2026-06-08",
-    "2026-06-09",
-    "2026-06-20",
-    "2026-07-01",
-    "2026-07-08",
-    "2026-07-08-1",
-    "2026-07-18",
-    "2026-07-20",
-    "2026-07-22",
-    "2026-07-23",
-    "2026-07-25",
-    "2026-07-26",
-    "2026-07-27",
-    "2026-07-29",
-    "2026-07-29-1",
-    "2026-07-31",
-    "2026-08-03",
-    "2026-08-05",
-    "2026-08-05-1",
-    "2026-08-10",
-    "2026-08-12",
-    "2026-08-13",
-    "2026-08-14",
-    "2026-08-21",
-];
-
-impl ApiVersion {
-    /// Parses a version: opaque, but a header's value.
-    ///
-    /// # Errors
-    /// Says what a version must be.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b'_';
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(fits) {
-            return Err(format!("must be a version such as {NEWEST}"));
-        }
-        if TOO_OLD.contains(&text) {
-            return Err(format!(
-                "is too old: 2026-08-21-1 is the oldest that works, besides {ORIGINAL}"
-            ));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The version's name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The dialect it speaks.
-    pub fn dialect(&self) -> Dialect {
-        match self.0.as_str() {
-            ORIGINAL => Dialect::Companies,
-            _ => Dialect::Accounts,
-        }
-    }
-}
-
-impl Default for ApiVersion {
-    fn default() -> Self {
-        Self(NEWEST.to_owned())
-    }
 }
 
 /// Requests that the emulator allows each operation.
@@ -407,18 +326,6 @@ mod tests {
         }
         let pathless = Server::parse("https://a.test/").unwrap_err();
         assert_eq!(pathless, "must include the API's path: https://a.test/api/v1");
-    }
-
-    #[test]
-    fn versions_are_opaque_but_the_dangerous_ones_are_known() {
-        let dialect = |text| ApiVersion::parse(text).map(|version| version.dialect());
-        assert_eq!(dialect("2025-01-01"), Ok(Dialect::Companies));
-        assert_eq!(dialect("2026-08-21-1"), Ok(Dialect::Accounts));
-        assert_eq!(dialect("2031-01-01-preview"), Ok(Dialect::Accounts));
-        assert_eq!(ApiVersion::parse(NEWEST), Ok(ApiVersion::default()));
-        for bad in ["", "2026-08-21", "2026-06-08", "a b", "a\r\nb", &"1".repeat(65)] {
-            assert!(dialect(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

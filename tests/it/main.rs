@@ -1,5 +1,8 @@
 //! The integration tests, one binary.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set its world up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set its world up has failed"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "tests set up files and processes of their own"

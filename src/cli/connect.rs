@@ -1,0 +1,130 @@
+//! From settings and a manifest to everything a run talks to.
+#![expect(clippy::disallowed_methods, reason = "the key's file is read here")]
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::settings::Settings;
+use super::values::Server;
+use super::{now, seconds};
+use crate::core::model::{Policy, Problem};
+use crate::emulator::{self, Emulator};
+use crate::error::{Code, Error, Result};
+use crate::manifest::{self, Manifest};
+use crate::remote::{ApiBase, Client, HttpTransport, Options, Transport};
+use crate::render::Header;
+use crate::store::{Identity, Paths};
+
+/// One run's ends: the manifest, Whop, and where state is kept.
+pub(super) struct Ends {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) client: Client,
+    pub(super) identity: Identity,
+    pub(super) paths: Paths,
+    pub(super) policy: Policy,
+    pub(super) header: Header,
+    /// The run's random id.
+    pub(super) run_id: String,
+    /// Kept so that its state file stays open as long as the run.
+    _emulator: Option<Emulator>,
+}
+
+impl Ends {
+    /// Loads the manifest and connects. Sends nothing yet.
+    ///
+    /// # Errors
+    /// The manifest's problems, a missing key, a server that cannot be meant.
+    pub(super) fn open(settings: &Settings) -> Result<Self> {
+        let manifest = manifest::load(&settings.manifests)?;
+        only_known_users(settings, &manifest)?;
+        let platform = manifest.desired.platform().clone();
+        let run_id = run_id()?;
+        let (transport, emulator) = transport(settings, platform.as_str())?;
+        let seed = u64::from_str_radix(&run_id[..16], 16).unwrap_or_default();
+        let options = Options {
+            per_minute: NonZeroU32::new(600),
+            seed,
+            ..Options::default()
+        };
+        let client = Client::new(transport, settings.version.clone(), platform.clone(), options);
+        let server = settings.server.to_string();
+        let header = Header {
+            company: platform.clone(),
+            server: server.clone(),
+            dialect: client.dialect(),
+            version: client.version().as_str().to_owned(),
+            manifest: manifest.digest,
+        };
+        Ok(Self {
+            policy: settings.policy(seconds(now())),
+            identity: Identity {
+                company: platform,
+                server,
+            },
+            paths: settings.paths.state.clone(),
+            manifest: Arc::new(manifest),
+            client,
+            header,
+            run_id,
+            _emulator: emulator,
+        })
+    }
+}
+
+/// The manifest's warnings that matter for this server: the emulator takes
+/// addresses at reserved domains, Whop may not.
+pub(super) fn warnings(settings: &Settings, manifest: &Manifest) -> Vec<Problem> {
+    let matters =
+        |problem: &&Problem| settings.server != Server::Emulator || problem.code != "reserved_email";
+    manifest.warnings.iter().filter(matters).cloned().collect()
+}
+
+/// `--only` must name users that exist.
+fn only_known_users(settings: &Settings, manifest: &Manifest) -> Result<()> {
+    for key in settings.only.iter().flatten() {
+        if manifest.desired.user(key).is_none() {
+            return Err(
+                Error::new(Code::UserUnknown, format!("the manifest has no user `{key}`"))
+                    .hint("`--only` takes an id as the manifest has it"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn transport(settings: &Settings, platform: &str) -> Result<(Arc<dyn Transport>, Option<Emulator>)> {
+    let base = match &settings.server {
+        Server::Production => ApiBase::production(),
+        Server::Sandbox => ApiBase::sandbox(),
+        Server::Url(url) => {
+            ApiBase::parse(url).map_err(|why| Error::new(Code::Usage, format!("the server's URL {why}")))?
+        }
+        Server::Emulator => {
+            let emulator = open_emulator(emulator::Settings {
+                platform: Some(platform.to_owned()),
+                state: Some(settings.paths.emulator.clone()),
+                ..emulator::Settings::default()
+            })?;
+            return Ok((Arc::new(emulator.transport(Some("emulator"))), Some(emulator)));
+        }
+    };
+    let key = settings.key.load(|path| std::fs::read(path))?;
+    Ok((Arc::new(HttpTransport::new(base, key)?), None))
+}
+
+/// Opens the emulator with its state.
+pub(super) fn open_emulator(settings: emulator::Settings) -> Result<Emulator> {
+    let state = settings.state.clone().unwrap_or_default();
+    Emulator::open(settings).map_err(|cause| {
+        Error::file("open the emulator's state", &state, cause)
+            .hint("another emulator may have it open; or move the file away to begin with an empty one")
+    })
+}
+
+/// A random id, so that no two runs share an idempotency key.
+fn run_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| Error::new(Code::Internal, "the system gave no random numbers").caused_by(cause))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,143 @@
+//! Results on stdout, the story on stderr. A reader who has gone away is a
+//! normal ending.
+
+use std::io::{self, BufWriter, Write};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use super::args::Options;
+use super::settings::{Facts, Output};
+use super::values::{Format, LogFormat};
+use crate::core::model::Problem;
+use crate::error::{Code, Error, Exit, Result};
+use crate::render::paint::Palette;
+use crate::render::problems::{self, Look};
+use crate::render::{failure, json};
+
+/// Writes to the two streams as the settings say.
+#[derive(Clone, Debug)]
+pub(super) struct Printer {
+    format: Format,
+    /// Colours on stdout.
+    pub(super) palette: Palette,
+    look: Look,
+    quiet: bool,
+}
+
+impl Printer {
+    pub(super) fn new(output: &Output) -> Self {
+        Self {
+            format: output.format,
+            palette: output.stdout,
+            look: output.look(),
+            quiet: output.quiet,
+        }
+    }
+
+    /// For errors met while settling the settings.
+    pub(super) fn before_settings(options: &Options, facts: &Facts) -> Self {
+        let choice = options.color.unwrap_or_default();
+        let palette = |terminal| Palette::resolve(choice, facts.surroundings(), terminal);
+        Self {
+            format: options.format.unwrap_or_default(),
+            palette: palette(facts.stdout_is_terminal),
+            look: Look {
+                palette: palette(facts.stderr_is_terminal),
+                width: facts.width,
+            },
+            quiet: options.quiet,
+        }
+    }
+
+    /// Whether results are one JSON document.
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// How results are printed.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Writes a result to stdout. That nobody reads it any more is fine.
+    ///
+    /// # Errors
+    /// [`Code::IoFailed`], such as on a full disk.
+    pub(super) fn result(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        match write(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::new(Code::IoFailed, "could not write to stdout").caused_by(error))
+            }
+            Err(_) => {
+                // What is still buffered must not be tried again on drop.
+                let _ = out.into_parts();
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes a line of the story to stderr, unless quiet.
+    pub(super) fn story(&self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    }
+
+    /// Writes text to stderr as it is, whether quiet or not.
+    pub(super) fn must_be_seen(&self, text: &str) {
+        let _ = write!(io::stderr().lock(), "{text}");
+        let _ = io::stderr().flush();
+    }
+
+    /// Shows warnings, unless quiet.
+    pub(super) fn warnings(&self, warnings: &[Problem]) {
+        if !self.quiet && !warnings.is_empty() {
+            self.must_be_seen(&problems::render(warnings, self.look));
+        }
+    }
+
+    /// Shows an error and says how the program ends.
+    pub(super) fn error(&self, error: &Error) -> Exit {
+        self.show_error(error, |out, error| json::error(out, error, None))
+    }
+
+    /// The same, with another document for machines.
+    pub(super) fn show_error(
+        &self,
+        error: &Error,
+        document: impl FnOnce(&mut dyn Write, &Error) -> io::Result<()>,
+    ) -> Exit {
+        if self.is_json() {
+            // There is nowhere left to say that this failed.
+            let _ = self.result(|out| document(out, error));
+        } else {
+            self.must_be_seen(&failure::render(error, self.look));
+        }
+        error.code().exit()
+    }
+}
+
+/// Prints what ended the program before it did anything.
+pub(super) fn print_early(stdout: &str, stderr: &str) {
+    let _ = io::stdout().lock().write_all(stdout.as_bytes());
+    let _ = io::stdout().flush();
+    let _ = io::stderr().lock().write_all(stderr.as_bytes());
+}
+
+/// Starts logging to stderr, if it is asked for.
+pub(super) fn start_logs(output: &Output) {
+    let Some(filter) = &output.log else { return };
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(io::stderr)
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(output.stderr != Palette::Plain);
+    // A second start in one process keeps the first.
+    let _ = match output.log_format {
+        LogFormat::Text => logs.try_init(),
+        LogFormat::Json => logs.json().try_init(),
+    };
+}

@@ -1,0 +1,32 @@
+//! `show`: the mapping, for the platform's own code. Reads one file.
+
+use super::output::Printer;
+use super::settings::Settings;
+use super::values::Format;
+use crate::core::model::Known;
+use crate::core::value::UserKey;
+use crate::error::{Code, Error, Exit, Result};
+use crate::render::{json, mapping};
+use crate::store::{OsDisk, read_mapping};
+
+pub(super) fn run(settings: &Settings, printer: &Printer, id: Option<&UserKey>) -> Result<Exit> {
+    let (identity, users) = read_mapping(&settings.paths.state.mapping, &OsDisk)?;
+    if let Some(id) = id
+        && !users.contains_key(id)
+    {
+        return Err(
+            Error::new(Code::UserUnknown, format!("the mapping has no user `{id}`"))
+                .hint("is the id as the manifest has it, and has it been applied?"),
+        );
+    }
+    let known = Known {
+        users,
+        ..Known::default()
+    };
+    printer.result(|out| match printer.format() {
+        Format::Human => mapping::human(out, &known, id),
+        Format::Csv => mapping::csv(out, &known, id),
+        Format::Json => json::mapping(out, &known, id, identity.company.as_str(), &identity.server),
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,41 @@
+//! `validate`: the manifest and its pictures, without key or network.
+
+use super::output::Printer;
+use super::settings::Settings;
+use crate::error::{Exit, Result};
+use crate::manifest;
+use crate::render::{Validation, json, words};
+
+pub(super) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
+    let manifest = match manifest::load(&settings.manifests) {
+        Ok(manifest) => manifest,
+        Err(error) if printer.is_json() && !error.manifest_problems().is_empty() => {
+            let found = Validation {
+                users: 0,
+                avatars: 0,
+                problems: error.manifest_problems(),
+            };
+            printer.result(|out| json::validation(out, &found))?;
+            return Ok(error.code().exit());
+        }
+        Err(error) => return Err(error),
+    };
+    let users = manifest.desired.users();
+    let avatars = users.iter().filter(|user| user.avatar.is_some()).count();
+    if printer.is_json() {
+        let found = Validation {
+            users: users.len(),
+            avatars,
+            problems: &manifest.warnings,
+        };
+        printer.result(|out| json::validation(out, &found))?;
+        return Ok(Exit::Done);
+    }
+    printer.warnings(&manifest.warnings);
+    let (users, avatars) = (
+        words::plural(users.len(), "user"),
+        words::plural(avatars, "picture"),
+    );
+    printer.result(|out| writeln!(out, "The manifest is valid: {users}, {avatars}."))?;
+    Ok(Exit::Done)
+}

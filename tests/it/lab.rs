@@ -1,0 +1,367 @@
+//! The vocabulary of the tests that apply plans: a manifest as values, the
+//! emulator in the same process, a disk in memory, and runs that can be
+//! stopped anywhere.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use whop_sync::core::audit::audit;
+use whop_sync::core::model::{
+    Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Pointer, Policy, Refresh,
+};
+use whop_sync::core::plan::Plan;
+use whop_sync::core::planner;
+use whop_sync::core::report::{Report, Stop};
+use whop_sync::core::value::{DisplayName, PlatformId};
+use whop_sync::emulator::{Emulator, Settings};
+use whop_sync::error::Error;
+use whop_sync::execute::{Ended, Run, execute};
+use whop_sync::remote::refresh::refresh;
+use whop_sync::remote::transport::{Request, Sending};
+use whop_sync::remote::{CallError, Client, Options, Transport, Version};
+use whop_sync::store::{Holder, Identity, Paths, Session, load};
+
+use crate::disk::{MemDisk, Sabotage, Trip};
+use crate::world::{avatar, user};
+
+pub(crate) const PLATFORM: &str = "biz_platform";
+
+/// When a stopped request dies, seen from the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The server never hears of it.
+    Before,
+    /// The server acts, and nobody hears the answer.
+    After,
+    /// The answer arrives, and nothing is recorded any more.
+    Answered,
+}
+
+/// A transport that dies at the n-th request.
+struct Mortal {
+    inner: Arc<dyn Transport>,
+    trip: Arc<Trip>,
+    moment: Moment,
+    disk: Arc<Trip>,
+}
+
+impl Transport for Mortal {
+    fn send(&self, request: Request) -> Sending<'_> {
+        Box::pin(async move {
+            if self.trip.is_dead() {
+                return std::future::pending().await;
+            }
+            if !self.trip.step() {
+                return self.inner.send(request).await;
+            }
+            match self.moment {
+                Moment::Before => {}
+                Moment::After => {
+                    self.inner.send(request).await.ok();
+                }
+                Moment::Answered => {
+                    self.disk.kill();
+                    return self.inner.send(request).await;
+                }
+            }
+            std::future::pending().await
+        })
+    }
+}
+
+/// What one run may meet.
+#[derive(Clone)]
+pub(crate) struct Conditions {
+    /// Stops the disk.
+    pub(crate) disk: Arc<Trip>,
+    /// Stops the network.
+    pub(crate) net: Arc<Trip>,
+    pub(crate) moment: Moment,
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+impl Conditions {
+    /// Nothing goes wrong.
+    pub(crate) fn fair() -> Self {
+        Self {
+            disk: Trip::at(0),
+            net: Trip::at(0),
+            moment: Moment::Before,
+            sabotage: None,
+        }
+    }
+
+    /// The disk stops at its n-th operation.
+    pub(crate) fn disk(n: u64) -> Self {
+        Self {
+            disk: Trip::at(n),
+            ..Self::fair()
+        }
+    }
+
+    /// The network stops at the n-th request.
+    pub(crate) fn net(n: u64, moment: Moment) -> Self {
+        Self {
+            net: Trip::at(n),
+            moment,
+            ..Self::fair()
+        }
+    }
+
+    pub(crate) fn died(&self) -> bool {
+        self.disk.is_dead() || self.net.is_dead()
+    }
+}
+
+/// A manifest, an emulator and a disk.
+pub(crate) struct Lab {
+    pub(crate) users: Vec<DesiredUser>,
+    pub(crate) emulator: Emulator,
+    pub(crate) disk: MemDisk,
+    pub(crate) version: Version,
+    pub(crate) policy: Policy,
+    folder: tempfile::TempDir,
+    runs: AtomicU64,
+}
+
+impl Lab {
+    pub(crate) fn new(users: Vec<DesiredUser>, dialect: Dialect) -> Self {
+        let version = match dialect {
+            Dialect::Accounts => Version::default(),
+            Dialect::Companies => Version::parse("2025-01-01").unwrap(),
+        };
+        Self {
+            users,
+            emulator: Emulator::open(Settings::test(PLATFORM)).unwrap(),
+            disk: MemDisk::new(),
+            policy: Policy {
+                dialect,
+                version: version.as_str().into(),
+                allow: Default::default(),
+                only: None,
+                refresh: Refresh::Full,
+                now: 0,
+            },
+            version,
+            folder: tempfile::tempdir().unwrap(),
+            runs: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn platform(&self) -> PlatformId {
+        PlatformId::parse(PLATFORM).unwrap()
+    }
+
+    pub(crate) fn desired(&self) -> Desired {
+        let entries = self.users.iter().map(|user| Entry {
+            user: user.clone(),
+            at: Pointer::default(),
+        });
+        Desired::new(self.platform(), Guardrails::default(), entries.collect())
+            .expect("the test's users agree")
+    }
+
+    pub(crate) fn paths(&self) -> Paths {
+        Paths::of_mapping(&self.folder.path().join("users.mapping.jsonl"))
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            company: self.platform(),
+            server: "emulator".into(),
+        }
+    }
+
+    pub(crate) fn known(&self) -> Known {
+        load(&self.paths(), &self.identity(), &self.disk).unwrap().known
+    }
+
+    /// The mapping's text.
+    pub(crate) fn mapping(&self) -> Option<String> {
+        self.disk.text(Path::new(&self.paths().mapping))
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            now: self.emulator.now() / 1000,
+            ..self.policy.clone()
+        }
+    }
+
+    pub(crate) fn client(&self, transport: Arc<dyn Transport>) -> Client {
+        Client::new(
+            transport,
+            self.version.clone(),
+            self.platform(),
+            Options::default(),
+        )
+    }
+
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(self.emulator.transport(Some("key")))
+    }
+
+    /// Refreshes and plans without touching anything.
+    pub(crate) async fn plan(&self) -> Plan {
+        let client = self.client(self.transport());
+        let (desired, known, policy) = (self.desired(), self.known(), self.policy());
+        let observed = refresh(&client, &desired, &known, &policy, |_| {}).await.unwrap();
+        planner::plan(&desired, &observed, &known, &policy)
+    }
+
+    /// One apply as the program does it; `None` when it died on the way.
+    pub(crate) async fn apply(&self, conditions: &Conditions) -> Option<Result<Report, Error>> {
+        let (_stop, never) = watch::channel(None);
+        self.apply_until(conditions, never).await.map(|ended| {
+            let ended = ended?;
+            ended.error.map_or(Ok(ended.report), Err)
+        })
+    }
+
+    /// The same, with a way to stop it.
+    pub(crate) async fn apply_until(
+        &self,
+        conditions: &Conditions,
+        stop: watch::Receiver<Option<Stop>>,
+    ) -> Option<Result<Ended, Error>> {
+        tokio::select! {
+            biased;
+            () = conditions.disk.death(), if conditions.moment == Moment::Before => None,
+            () = dead(conditions) => None,
+            ended = self.run(conditions, stop) => Some(ended),
+        }
+    }
+
+    async fn run(
+        &self,
+        conditions: &Conditions,
+        stop: watch::Receiver<Option<Stop>>,
+    ) -> Result<Ended, Error> {
+        let disk = Arc::new(self.disk.under(&conditions.disk, conditions.sabotage));
+        let holder = Holder {
+            pid: 1,
+            host: "lab".into(),
+            since: "now".into(),
+        };
+        let session = Session::open(self.paths(), self.identity(), disk, &holder)?;
+        let transport = Mortal {
+            inner: self.transport(),
+            trip: conditions.net.clone(),
+            moment: conditions.moment,
+            disk: conditions.disk.clone(),
+        };
+        let client = self.client(Arc::new(transport));
+        let (desired, policy) = (self.desired(), self.policy());
+        let known = session.loaded().known.clone();
+        let observed = refresh(&client, &desired, &known, &policy, |_| {})
+            .await
+            .map_err(CallError::into_error)?;
+        let plan = planner::plan(&desired, &observed, &known, &policy);
+        assert_eq!(audit(&plan, &desired, &observed, &known), []);
+        let run = Run {
+            client,
+            read_picture: Arc::new(|avatar| Ok(picture(&avatar.path))),
+            id: format!("run-{}", self.runs.fetch_add(1, Ordering::SeqCst)),
+            began: policy.now,
+            stop,
+        };
+        execute(plan, run, session, |_| {}).await
+    }
+
+    /// Requests received so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.emulator.counts().values().sum()
+    }
+
+    /// Everything that must be true of Whop and the mapping once a run has
+    /// ended well. Looks at the emulator's own records, not through the
+    /// client.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let accounts = self.emulator.accounts();
+        let mut by_id: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for account in &accounts {
+            let id = account
+                .metadata
+                .get("external_id")
+                .and_then(|id| id.as_str())
+                .unwrap_or("nobody");
+            by_id.entry(id.to_owned()).or_default().push(account);
+        }
+        let known = self.known();
+        for user in &self.users {
+            let id = user.key.as_str();
+            let [account] = by_id.remove(id).unwrap_or_default()[..] else {
+                return Err(format!("{id} has not exactly one account: {accounts:?}"));
+            };
+            if account.email.as_deref() != Some(user.email.as_str()) {
+                return Err(format!("{id} has the email {:?}", account.email));
+            }
+            let Some(entry) = known.users.get(&user.key) else {
+                return Err(format!("{id} is not mapped"));
+            };
+            if (entry.link.account.as_str(), entry.link.owner.as_str()) != (&*account.id, &*account.owner) {
+                return Err(format!("{id} is mapped to {:?}", entry.link));
+            }
+            self.check_profile(user, &account.owner)?;
+        }
+        if !by_id.is_empty() {
+            return Err(format!("accounts nobody asked for: {by_id:?}"));
+        }
+        match known.users.len() == self.users.len() && known.doubts.is_empty() && known.unsure.is_empty() {
+            true => Ok(()),
+            false => Err(format!("the mapping knows too much: {known:?}")),
+        }
+    }
+
+    fn check_profile(&self, user: &DesiredUser, owner: &str) -> Result<(), String> {
+        let id = user.key.as_str();
+        let shown = self.emulator.profile(owner, PLATFORM).ok_or("no profile")?;
+        if shown.name.as_deref() != Some(user.name.as_str()) {
+            return Err(format!("{id} shows the name {:?}", shown.name));
+        }
+        if let Some(avatar) = &user.avatar
+            && shown.picture.as_deref() != Some(&*picture(&avatar.path))
+        {
+            return Err(format!("{id} shows another picture"));
+        }
+        let global = self.emulator.global(owner).ok_or("no person")?;
+        let overridden = self.emulator.overrides(owner, PLATFORM);
+        if global.picture.is_some() || overridden.name.is_none() {
+            return Err(format!("{id}: the global profile was touched"));
+        }
+        Ok(())
+    }
+}
+
+/// Resolves when the network died and what it was still to do is done.
+async fn dead(conditions: &Conditions) {
+    conditions.net.death().await;
+    if conditions.moment != Moment::Before {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The bytes of a picture of this name.
+pub(crate) fn picture(path: &str) -> Vec<u8> {
+    path.trim_end_matches(".png").as_bytes().to_vec()
+}
+
+/// The example's shape: twelve users, eleven with a picture, two of whom share
+/// one.
+pub(crate) fn dozen() -> Vec<DesiredUser> {
+    (0..12)
+        .map(|n| {
+            let mut user = user(&format!("u{n:02}"));
+            user.avatar = (n > 0).then(|| avatar(&format!("face{}", n.max(2))));
+            user
+        })
+        .collect()
+}
+
+pub(crate) fn name(text: &str) -> DisplayName {
+    DisplayName::parse(text).unwrap()
+}
