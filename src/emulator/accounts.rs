@@ -54,7 +54,7 @@ pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64) 
         child: new.email.is_some(),
         owner: 0,
         title: String::new(),
-        metadata: new.metadata,
+        metadata: new.metadata.into(),
         external_id: new.external_id,
         country: new.country.or(country),
         website: new.website,
@@ -80,7 +80,7 @@ pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64) 
 }
 
 /// Makes the user behind a new address, named after the account.
-fn invite(world: &mut World, email: &str, title: &str, now: u64) -> u64 {
+pub(super) fn invite(world: &mut World, email: &str, title: &str, now: u64) -> u64 {
     let (seq, id) = world.fresh_id("user_", 0);
     world.change(Effect::User(User {
         seq,
@@ -276,7 +276,7 @@ pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     fields.not_empty()?;
     let mut account = child(world, ask, ask.id)?.clone();
     if let Some(metadata) = metadata(fields)?.not_null("metadata")? {
-        account.metadata = metadata.clone();
+        account.metadata = metadata.clone().into();
     }
     match fields
         .text("external_id")?

@@ -33,7 +33,7 @@ impl Look<'_> {
             "id": account.id,
             "title": account.title,
             "email": account.email,
-            "metadata": account.metadata,
+            "metadata": account.metadata.map(),
             "created_at": stamp(account.created_at),
             "route": account.route,
             "country": account.country,
@@ -77,7 +77,7 @@ impl Look<'_> {
     /// A company, legacy generation: neither email nor parent.
     pub(super) fn company(&self, world: &World, account: &Account) -> Value {
         let owner = world.user(account.owner);
-        let metadata = Some(&account.metadata).filter(|metadata| !metadata.is_empty());
+        let metadata = Some(account.metadata.map()).filter(|metadata| !metadata.is_empty());
         json!({
             "id": account.id,
             "title": account.title,

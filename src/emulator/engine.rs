@@ -85,10 +85,10 @@ struct Held {
 }
 
 /// Where a POST's answer is remembered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Slot {
-    slot: String,
-    request: String,
+    slot: u128,
+    request: u128,
     at: u64,
 }
 
@@ -207,7 +207,12 @@ impl Engine {
             }
             _ => {}
         }
-        let (mut answer, slot) = self.serve(call, operation, id, &course, now);
+        let (mut answer, slot) = match self.serve(call, operation, id, &course, now) {
+            Ok(served) => served,
+            // Who was not let in, or was answered before, is not held back.
+            Err(answer) if matches!(strike, Some(Strike::Late { .. })) => return Some(answer),
+            Err(answer) => (answer, None),
+        };
         match strike {
             Some(Strike::ResetAfter | Strike::DiesInProgress { .. }) => None,
             Some(Strike::Late { millis }) => {
@@ -229,7 +234,8 @@ impl Engine {
         }
     }
 
-    /// Lets a request in, or finds its earlier answer, and carries it out.
+    /// Lets a request in and carries it out. `Err` is the answer of one that
+    /// was not let in, or was answered before.
     fn serve(
         &mut self,
         call: &Call,
@@ -237,18 +243,18 @@ impl Engine {
         id: &str,
         course: &Course,
         now: u64,
-    ) -> (Response, Option<Slot>) {
+    ) -> Result<(Response, Option<Slot>), Response> {
         if operation == Operation::UploadFile {
             let answer = if course.acts {
                 self.upload(call, &course.twist, now)
             } else {
                 self.error(operation, &Refusal::internal("Not carried out"))
             };
-            return (answer, None);
+            return Ok((answer, None));
         }
         let admitted = match self.admit(call, operation, now) {
             Ok(admitted) => admitted,
-            Err(refusal) => return (self.error(operation, &refusal), None),
+            Err(refusal) => return Err(self.error(operation, &refusal)),
         };
         let slot = match self.meet(call, &admitted, now) {
             Ok(None) => None,
@@ -258,12 +264,12 @@ impl Engine {
                 at: now,
             }),
             Ok(Some(Met::Replay(status, body))) => {
-                let mut answer = self.json(status, body);
+                let mut answer = self.json(status, body.into());
                 let replayed = ("idempotent-replayed".to_owned(), "true".to_owned());
                 answer.headers.push(replayed);
-                return (answer, None);
+                return Err(answer);
             }
-            Err(refusal) => return (self.error(operation, &refusal), None),
+            Err(refusal) => return Err(self.error(operation, &refusal)),
         };
         let answer = if course.acts {
             let (status, body) = self.act(call, operation, id, &admitted, &course.twist, now);
@@ -271,10 +277,10 @@ impl Engine {
         } else {
             self.error(operation, &Refusal::internal("Not carried out"))
         };
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let remembered = (!course.unfinished).then_some((answer.status, text));
-        self.remember(slot.as_ref(), remembered, now + course.delay);
-        (answer, slot)
+        let text = String::from_utf8_lossy(&answer.body);
+        let remembered = (!course.unfinished).then(|| (answer.status, text.into()));
+        self.remember(slot, remembered, now + course.delay);
+        Ok((answer, slot))
     }
 
     /// Carries out the requests that were held back until now.
@@ -297,7 +303,7 @@ impl Engine {
                     };
                     let admitted = Admitted { caller, version };
                     let (status, body) = self.act(&call, operation, &id, &admitted, &twist, due);
-                    self.remember(slot.as_ref(), Some((status, body.to_string())), due);
+                    self.remember(slot, Some((status, body.to_string().into())), due);
                 }
                 _ => {}
             }
@@ -338,8 +344,8 @@ impl Engine {
         self.world.memory.meet(credential, key, &request, now).map(Some)
     }
 
-    fn remember(&mut self, slot: Option<&Slot>, answer: Option<(u16, String)>, answered_at: u64) {
-        let Some(Slot { slot, request, at }) = slot.cloned() else {
+    fn remember(&mut self, slot: Option<Slot>, answer: Option<(u16, Box<str>)>, answered_at: u64) {
+        let Some(Slot { slot, request, at }) = slot else {
             return;
         };
         self.world.change(Effect::Remembered(Remembered {

@@ -253,7 +253,8 @@ pub(super) fn instead(strike: &Strike) -> Option<Response> {
         } => {
             let json = || failure(*status).to_string();
             let body = body.clone().unwrap_or_else(json);
-            let mut all = headers.clone();
+            let lower = |(name, value): (&String, &String)| (name.to_ascii_lowercase(), value.clone());
+            let mut all: BTreeMap<String, String> = headers.iter().map(lower).collect();
             all.entry("content-type".to_owned())
                 .or_insert_with(|| "application/json".to_owned());
             Response {

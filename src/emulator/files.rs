@@ -41,11 +41,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
         ));
     }
     let fields = ask.fields()?;
-    if version.is_legacy() {
-        fields.only(&["filename", "visibility"])?;
-    } else {
-        fields.only(&["filename", "visibility", "byte_size", "multipart"])?;
-    }
+    fields.only(&["filename", "visibility", "byte_size", "multipart"])?;
     let filename = fields.text("filename")?.not_null("filename")?;
     let filename = filename.ok_or_else(|| Refusal::missing("filename"))?;
     let parts = filename.rsplit_once('.');
@@ -63,6 +59,9 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     };
     let size = fields.number("byte_size")?.not_null("byte_size")?;
     let in_parts = fields.flag("multipart")?.not_null("multipart")?;
+    if version.is_legacy() && in_parts == Some(true) {
+        return Err(Refusal::param("multipart", "is not known to this version"));
+    }
     let now = ask.look.now;
     let (seq, id) = world.fresh_id("file_", 0);
     let multipart = match (in_parts, size) {

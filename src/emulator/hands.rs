@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Emulator;
-use super::accounts::{NewAccount, make};
+use super::accounts::{NewAccount, invite, make};
 use super::engine::{Engine, Seen};
 use super::faults::{Fault, Faults, Script};
 use super::keys::found;
@@ -169,6 +169,16 @@ impl Emulator {
         })
     }
 
+    /// Adds a person who is on Whop without having to do with any platform;
+    /// returns the id. An account made for the address becomes theirs.
+    pub fn add_user(&self, email: &str, name: &str) -> String {
+        self.edit(|engine, now| {
+            let seq = invite(&mut engine.world, email, name, now);
+            let user = engine.world.user(seq);
+            user.map(|user| user.id.clone()).unwrap_or_default()
+        })
+    }
+
     /// Changes an account's title.
     pub fn set_title(&self, account: &str, title: &str) -> bool {
         self.edit_account(account, |account| title.clone_into(&mut account.title))
@@ -176,7 +186,7 @@ impl Emulator {
 
     /// Replaces an account's metadata.
     pub fn set_metadata(&self, account: &str, metadata: Map<String, Value>) -> bool {
-        self.edit_account(account, |account| account.metadata = metadata)
+        self.edit_account(account, |account| account.metadata = metadata.into())
     }
 
     /// Suspends an account, or lets it act again.
@@ -307,7 +317,7 @@ fn view(engine: &Engine, account: &Account) -> AccountView {
         owner: owner.unwrap_or_default(),
         email: account.email.clone(),
         title: account.title.clone(),
-        metadata: account.metadata.clone(),
+        metadata: account.metadata.map(),
         suspended: account.suspended,
     }
 }

@@ -221,7 +221,7 @@ pub(super) fn found(world: &mut World, id: Option<&str>, now: u64) -> u64 {
         title: "Platform".to_owned(),
         route: world.free_route("platform", &id),
         id,
-        metadata: serde_json::Map::new(),
+        metadata: serde_json::Map::new().into(),
         external_id: None,
         country: Some("US".to_owned()),
         website: None,

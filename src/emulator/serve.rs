@@ -31,8 +31,10 @@ use crate::remote::transport::Response;
 const CONNECTIONS: usize = 512;
 /// The largest body that the API takes, in bytes.
 const BODY: usize = 1024 * 1024;
-/// How long a client may take over a request's head.
-const HEAD: Duration = Duration::from_secs(30);
+/// How long a client may take over a request's head, and how long a connection
+/// may idle. Longer than clients keep idle connections (reqwest: 90 s), so that
+/// it is they who close, and no request meets a closing socket.
+const HEAD: Duration = Duration::from_secs(120);
 /// How long shutdown waits for requests in hand.
 const DRAIN: Duration = Duration::from_secs(5);
 

@@ -11,6 +11,10 @@ use super::records::{Account, Effect, File, Membership, Override, User};
 /// Where an account stands in a list: moment of creation, then number.
 pub(super) type Place = (u64, u64);
 
+/// Accounts by platform and a text, then by number, so oldest first. One flat
+/// set: a set of its own for each text takes several times the room.
+type Index = BTreeSet<(u64, Box<str>, u64)>;
+
 /// Everything that the state file holds, in memory. Records are found by their
 /// number; texts are in the indices only once.
 #[derive(Debug, Default)]
@@ -23,9 +27,9 @@ pub(super) struct World {
     /// Every account that a platform's keys see, in list order.
     visible: BTreeMap<u64, BTreeSet<Place>>,
     /// Accounts of a platform by folded address, oldest first.
-    by_email: BTreeMap<(u64, String), BTreeSet<u64>>,
+    by_email: Index,
     /// Accounts of a platform by external id, oldest first.
-    by_external: BTreeMap<(u64, String), BTreeSet<u64>>,
+    by_external: Index,
     /// Pairs of owner and platform, with how many accounts make the relation.
     owners: BTreeMap<(u64, u64), u32>,
     users: BTreeMap<u64, User>,
@@ -137,12 +141,10 @@ impl World {
         self.routes.insert(account.route.clone(), seq);
         self.visible.entry(platform).or_default().insert(account.place());
         if let Some(email) = &account.email {
-            let key = (platform, fold(email));
-            self.by_email.entry(key).or_default().insert(seq);
+            self.by_email.insert((platform, fold(email).into(), seq));
         }
         if let Some(external) = account.external() {
-            let key = (platform, external.to_owned());
-            self.by_external.entry(key).or_default().insert(seq);
+            self.by_external.insert((platform, external.into(), seq));
         }
         *self.owners.entry((account.owner, platform)).or_default() += 1;
         self.accounts.insert(seq, account);
@@ -158,10 +160,10 @@ impl World {
             places.remove(&account.place());
         }
         if let Some(email) = &account.email {
-            drop_from(&mut self.by_email, (platform, fold(email)), seq);
+            self.by_email.remove(&(platform, fold(email).into(), seq));
         }
         if let Some(external) = account.external() {
-            drop_from(&mut self.by_external, (platform, external.to_owned()), seq);
+            self.by_external.remove(&(platform, external.into(), seq));
         }
         if let Some(count) = self.owners.get_mut(&(account.owner, platform)) {
             *count -= 1;
@@ -251,14 +253,14 @@ impl World {
 
     /// A platform's accounts of this address, oldest first.
     pub(super) fn with_email(&self, platform: u64, email: &str) -> impl Iterator<Item = &Account> {
-        let found = self.by_email.get(&(platform, fold(email)));
-        found.into_iter().flatten().filter_map(|seq| self.account(*seq))
+        let found = under(&self.by_email, platform, &fold(email));
+        found.filter_map(|seq| self.account(seq))
     }
 
     /// A platform's accounts of this external id, oldest first.
     pub(super) fn with_external(&self, platform: u64, external: &str) -> impl Iterator<Item = &Account> {
-        let found = self.by_external.get(&(platform, external.to_owned()));
-        found.into_iter().flatten().filter_map(|seq| self.account(*seq))
+        let found = under(&self.by_external, platform, external);
+        found.filter_map(|seq| self.account(seq))
     }
 
     /// Whether the user owns an account that this platform's keys see.
@@ -330,13 +332,10 @@ pub(super) fn picture_token(file: &str) -> String {
     ids::fingerprint(&[b"picture", file.as_bytes()])
 }
 
-fn drop_from(index: &mut BTreeMap<(u64, String), BTreeSet<u64>>, key: (u64, String), seq: u64) {
-    if let Some(found) = index.get_mut(&key) {
-        found.remove(&seq);
-        if found.is_empty() {
-            index.remove(&key);
-        }
-    }
+/// The numbers under a text.
+fn under<'a>(index: &'a Index, platform: u64, text: &str) -> impl Iterator<Item = u64> + use<'a> {
+    let range = (platform, Box::from(text), 0)..=(platform, Box::from(text), u64::MAX);
+    index.range(range).map(|(_, _, seq)| *seq)
 }
 
 /// The words of a text, joined by hyphens, at most 30 bytes.

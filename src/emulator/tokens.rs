@@ -16,14 +16,17 @@ const HOUR: u64 = 60 * 60 * 1_000;
 /// `POST /access_tokens`
 pub(super) fn create(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let fields = ask.fields()?;
-    // The field's name depends on the version; the other one is refused, since
-    // a token for no account is not what its sender meant.
-    let account = if ask.look.version.token_names_account() {
-        "account_id"
+    let (account, other) = if ask.look.version.token_names_account() {
+        ("account_id", "company_id")
     } else {
-        "company_id"
+        ("company_id", "account_id")
     };
-    fields.only(&[account, "user_id", "scoped_actions", "expires_at"])?;
+    fields.only(&[account, other, "user_id", "scoped_actions", "expires_at"])?;
+    // The field's name depends on the version. A value under the other name is
+    // refused: a token for no account is not what its sender meant.
+    if fields.text(other)?.value().is_some() {
+        return Err(Refusal::param(other, "is not known to this version"));
+    }
     if let Some(id) = fields.text(account)?.value() {
         visible(world, ask, id)?;
     }

@@ -280,6 +280,33 @@ async fn everything_survives_a_restart() {
     assert_ne!(bob.text("/id"), ana.text("/id"), "ids are not used twice");
 }
 
+#[test]
+fn a_state_file_cut_anywhere_is_a_whole_earlier_state() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("state.jsonl");
+    let open = || {
+        let state = Some(path.clone());
+        let settings = Settings::test(PLATFORM);
+        Emulator::open(Settings { state, ..settings }).expect("a cut file can be read")
+    };
+    let emulator = open();
+    for number in 0..3 {
+        let email = format!("u{number}@shop.test");
+        emulator.add_account(PLATFORM, &email, "Somebody", serde_json::Map::new());
+    }
+    drop(emulator);
+    let whole = std::fs::read(&path).expect("the file is there");
+    let mut counts = BTreeSet::new();
+    for end in 0..=whole.len() {
+        std::fs::write(&path, &whole[..end]).expect("it can be cut");
+        let accounts = open().accounts();
+        let complete = accounts.iter().all(|account| !account.owner.is_empty());
+        assert!(complete, "cut at byte {end}: an account without its owner");
+        counts.insert(accounts.len());
+    }
+    assert_eq!(counts, BTreeSet::from([0, 1, 2, 3]));
+}
+
 #[tokio::test]
 async fn faults_strike_over_the_socket() {
     let site = Site::test().await;
