@@ -1,5 +1,8 @@
 //! What tests do behind the API's back: look at everything, and change things
 //! as people and other programs on Whop do.
+//!
+//! Nothing here counts as a request, is limited, or is hit by faults. Changes
+//! go to the state file like any others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -226,6 +229,7 @@ impl Emulator {
         })
     }
 
+    /// Changes an account's record.
     fn edit_account(&self, id: &str, change: impl FnOnce(&mut Account)) -> bool {
         self.edit(|engine, now| {
             let Some(mut account) = engine.world.account_by_id(id).cloned() else {
@@ -238,6 +242,7 @@ impl Emulator {
         })
     }
 
+    /// Changes what an account shows of a person, or the global profile.
     fn edit_profile(
         &self,
         user: &str,
@@ -308,6 +313,7 @@ fn foreign_file(engine: &mut Engine, bytes: &[u8]) -> Option<String> {
     Some(id)
 }
 
+/// The account as tests see it.
 fn view(engine: &Engine, account: &Account) -> AccountView {
     let id = |seq| engine.world.account(seq).map(|account| account.id.clone());
     let owner = engine.world.user(account.owner).map(|user| user.id.clone());

@@ -119,7 +119,8 @@ impl Server {
 }
 
 /// Serves one connection until it ends, or until told to stop and the request
-/// in hand is answered.
+/// in hand is answered. The emulator acts when a request is whole, so a client
+/// that hangs up while waiting has been served all the same.
 async fn connection(
     emulator: Emulator,
     address: SocketAddr,
@@ -156,6 +157,7 @@ impl std::fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// Hands one request to the emulator and sends what comes back, when it is due.
 async fn answer(
     emulator: &Emulator,
     address: SocketAddr,
@@ -212,6 +214,7 @@ fn origin(headers: &hyper::HeaderMap, address: SocketAddr) -> String {
     }
 }
 
+/// The answer to a body beyond its limit, in the manner of API or storage.
 fn too_large(path: &str) -> hyper::Response<Full<Bytes>> {
     if path.starts_with(BASE) {
         let body = Refusal::invalid("The body is too large").body(false);

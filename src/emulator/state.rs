@@ -19,7 +19,9 @@ type Index = BTreeSet<(u64, Box<str>, u64)>;
 /// number; texts are in the indices only once.
 #[derive(Debug, Default)]
 pub(super) struct World {
+    /// Ids are made from this and a number.
     seed: u64,
+    /// The first number that was never used.
     used: u64,
     accounts: BTreeMap<u64, Account>,
     account_ids: BTreeMap<String, u64>,
@@ -36,6 +38,7 @@ pub(super) struct World {
     user_ids: BTreeMap<String, u64>,
     usernames: BTreeMap<String, u64>,
     user_emails: BTreeMap<String, u64>,
+    /// By user, then by the account that shows it.
     overrides: BTreeMap<(u64, u64), Override>,
     files: BTreeMap<String, File>,
     /// The file behind the path of a profile picture.
@@ -63,7 +66,9 @@ impl World {
         }
     }
 
-    /// A number that was never used, and the id made from it.
+    /// A number that was never used, and the id made from it. It is used up by
+    /// the record that carries it; `ahead` skips numbers for records that will
+    /// be put in first.
     pub(super) fn fresh_id(&self, prefix: &str, ahead: u64) -> (u64, String) {
         let seq = self.used + ahead;
         (seq, ids::id(prefix, self.seed, seq))
@@ -129,10 +134,13 @@ impl World {
         }
     }
 
+    /// Uses up a record's number.
     fn saw(&mut self, seq: u64) {
         self.used = self.used.max(seq + 1);
     }
 
+    /// Puts an account in place of the one of the same number, and into every
+    /// index: title, address or metadata may have changed.
     fn put_account(&mut self, account: Account) {
         self.saw(account.seq);
         self.unlink(account.seq);
@@ -174,11 +182,13 @@ impl World {
         Some(account)
     }
 
+    /// Deletes an account and what it showed of people.
     fn drop_account(&mut self, seq: u64) {
         self.unlink(seq);
         self.overrides.retain(|(_, account), _| *account != seq);
     }
 
+    /// Puts a user in place of the one of the same number.
     fn put_user(&mut self, user: User) {
         self.saw(user.seq);
         if let Some(old) = self.users.get(&user.seq) {
@@ -192,6 +202,7 @@ impl World {
         self.users.insert(user.seq, user);
     }
 
+    /// Deletes a user. Accounts keep the number, which then leads nowhere.
     fn drop_user(&mut self, seq: u64) {
         let Some(user) = self.users.remove(&seq) else {
             return;

@@ -11,9 +11,12 @@ use super::refusal::Refusal;
 use super::state::World;
 use super::users::find;
 
+/// The default life of a token, in milliseconds.
 const HOUR: u64 = 60 * 60 * 1_000;
 
-/// `POST /access_tokens`
+/// `POST /access_tokens`. Account and user are optional in the schema, though
+/// embedded chat needs both. Actions must be a subset of the key's own scopes
+/// (403); none named means all of the key's. The body itself is optional.
 pub(super) fn create(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let fields = ask.fields()?;
     let (account, other) = if ask.look.version.token_names_account() {
