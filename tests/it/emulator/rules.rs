@@ -77,11 +77,8 @@ async fn the_limit_is_per_operation_and_key_and_told_in_the_message() {
     }
     let refused = site.get("/accounts").send().await;
     assert_eq!(error_type(&refused), (429, "rate_limit_exceeded".to_owned()));
-    assert_eq!(
-        refused.text("/error/message"),
-        "Try again in 60 seconds.",
-        "no time to speak of has passed"
-    );
+    let message = refused.text("/error/message");
+    assert!(message.starts_with("Try again in ") && message.ends_with(" seconds."));
     assert_eq!(refused.header("retry-after"), None);
     assert_eq!(site.get("/accounts/me").send().await.status, 200);
     assert_eq!(site.get("/accounts").key(Some("key2")).send().await.status, 200);
@@ -376,8 +373,10 @@ async fn a_late_effect_is_not_seen_until_it_happens() {
         (201, Some("true"))
     );
 
-    site.emulator
-        .fault(Fault::next(Operation::ListAccounts, Strike::Stale { seconds: 5 }));
+    site.emulator.fault(Fault::next(
+        Operation::ListAccounts,
+        Strike::Stale { seconds: 600 },
+    ));
     let list = format!("/accounts?parent_account_id={PLATFORM}");
     assert!(site.get(&list).send().await.ids().is_empty(), "stale");
     assert_eq!(site.get(&list).send().await.ids().len(), 1);
