@@ -1,4 +1,8 @@
 //! Accounts, current generation (`whop-api.md` §3).
+//!
+//! A key sees its platform and everything below it, and nothing else: another
+//! platform's account is 404, as if it did not exist. It may change its
+//! children, and never its own account.
 
 use serde_json::{Map, Value, json};
 
@@ -43,6 +47,7 @@ pub(super) struct NewAccount {
 /// Makes an account and, where the address has none yet, its owner: accounts
 /// of one address share one user.
 pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64) -> u64 {
+    // One number ahead: the owner, made below if need be, takes the next one.
     let (seq, id) = world.fresh_id("biz_", 1);
     let parent = world.account(platform);
     let country = parent.and_then(|parent| parent.country.clone());
@@ -54,7 +59,7 @@ pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64) 
         child: new.email.is_some(),
         owner: 0,
         title: String::new(),
-        metadata: new.metadata,
+        metadata: new.metadata.into(),
         external_id: new.external_id,
         country: new.country.or(country),
         website: new.website,
@@ -79,8 +84,9 @@ pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64) 
     seq
 }
 
-/// Makes the user behind a new address, named after the account.
-fn invite(world: &mut World, email: &str, title: &str, now: u64) -> u64 {
+/// Makes the user behind a new address, named after the account. The name is
+/// global from then on: a later title or override does not touch it.
+pub(super) fn invite(world: &mut World, email: &str, title: &str, now: u64) -> u64 {
     let (seq, id) = world.fresh_id("user_", 0);
     world.change(Effect::User(User {
         seq,
@@ -94,7 +100,12 @@ fn invite(world: &mut World, email: &str, title: &str, now: u64) -> u64 {
     seq
 }
 
-/// `POST /accounts`
+/// `POST /accounts`. The parent is the key's own platform; there is no field
+/// for it, and sending one is refused like any unlisted field.
+///
+/// 201 with a new account, 200 with the one it comes back to, 400 for a value
+/// that cannot be taken, 403 without a scope to create, 409 where the newest
+/// guide's `external_id` belongs to another address.
 pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs_create()?;
     let fields = ask.fields()?;
@@ -145,7 +156,11 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     Ok(Answer::created(ask.look.account(world, account)))
 }
 
-/// The account that a create comes back to, by the table of `whop-api.md` §3.
+/// The account that a create comes back to, by the table of `whop-api.md` §3:
+/// same address and same external id; or same address and neither has one.
+/// An external id in use by another address is a conflict only in the field of
+/// its own; in metadata it is assumed to make a second account. Of several that
+/// fit, the oldest.
 fn existing<'a>(
     world: &'a World,
     platform: u64,
@@ -168,7 +183,11 @@ fn existing<'a>(
     Ok(None)
 }
 
-/// `GET /accounts`
+/// `GET /accounts`. With a parent its direct children; without one the platform
+/// itself too, which a client must not take for a user (trap 10).
+///
+/// `order=volume` gives the order of creation: nothing here ever sells.
+/// Unknown parameters are ignored, so a misspelt parent lists everything.
 pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let query = ask.query;
     query.word("order", &["created_at", "volume"])?;
@@ -184,6 +203,8 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
         }
         Some(id) => {
             ask.caller.needs(&["payout:account:read"])?;
+            // A parent that the key does not see is a missing relation, not a
+            // missing page.
             Some(visible(world, ask, id).map_err(|_| Refusal::scope())?.seq)
         }
     };
@@ -249,14 +270,16 @@ impl Made {
     }
 }
 
-/// `GET /accounts/{id}`
+/// `GET /accounts/{id}`, by id or route. The scope is an assumption of
+/// `whop-api.md` §3.
 pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs(&["company:basic:read"])?;
     let account = visible(world, ask, ask.id)?;
     Ok(Answer::ok(ask.look.account(world, account)))
 }
 
-/// `GET /accounts/me`
+/// `GET /accounts/me`. A 403 says only that the balance scope is missing; the
+/// key is valid all the same.
 pub(super) fn own(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs(&["company:balance:read"])?;
     let platform = world.account(ask.platform()?);
@@ -266,6 +289,11 @@ pub(super) fn own(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
 
 /// `PATCH /accounts/{id}`. Metadata is replaced as a whole: the assumption of
 /// `whop-api.md` §3, and the one under which a careless client loses keys.
+/// Email and owner cannot be changed; sending them is refused like any unlisted
+/// field.
+///
+/// An empty or null title falls back to what a create without one would have
+/// taken: no source says, and a refusal would be stricter than the schema.
 pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs(&["company:update"])?;
     let fields = ask.fields()?;
@@ -276,7 +304,7 @@ pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     fields.not_empty()?;
     let mut account = child(world, ask, ask.id)?.clone();
     if let Some(metadata) = metadata(fields)?.not_null("metadata")? {
-        account.metadata = metadata.clone();
+        account.metadata = metadata.clone().into();
     }
     match fields
         .text("external_id")?
@@ -320,7 +348,9 @@ pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     Ok(Answer::ok(body))
 }
 
-/// `DELETE /accounts/{id}`. The owner's user stays.
+/// `DELETE /accounts/{id}`. The owner's user stays, and so do its other
+/// accounts; overrides that the account showed are gone with it. The id stops
+/// resolving at once (trap 14). Nothing here has a balance, so none refuses.
 pub(super) fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     if !ask.look.version.deletes() {
         return Err(Refusal::not_found());
@@ -361,6 +391,7 @@ fn only(ask: &Ask<'_>, listed: &[&str]) -> Result<(), Refusal> {
     ask.fields()?.only(&allowed)
 }
 
+/// The newest guide's rule for its own field; `metadata.external_id` is free.
 const BAD_EXTERNAL: &str = "must not be empty or contain %";
 
 fn fits_external(text: &&str) -> bool {
@@ -368,7 +399,8 @@ fn fits_external(text: &&str) -> bool {
 }
 
 /// Refuses what no mail system takes, and the domains that are set to be
-/// undeliverable.
+/// undeliverable. What lies between the two is left to chance by Whop as well:
+/// it alone knows whether mail arrives.
 pub(super) fn check_email(email: &str, undeliverable: &[String]) -> Result<(), Refusal> {
     let odd = |c: char| c.is_whitespace() || c.is_control();
     let parts = email.rsplit_once('@').filter(|(local, domain)| {
@@ -398,7 +430,7 @@ pub(super) fn metadata(fields: &Fields) -> Result<Sent<&Map<String, Value>>, Ref
         .check("metadata", fits, "must be smaller than 16 KB")
 }
 
-/// The body's country.
+/// The body's country: ISO alpha-2 in either case.
 fn country(fields: &Fields) -> Result<Sent<&str>, Refusal> {
     let two_letters = |text: &&str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
     fields
@@ -406,6 +438,7 @@ fn country(fields: &Fields) -> Result<Sent<&str>, Refusal> {
         .check("country", two_letters, "must be two letters")
 }
 
+/// The body's website. Its length is documented, its form is not.
 fn website(fields: &Fields) -> Result<Sent<&str>, Refusal> {
     fields.text("website")?.check(
         "website",

@@ -27,13 +27,14 @@ pub(super) struct Look<'a> {
 pub(super) const PRIVATE_URL: u64 = 60 * 60 * 1_000;
 
 impl Look<'_> {
-    /// An account, current generation.
+    /// An account, current generation. Owner and parent took their present form
+    /// at one version; before it the parent was a bare id and the owner absent.
     pub(super) fn account(&self, world: &World, account: &Account) -> Value {
         let mut shape = json!({
             "id": account.id,
             "title": account.title,
             "email": account.email,
-            "metadata": account.metadata,
+            "metadata": account.metadata.map(),
             "created_at": stamp(account.created_at),
             "route": account.route,
             "country": account.country,
@@ -74,15 +75,17 @@ impl Look<'_> {
         })
     }
 
-    /// A company, legacy generation: neither email nor parent.
+    /// A company, legacy generation: neither email nor parent, so whose it is
+    /// can only be told by its metadata, which is null where there is none.
     pub(super) fn company(&self, world: &World, account: &Account) -> Value {
         let owner = world.user(account.owner);
-        let metadata = Some(&account.metadata).filter(|metadata| !metadata.is_empty());
+        let metadata = Some(account.metadata.map()).filter(|metadata| !metadata.is_empty());
         json!({
             "id": account.id,
             "title": account.title,
             "description": account.description,
             "metadata": metadata,
+            // Without a picture, unlike the current generation.
             "owner_user": owner.map(|owner| json!({
                 "id": owner.id, "name": owner.name, "username": owner.username,
             })),
@@ -115,7 +118,8 @@ impl Look<'_> {
         })
     }
 
-    /// The URL of a profile picture, or of a generated one.
+    /// The URL of a profile picture, or of a generated one: current versions
+    /// always have one, so "has a picture" cannot be read from it (trap 13).
     fn picture(&self, user: &User, file: Option<&str>) -> String {
         let (folder, name) = match file {
             Some(file) => ("profile", picture_token(file)),
@@ -125,7 +129,7 @@ impl Look<'_> {
     }
 
     /// A file, in the shape of the version. The upload destination is added
-    /// only to the answer that creates it.
+    /// only to the answer that creates it. Size and URL are null until ready.
     pub(super) fn file(&self, file: &File) -> Value {
         let status = file.status(self.now);
         let ready = file.content.as_ref().filter(|_| status == Status::Ready);

@@ -10,7 +10,10 @@ use super::refusal::Refusal;
 use super::request::Sent;
 use super::state::World;
 
-/// `POST /companies`. Always a new one: nothing says that the same address
+/// `POST /companies`. Needs the scope to create and `company:basic:read`.
+/// Answers 200, not 201.
+///
+/// Always a new one: nothing says that the same address
 /// comes back to an existing company, so a repeat makes a second.
 pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs_create()?;
@@ -33,6 +36,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     if let Some(email) = email {
         accounts::check_email(email, &ask.settings.undeliverable)?;
     }
+    // Lower case here, either case in the current generation.
     let lower = |text: &&str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_lowercase());
     let country = fields
         .text("country")?
@@ -66,7 +70,8 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     Ok(Answer::ok(ask.look.company(world, company)))
 }
 
-/// `GET /companies`
+/// `GET /companies`. Largest page 50 and newest first: both assumed, as the
+/// older reference states neither.
 pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs(&["company:basic:read"])?;
     let query = ask.query;
@@ -95,14 +100,15 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::ok(cut.json(show)))
 }
 
-/// `GET /companies/{id}`
+/// `GET /companies/{id}`, by id or route.
 pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs(&["company:basic:read"])?;
     let company = visible(world, ask, ask.id)?;
     Ok(Answer::ok(ask.look.company(world, company)))
 }
 
-/// `PATCH /companies/{id}`. Neither email nor metadata can be changed.
+/// `PATCH /companies/{id}`. Neither email nor metadata can be changed, so a
+/// company made without its platform's id in the metadata stays without.
 pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs(&["company:update", "company:basic:read"])?;
     let fields = ask.fields()?;

@@ -61,34 +61,47 @@ pub struct Seen {
 /// Everything behind the emulator's handle.
 #[derive(Debug)]
 pub(super) struct Engine {
+    /// What it was started with.
     pub(super) settings: Settings,
+    /// Everything that the state file holds. The rest below is lost on a
+    /// restart, as it would be with a real server's memory.
     pub(super) world: World,
+    /// The faults in force.
     pub(super) faults: Faults,
+    /// Requests received, by operation.
     pub(super) counts: BTreeMap<Operation, u64>,
+    /// Requests received, in order, where they are recorded.
     pub(super) seen: Vec<Seen>,
     limits: Limits,
     log: Option<Log>,
     /// Set once the state file could not be written: from then on memory and
     /// file differ, and everything is refused.
     broken: bool,
+    /// Counts requests, for request ids and for what varies between answers.
     serial: u64,
+    /// Requests that a fault delays.
     held: Vec<Held>,
 }
 
 /// A request that is carried out later than it was received.
 #[derive(Debug)]
 struct Held {
+    /// When, in milliseconds since 1970.
     due: u64,
+    /// The request, let in when it came.
     call: Call,
     /// Where its answer is remembered.
     slot: Option<Slot>,
 }
 
 /// Where a POST's answer is remembered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Slot {
-    slot: String,
-    request: String,
+    /// Stands for the credential and its idempotency key.
+    slot: u128,
+    /// Stands for the request.
+    request: u128,
+    /// When the request came, in milliseconds since 1970.
     at: u64,
 }
 
@@ -136,7 +149,8 @@ impl Engine {
         })
     }
 
-    /// Answers one request.
+    /// Answers one request: finds where it leads, counts it, lets faults strike,
+    /// and writes down what it changed before the answer is given away.
     pub(super) fn receive(&mut self, call: &Call, now: u64) -> Reply {
         self.catch_up(now);
         self.serial += 1;
@@ -176,7 +190,9 @@ impl Engine {
         Reply { answer, after }
     }
 
-    /// Carries a request out as far as what befalls it allows.
+    /// Carries a request out as far as what befalls it allows. `None` is no
+    /// answer at all. `delay` is how long the answer will take, in
+    /// milliseconds: until then the idempotency key is in progress.
     fn struck(
         &mut self,
         call: &Call,
@@ -207,7 +223,12 @@ impl Engine {
             }
             _ => {}
         }
-        let (mut answer, slot) = self.serve(call, operation, id, &course, now);
+        let (mut answer, slot) = match self.serve(call, operation, id, &course, now) {
+            Ok(served) => served,
+            // Who was not let in, or was answered before, is not held back.
+            Err(answer) if matches!(strike, Some(Strike::Late { .. })) => return Some(answer),
+            Err(answer) => (answer, None),
+        };
         match strike {
             Some(Strike::ResetAfter | Strike::DiesInProgress { .. }) => None,
             Some(Strike::Late { millis }) => {
@@ -229,7 +250,8 @@ impl Engine {
         }
     }
 
-    /// Lets a request in, or finds its earlier answer, and carries it out.
+    /// Lets a request in and carries it out. `Err` is the answer of one that
+    /// was not let in, or was answered before.
     fn serve(
         &mut self,
         call: &Call,
@@ -237,18 +259,18 @@ impl Engine {
         id: &str,
         course: &Course,
         now: u64,
-    ) -> (Response, Option<Slot>) {
+    ) -> Result<(Response, Option<Slot>), Response> {
         if operation == Operation::UploadFile {
             let answer = if course.acts {
                 self.upload(call, &course.twist, now)
             } else {
                 self.error(operation, &Refusal::internal("Not carried out"))
             };
-            return (answer, None);
+            return Ok((answer, None));
         }
         let admitted = match self.admit(call, operation, now) {
             Ok(admitted) => admitted,
-            Err(refusal) => return (self.error(operation, &refusal), None),
+            Err(refusal) => return Err(self.error(operation, &refusal)),
         };
         let slot = match self.meet(call, &admitted, now) {
             Ok(None) => None,
@@ -258,12 +280,12 @@ impl Engine {
                 at: now,
             }),
             Ok(Some(Met::Replay(status, body))) => {
-                let mut answer = self.json(status, body);
+                let mut answer = self.json(status, body.into());
                 let replayed = ("idempotent-replayed".to_owned(), "true".to_owned());
                 answer.headers.push(replayed);
-                return (answer, None);
+                return Err(answer);
             }
-            Err(refusal) => return (self.error(operation, &refusal), None),
+            Err(refusal) => return Err(self.error(operation, &refusal)),
         };
         let answer = if course.acts {
             let (status, body) = self.act(call, operation, id, &admitted, &course.twist, now);
@@ -271,13 +293,14 @@ impl Engine {
         } else {
             self.error(operation, &Refusal::internal("Not carried out"))
         };
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let remembered = (!course.unfinished).then_some((answer.status, text));
-        self.remember(slot.as_ref(), remembered, now + course.delay);
-        (answer, slot)
+        let text = String::from_utf8_lossy(&answer.body);
+        let remembered = (!course.unfinished).then(|| (answer.status, text.into()));
+        self.remember(slot, remembered, now + course.delay);
+        Ok((answer, slot))
     }
 
-    /// Carries out the requests that were held back until now.
+    /// Carries out the requests that were held back until now, at the moment
+    /// each was due. Nobody hears their answers; they are only remembered.
     pub(super) fn catch_up(&mut self, now: u64) {
         self.held.sort_by_key(|held| held.due);
         while self.held.first().is_some_and(|held| held.due <= now) {
@@ -297,7 +320,7 @@ impl Engine {
                     };
                     let admitted = Admitted { caller, version };
                     let (status, body) = self.act(&call, operation, &id, &admitted, &twist, due);
-                    self.remember(slot.as_ref(), Some((status, body.to_string())), due);
+                    self.remember(slot, Some((status, body.to_string().into())), due);
                 }
                 _ => {}
             }
@@ -305,12 +328,15 @@ impl Engine {
         }
     }
 
+    /// Who asks, or 401.
     fn caller(&self, call: &Call) -> Result<Caller, Refusal> {
         let platform = self.settings.platform.as_deref();
         Caller::of(call, &self.settings.keys, platform)
     }
 
-    /// Key, version and limit, in this order.
+    /// Key, version and limit, in this order: without a key there is nobody to
+    /// count against, and what is refused here is never remembered under an
+    /// idempotency key.
     fn admit(&mut self, call: &Call, operation: Operation, now: u64) -> Result<Admitted, Refusal> {
         let caller = self.caller(call)?;
         let version = version(call, &caller)?;
@@ -338,8 +364,10 @@ impl Engine {
         self.world.memory.meet(credential, key, &request, now).map(Some)
     }
 
-    fn remember(&mut self, slot: Option<&Slot>, answer: Option<(u16, String)>, answered_at: u64) {
-        let Some(Slot { slot, request, at }) = slot.cloned() else {
+    /// Remembers the answer of a POST, or (`None`) that it has none yet. It goes
+    /// into the same line of the state file as what the POST did.
+    fn remember(&mut self, slot: Option<Slot>, answer: Option<(u16, Box<str>)>, answered_at: u64) {
+        let Some(Slot { slot, request, at }) = slot else {
             return;
         };
         self.world.change(Effect::Remembered(Remembered {
@@ -391,6 +419,7 @@ impl Engine {
         }
     }
 
+    /// Hands bytes to the storage. No key, no limit and no version there.
     fn upload(&mut self, call: &Call, twist: &Twist, now: u64) -> Response {
         let Route::Storage { file, part } = route(&call.method, call.bare_path()) else {
             return storage::error(404, "NoSuchKey", "No such file");
@@ -414,11 +443,14 @@ impl Engine {
         !self.broken
     }
 
+    /// The answer to everything once the state file has failed: going on in
+    /// memory alone would promise what a restart breaks.
     fn lost_file(&self) -> Response {
         let refusal = Refusal::internal("The emulator's state file cannot be written");
         self.error(Operation::ListAccounts, &refusal)
     }
 
+    /// Keeps the request for tests, where they asked for it.
     fn record(&mut self, call: &Call, operation: Operation, answer: Option<&Response>) {
         if !self.settings.record {
             return;
@@ -451,6 +483,7 @@ impl Engine {
         answer
     }
 
+    /// An error answer in the shape of the operation's generation.
     fn error(&self, operation: Operation, refusal: &Refusal) -> Response {
         let body = refusal.body(operation.has_old_errors()).to_string();
         let mut answer = self.json(refusal.status, body);
@@ -468,6 +501,7 @@ impl Engine {
         answer
     }
 
+    /// A JSON answer with an id of its own, as `x-request-id`.
     fn json(&self, status: u16, body: String) -> Response {
         let id = fingerprint(&[b"request", &self.serial.to_le_bytes()]);
         Response {

@@ -127,14 +127,17 @@ pub struct Script {
     pub faults: Vec<Fault>,
 }
 
+/// Most faults strike one request.
 fn once() -> Option<u64> {
     Some(1)
 }
 
+/// Most faults leave nothing to chance.
 fn always() -> u8 {
     100
 }
 
+/// Whop's 429 says in its message how long to wait.
 fn yes() -> bool {
     true
 }
@@ -178,6 +181,7 @@ impl Fault {
         Self { containing, ..self }
     }
 
+    /// Whether this request is one that the fault waits for.
     fn matches(&self, operation: Operation, call: &Call) -> bool {
         let text = |text: &String| {
             let mut windows = call.body.windows(text.len().max(1));
@@ -197,7 +201,9 @@ pub(super) struct Faults {
 #[derive(Debug)]
 struct Waiting {
     fault: Fault,
+    /// How many matching requests came.
     seen: u64,
+    /// How many of them it hit.
     hit: u64,
 }
 
@@ -253,7 +259,8 @@ pub(super) fn instead(strike: &Strike) -> Option<Response> {
         } => {
             let json = || failure(*status).to_string();
             let body = body.clone().unwrap_or_else(json);
-            let mut all = headers.clone();
+            let lower = |(name, value): (&String, &String)| (name.to_ascii_lowercase(), value.clone());
+            let mut all: BTreeMap<String, String> = headers.iter().map(lower).collect();
             all.entry("content-type".to_owned())
                 .or_insert_with(|| "application/json".to_owned());
             Response {
@@ -298,6 +305,7 @@ pub(super) fn failure(status: u16) -> serde_json::Value {
     json!({ "error": { "type": kind, "message": "Something went wrong" } })
 }
 
+/// An answer with nothing but a type and a body.
 fn plain(status: u16, kind: &str, body: Bytes) -> Response {
     Response {
         status,

@@ -1,4 +1,8 @@
 //! File records (`whop-api.md` §6). Their bytes go to [`super::storage`].
+//!
+//! A record is made first and says where to send the bytes; then it goes from
+//! `pending` over `processing` to `ready` or `failed`. Only the credential that
+//! made it can read it; for any other it does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +36,11 @@ const PAGE: usize = 100;
 const IDS: usize = 250;
 
 /// `POST /files`. Needs no scope.
+///
+/// The upload destination is told here and never again. A file is private
+/// unless asked otherwise (trap 7), except in the legacy version, where the
+/// older guide says public. There is no field for the type: it follows the
+/// name's extension, so a name without one is refused.
 pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let version = ask.look.version;
     if !version.creates_files() {
@@ -41,11 +50,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
         ));
     }
     let fields = ask.fields()?;
-    if version.is_legacy() {
-        fields.only(&["filename", "visibility"])?;
-    } else {
-        fields.only(&["filename", "visibility", "byte_size", "multipart"])?;
-    }
+    fields.only(&["filename", "visibility", "byte_size", "multipart"])?;
     let filename = fields.text("filename")?.not_null("filename")?;
     let filename = filename.ok_or_else(|| Refusal::missing("filename"))?;
     let parts = filename.rsplit_once('.');
@@ -63,6 +68,9 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     };
     let size = fields.number("byte_size")?.not_null("byte_size")?;
     let in_parts = fields.flag("multipart")?.not_null("multipart")?;
+    if version.is_legacy() && in_parts == Some(true) {
+        return Err(Refusal::param("multipart", "is not known to this version"));
+    }
     let now = ask.look.now;
     let (seq, id) = world.fresh_id("file_", 0);
     let multipart = match (in_parts, size) {
@@ -100,6 +108,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     })
 }
 
+/// How many parts of [`PART`] bytes a size takes, or 400 for too many.
 fn count_parts(size: u64) -> Result<u32, Refusal> {
     let parts = size.div_ceil(PART);
     let parts = u32::try_from(parts).ok().filter(|_| parts <= PARTS);
@@ -132,13 +141,15 @@ fn own<'a>(world: &'a World, ask: &Ask<'_>, id: &str) -> Result<&'a File, Refusa
         .ok_or_else(Refusal::not_found)
 }
 
-/// `GET /files/{id}`
+/// `GET /files/{id}`, which a client polls until the file is ready.
 pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::ok(ask.look.file(own(world, ask, ask.id)?)))
 }
 
 /// `GET /files?file_ids=`. Ids that are unknown or another credential's are
 /// left out silently. The order is that of creation, whatever the ids' order.
+/// The default page is assumed to be 10, as for accounts: the reference states
+/// a largest page only, and a client that relies on more must find out here.
 pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     if !ask.look.version.lists_files() {
         return Err(Refusal::invalid(
@@ -163,7 +174,8 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::ok(cut.json(show)))
 }
 
-/// `POST /files/{id}/complete`
+/// `POST /files/{id}/complete`: puts the parts together. It must name every part
+/// with the ETag that storage gave; a second time is a conflict.
 pub(super) fn complete(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     if !ask.look.version.new_files() {
         return Err(Refusal::not_found());
@@ -252,7 +264,7 @@ fn is_image(bytes: &[u8]) -> bool {
         || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
 }
 
-/// Width and height of a PNG or GIF; for other kinds the answer leaves them
+/// Width and height of a PNG or GIF, from the header alone; for other kinds the answer leaves them
 /// null, as the schema allows.
 fn pixels(bytes: &[u8]) -> Option<(u32, u32)> {
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {

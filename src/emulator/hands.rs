@@ -1,5 +1,8 @@
 //! What tests do behind the API's back: look at everything, and change things
 //! as people and other programs on Whop do.
+//!
+//! Nothing here counts as a request, is limited, or is hit by faults. Changes
+//! go to the state file like any others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Emulator;
-use super::accounts::{NewAccount, make};
+use super::accounts::{NewAccount, invite, make};
 use super::engine::{Engine, Seen};
 use super::faults::{Fault, Faults, Script};
 use super::keys::found;
@@ -169,6 +172,16 @@ impl Emulator {
         })
     }
 
+    /// Adds a person who is on Whop without having to do with any platform;
+    /// returns the id. An account made for the address becomes theirs.
+    pub fn add_user(&self, email: &str, name: &str) -> String {
+        self.edit(|engine, now| {
+            let seq = invite(&mut engine.world, email, name, now);
+            let user = engine.world.user(seq);
+            user.map(|user| user.id.clone()).unwrap_or_default()
+        })
+    }
+
     /// Changes an account's title.
     pub fn set_title(&self, account: &str, title: &str) -> bool {
         self.edit_account(account, |account| title.clone_into(&mut account.title))
@@ -176,7 +189,7 @@ impl Emulator {
 
     /// Replaces an account's metadata.
     pub fn set_metadata(&self, account: &str, metadata: Map<String, Value>) -> bool {
-        self.edit_account(account, |account| account.metadata = metadata)
+        self.edit_account(account, |account| account.metadata = metadata.into())
     }
 
     /// Suspends an account, or lets it act again.
@@ -216,6 +229,7 @@ impl Emulator {
         })
     }
 
+    /// Changes an account's record.
     fn edit_account(&self, id: &str, change: impl FnOnce(&mut Account)) -> bool {
         self.edit(|engine, now| {
             let Some(mut account) = engine.world.account_by_id(id).cloned() else {
@@ -228,6 +242,7 @@ impl Emulator {
         })
     }
 
+    /// Changes what an account shows of a person, or the global profile.
     fn edit_profile(
         &self,
         user: &str,
@@ -298,6 +313,7 @@ fn foreign_file(engine: &mut Engine, bytes: &[u8]) -> Option<String> {
     Some(id)
 }
 
+/// The account as tests see it.
 fn view(engine: &Engine, account: &Account) -> AccountView {
     let id = |seq| engine.world.account(seq).map(|account| account.id.clone());
     let owner = engine.world.user(account.owner).map(|user| user.id.clone());
@@ -307,7 +323,7 @@ fn view(engine: &Engine, account: &Account) -> AccountView {
         owner: owner.unwrap_or_default(),
         email: account.email.clone(),
         title: account.title.clone(),
-        metadata: account.metadata.clone(),
+        metadata: account.metadata.map(),
         suspended: account.suspended,
     }
 }

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ids::fingerprint;
+use super::ids::digest;
 use super::records::Remembered;
 use super::refusal::Refusal;
 
@@ -22,9 +22,9 @@ const LONGEST: usize = 255;
 /// Every remembered POST.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    by_slot: BTreeMap<String, Remembered>,
+    by_slot: BTreeMap<u128, Remembered>,
     /// Oldest first, so that forgetting costs only what is forgotten.
-    by_age: BTreeSet<(u64, String)>,
+    by_age: BTreeSet<(u64, u128)>,
 }
 
 /// What a request with an idempotency key meets.
@@ -33,12 +33,12 @@ pub(super) enum Met {
     /// Nothing: act, and remember under this slot and request.
     New {
         /// Stands for the credential and its key.
-        slot: String,
+        slot: u128,
         /// Stands for the request.
-        request: String,
+        request: u128,
     },
     /// The same request, answered before.
-    Replay(u16, String),
+    Replay(u16, Box<str>),
 }
 
 impl Memory {
@@ -60,8 +60,8 @@ impl Memory {
             return Err(Refusal::invalid(message));
         }
         self.forget(now);
-        let slot = fingerprint(&[credential.as_bytes(), key.as_bytes()]);
-        let request = fingerprint(request);
+        let slot = digest(&[credential.as_bytes(), key.as_bytes()]);
+        let request = digest(request);
         let Some(first) = self.by_slot.get(&slot) else {
             return Ok(Met::New { slot, request });
         };
@@ -84,8 +84,8 @@ impl Memory {
 
     /// Remembers, or replaces what was remembered.
     pub(super) fn put(&mut self, remembered: Remembered) {
-        let age = (remembered.at, remembered.slot.clone());
-        if let Some(old) = self.by_slot.insert(remembered.slot.clone(), remembered) {
+        let age = (remembered.at, remembered.slot);
+        if let Some(old) = self.by_slot.insert(remembered.slot, remembered) {
             self.by_age.remove(&(old.at, old.slot));
         }
         self.by_age.insert(age);
@@ -125,7 +125,7 @@ mod tests {
             request,
             at,
             answered_at,
-            answer: Some((403, "no".to_owned())),
+            answer: Some((403, "no".into())),
         });
     }
 
@@ -134,7 +134,7 @@ mod tests {
         let mut memory = Memory::default();
         remember(&mut memory, "k", 1_000, 1_000);
         let again = memory.meet("me", "k", &[b"body"], 2_000);
-        assert_eq!(again, Ok(Met::Replay(403, "no".to_owned())));
+        assert_eq!(again, Ok(Met::Replay(403, "no".into())));
         let other = memory.meet("me", "k", &[b"body2"], 2_000).unwrap_err();
         assert_eq!(
             (other.status, other.code),

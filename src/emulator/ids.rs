@@ -48,6 +48,11 @@ pub(super) fn is_id(text: &str, prefix: &str) -> bool {
 
 /// 32 hexadecimal digits that stand for these parts, in this order.
 pub(super) fn fingerprint(parts: &[&[u8]]) -> String {
+    format!("{:032x}", digest(parts))
+}
+
+/// A number that stands for these parts, in this order.
+pub(super) fn digest(parts: &[&[u8]]) -> u128 {
     // FNV-1a from two beginnings; the length parts neighbours from each other.
     let mut hashes = [0xcbf2_9ce4_8422_2325_u64, 0x6c62_272e_07bb_0142];
     for part in parts {
@@ -58,8 +63,8 @@ pub(super) fn fingerprint(parts: &[&[u8]]) -> String {
             }
         }
     }
-    let [one, two] = hashes.map(|hash| SplitMix::new(hash).next());
-    format!("{one:016x}{two:016x}")
+    let [one, two] = hashes.map(|hash| u128::from(SplitMix::new(hash).next()));
+    one << 64 | two
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -93,6 +93,7 @@ pub(super) struct Caller {
     pub(super) version: Option<String>,
     /// What the settings fix as its platform.
     pub(super) platform: Option<String>,
+    /// What the key may do; `None` is everything.
     scopes: Option<BTreeSet<String>>,
 }
 
@@ -124,7 +125,8 @@ impl Caller {
         })
     }
 
-    /// Whether the key holds this scope.
+    /// Whether the key holds this scope. A key with every scope holds those that
+    /// exist: a made-up action is granted to nobody.
     pub(super) fn holds(&self, scope: &str) -> bool {
         match &self.scopes {
             None => SCOPES.contains(&scope),
@@ -194,11 +196,12 @@ pub(super) fn platform_of(
     Some(platform)
 }
 
+/// Whether a platform has anything besides itself.
 fn has_accounts(world: &World, platform: u64) -> bool {
     world.visible(platform).is_some_and(|places| places.len() > 1)
 }
 
-/// Makes a platform and the user who owns it.
+/// Makes a platform and the user who owns it, under this id or a made-up one.
 pub(super) fn found(world: &mut World, id: Option<&str>, now: u64) -> u64 {
     let (user, user_id) = world.fresh_id("user_", 0);
     let (seq, made_up) = world.fresh_id("biz_", 1);
@@ -221,7 +224,7 @@ pub(super) fn found(world: &mut World, id: Option<&str>, now: u64) -> u64 {
         title: "Platform".to_owned(),
         route: world.free_route("platform", &id),
         id,
-        metadata: serde_json::Map::new(),
+        metadata: serde_json::Map::new().into(),
         external_id: None,
         country: Some("US".to_owned()),
         website: None,

@@ -64,12 +64,15 @@ impl Log {
     }
 }
 
+/// The path with something behind its whole name, extension included.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
+/// Takes the lock, or says who cannot have it. The system frees it when the
+/// process ends, however it ends.
 fn lock(path: &Path) -> io::Result<File> {
     let lock = File::create(beside(path, ".lock"))?;
     match lock.try_lock() {
@@ -85,7 +88,10 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Applies every whole line and drops a torn last one. Returns how many.
+/// Applies every whole line and drops a torn last one, from the file too, so
+/// that the next line does not grow on to it. Returns how many lines it has.
+/// A line that is whole but makes no sense is an error: guessing would lose
+/// what stands behind it.
 fn load(file: &mut File, path: &Path, world: &mut World) -> io::Result<usize> {
     let broken = |why: &str| {
         let message = format!("`{}` is not a state file: {why}", path.display());

@@ -128,3 +128,87 @@ impl Emulator {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ids::SplitMix;
+    use super::*;
+
+    /// Puts requests together from pieces that are each right somewhere.
+    fn scramble(random: &mut SplitMix) -> Call {
+        let mut pick = |from: &[&str]| from[(random.next() % from.len() as u64) as usize].to_owned();
+        let path = pick(&[
+            "/api/v1/accounts",
+            "/api/v1/accounts/me",
+            "/api/v1/accounts/biz_p",
+            "/api/v1/companies",
+            "/api/v1/users/user_x",
+            "/api/v1/users/platformowner",
+            "/api/v1/files",
+            "/api/v1/files/file_x/complete",
+            "/api/v1/permissions",
+            "/api/v1/access_tokens",
+            "/storage/file_x/1",
+            "/pictures/file/x",
+            "/pictures",
+            "/%",
+            "",
+            "//",
+        ]);
+        let query = pick(&[
+            "",
+            "?first=1&last=2&after=WyJjIiwxLDFd&before=WyJjIiw5LDld",
+            "?account_id=biz_p",
+            "?resource_id=%F0%9F&actions=,",
+            "?file_ids=a&file_ids=",
+            "?expires=18446744073709551615&signature=",
+            "?created_after=0001-01-01T00:00:00Z&created_before=9999-12-31T23:59:59-23:59",
+            "?&=&%=%",
+        ]);
+        let body = pick(&[
+            "",
+            "{}",
+            "[]",
+            "{",
+            "nul",
+            "\u{feff}{}",
+            r#"{"email":"a@b.c","metadata":{"external_id":7,"a":{"b":[1e308]}},"title":"\ud83d\ude00"}"#,
+            r#"{"title":"T","email":"a@b.c","parent_company_id":"biz_p","metadata":null}"#,
+            r#"{"name":"\u0000","profile_picture":{"id":""}}"#,
+            r#"{"filename":"..","byte_size":1e15,"multipart":true}"#,
+            r#"{"filename":"a.png","byte_size":1,"multipart":true}"#,
+            r#"{"multipart_upload_id":"","multipart_parts":[{"part_number":1e300,"etag":""}]}"#,
+            r#"{"scoped_actions":["",null],"expires_at":"9999-12-31T23:59:59Z"}"#,
+        ]);
+        let headers = [
+            ("authorization", pick(&["Bearer k", "Bearer ", "Basic k", "é"])),
+            (
+                "api-version-date",
+                pick(&["2026-10-15-1", "2025-01-01", "2026-07-20", "x"]),
+            ),
+            ("content-type", pick(&["application/json", "text/plain"])),
+            ("idempotency-key", pick(&["", "k", "é"])),
+        ];
+        Call {
+            method: pick(&["GET", "POST", "PATCH", "PUT", "DELETE", "TRACE", ""]),
+            path: path + &query,
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            body: body.into(),
+            origin: ORIGIN.to_owned(),
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_sent_breaks_it() {
+        let emulator = Emulator::open(Settings::test("biz_p")).unwrap();
+        let mut random = SplitMix::new(42);
+        let mut fine = 0;
+        for _ in 0..20_000 {
+            let call = scramble(&mut random);
+            let answer = emulator.handle(&call).answer.unwrap();
+            assert!(answer.status < 500, "{} for {call:?}", answer.status);
+            fine += usize::from(answer.status < 300);
+        }
+        assert!(fine > 100, "only {fine} requests got through");
+    }
+}

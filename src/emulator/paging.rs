@@ -1,4 +1,8 @@
 //! Pages over ordered lists, by opaque cursors.
+//!
+//! Lists are ordered by creation and, for equal moments, by number: the order
+//! is total, so walking page by page meets every entry once, whatever is added
+//! or deleted meanwhile on either side.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -15,9 +19,13 @@ use super::state::Place;
 pub(super) struct Page {
     first: Option<usize>,
     last: Option<usize>,
+    /// Exclusive, in list order: what comes before it is not on the page.
     after: Option<Place>,
+    /// Exclusive, in list order: what comes behind it is not on the page.
     before: Option<Place>,
+    /// Whether the list runs from the newest to the oldest.
     descending: bool,
+    /// The size of a page that names none.
     default: usize,
 }
 
@@ -26,7 +34,9 @@ pub(super) struct Page {
 pub(super) struct Cut {
     /// The places.
     pub(super) places: Vec<Place>,
+    /// Whether anything fitting comes behind the page.
     next: bool,
+    /// Whether anything fitting comes before it.
     previous: bool,
 }
 
@@ -127,6 +137,7 @@ impl Cut {
     }
 }
 
+/// A cursor as a bound: its own entry is not on the page.
 fn bound(place: Option<Place>) -> Bound<Place> {
     place.map_or(Bound::Unbounded, Bound::Excluded)
 }

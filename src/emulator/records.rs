@@ -25,7 +25,7 @@ pub(super) struct Account {
     /// Its place on the web; unique.
     pub(super) route: String,
     /// A free map.
-    pub(super) metadata: Map<String, Value>,
+    pub(super) metadata: Metadata,
     /// The newest guide's own field, above `metadata.external_id`.
     pub(super) external_id: Option<String>,
     /// ISO alpha-2.
@@ -49,7 +49,7 @@ impl Account {
     /// own, else a text in `metadata.external_id` (`whop-api.md` §3).
     pub(super) fn external(&self) -> Option<&str> {
         let own = self.external_id.as_deref();
-        own.or_else(|| self.metadata.get("external_id").and_then(Value::as_str))
+        own.or(self.metadata.external_id.as_deref())
     }
 
     /// What the title becomes when none is given.
@@ -62,6 +62,40 @@ impl Account {
     /// moments keep one order.
     pub(super) fn place(&self) -> (u64, u64) {
         (self.created_at, self.seq)
+    }
+}
+
+/// An account's metadata. Kept as text, since a map takes four times the room
+/// and there may be a million of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Map<String, Value>", into = "Map<String, Value>")]
+pub(super) struct Metadata {
+    json: Box<str>,
+    /// The text under `external_id`, which matching goes by.
+    external_id: Option<Box<str>>,
+}
+
+impl From<Map<String, Value>> for Metadata {
+    fn from(map: Map<String, Value>) -> Self {
+        let external_id = map.get("external_id").and_then(Value::as_str);
+        Self {
+            external_id: external_id.map(Box::from),
+            json: Value::Object(map).to_string().into(),
+        }
+    }
+}
+
+impl From<Metadata> for Map<String, Value> {
+    fn from(metadata: Metadata) -> Self {
+        metadata.map()
+    }
+}
+
+impl Metadata {
+    /// The map itself.
+    pub(super) fn map(&self) -> Map<String, Value> {
+        // It was written from a map, so it reads as one.
+        serde_json::from_str(&self.json).unwrap_or_default()
     }
 }
 
@@ -230,15 +264,15 @@ pub(super) struct Membership {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Remembered {
     /// Stands for the credential and its idempotency key.
-    pub(super) slot: String,
+    pub(super) slot: u128,
     /// Stands for method, path, query, body and version.
-    pub(super) request: String,
+    pub(super) request: u128,
     /// When the first call came, in milliseconds since 1970.
     pub(super) at: u64,
     /// When its answer was given; a call before then finds it in progress.
     pub(super) answered_at: u64,
     /// Status and body; `None` while unfinished.
-    pub(super) answer: Option<(u16, String)>,
+    pub(super) answer: Option<(u16, Box<str>)>,
 }
 
 /// One change. The state file is a list of these, not of requests: loading it

@@ -216,6 +216,7 @@ impl Fields {
         self.0.contains_key(name)
     }
 
+    /// A field through a cast that may fail; `kind` ends "must be …".
     fn read_as<'a, T>(
         &'a self,
         name: &str,

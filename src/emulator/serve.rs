@@ -31,8 +31,10 @@ use crate::remote::transport::Response;
 const CONNECTIONS: usize = 512;
 /// The largest body that the API takes, in bytes.
 const BODY: usize = 1024 * 1024;
-/// How long a client may take over a request's head.
-const HEAD: Duration = Duration::from_secs(30);
+/// How long a client may take over a request's head, and how long a connection
+/// may idle. Longer than clients keep idle connections (reqwest: 90 s), so that
+/// it is they who close, and no request meets a closing socket.
+const HEAD: Duration = Duration::from_secs(120);
 /// How long shutdown waits for requests in hand.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -117,7 +119,8 @@ impl Server {
 }
 
 /// Serves one connection until it ends, or until told to stop and the request
-/// in hand is answered.
+/// in hand is answered. The emulator acts when a request is whole, so a client
+/// that hangs up while waiting has been served all the same.
 async fn connection(
     emulator: Emulator,
     address: SocketAddr,
@@ -154,6 +157,7 @@ impl std::fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// Hands one request to the emulator and sends what comes back, when it is due.
 async fn answer(
     emulator: &Emulator,
     address: SocketAddr,
@@ -210,6 +214,7 @@ fn origin(headers: &hyper::HeaderMap, address: SocketAddr) -> String {
     }
 }
 
+/// The answer to a body beyond its limit, in the manner of API or storage.
 fn too_large(path: &str) -> hyper::Response<Full<Bytes>> {
     if path.starts_with(BASE) {
         let body = Refusal::invalid("The body is too large").body(false);

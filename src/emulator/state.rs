@@ -11,11 +11,17 @@ use super::records::{Account, Effect, File, Membership, Override, User};
 /// Where an account stands in a list: moment of creation, then number.
 pub(super) type Place = (u64, u64);
 
+/// Accounts by platform and a text, then by number, so oldest first. One flat
+/// set: a set of its own for each text takes several times the room.
+type Index = BTreeSet<(u64, Box<str>, u64)>;
+
 /// Everything that the state file holds, in memory. Records are found by their
 /// number; texts are in the indices only once.
 #[derive(Debug, Default)]
 pub(super) struct World {
+    /// Ids are made from this and a number.
     seed: u64,
+    /// The first number that was never used.
     used: u64,
     accounts: BTreeMap<u64, Account>,
     account_ids: BTreeMap<String, u64>,
@@ -23,15 +29,16 @@ pub(super) struct World {
     /// Every account that a platform's keys see, in list order.
     visible: BTreeMap<u64, BTreeSet<Place>>,
     /// Accounts of a platform by folded address, oldest first.
-    by_email: BTreeMap<(u64, String), BTreeSet<u64>>,
+    by_email: Index,
     /// Accounts of a platform by external id, oldest first.
-    by_external: BTreeMap<(u64, String), BTreeSet<u64>>,
+    by_external: Index,
     /// Pairs of owner and platform, with how many accounts make the relation.
     owners: BTreeMap<(u64, u64), u32>,
     users: BTreeMap<u64, User>,
     user_ids: BTreeMap<String, u64>,
     usernames: BTreeMap<String, u64>,
     user_emails: BTreeMap<String, u64>,
+    /// By user, then by the account that shows it.
     overrides: BTreeMap<(u64, u64), Override>,
     files: BTreeMap<String, File>,
     /// The file behind the path of a profile picture.
@@ -59,7 +66,9 @@ impl World {
         }
     }
 
-    /// A number that was never used, and the id made from it.
+    /// A number that was never used, and the id made from it. It is used up by
+    /// the record that carries it; `ahead` skips numbers for records that will
+    /// be put in first.
     pub(super) fn fresh_id(&self, prefix: &str, ahead: u64) -> (u64, String) {
         let seq = self.used + ahead;
         (seq, ids::id(prefix, self.seed, seq))
@@ -125,10 +134,13 @@ impl World {
         }
     }
 
+    /// Uses up a record's number.
     fn saw(&mut self, seq: u64) {
         self.used = self.used.max(seq + 1);
     }
 
+    /// Puts an account in place of the one of the same number, and into every
+    /// index: title, address or metadata may have changed.
     fn put_account(&mut self, account: Account) {
         self.saw(account.seq);
         self.unlink(account.seq);
@@ -137,12 +149,10 @@ impl World {
         self.routes.insert(account.route.clone(), seq);
         self.visible.entry(platform).or_default().insert(account.place());
         if let Some(email) = &account.email {
-            let key = (platform, fold(email));
-            self.by_email.entry(key).or_default().insert(seq);
+            self.by_email.insert((platform, fold(email).into(), seq));
         }
         if let Some(external) = account.external() {
-            let key = (platform, external.to_owned());
-            self.by_external.entry(key).or_default().insert(seq);
+            self.by_external.insert((platform, external.into(), seq));
         }
         *self.owners.entry((account.owner, platform)).or_default() += 1;
         self.accounts.insert(seq, account);
@@ -158,10 +168,10 @@ impl World {
             places.remove(&account.place());
         }
         if let Some(email) = &account.email {
-            drop_from(&mut self.by_email, (platform, fold(email)), seq);
+            self.by_email.remove(&(platform, fold(email).into(), seq));
         }
         if let Some(external) = account.external() {
-            drop_from(&mut self.by_external, (platform, external.to_owned()), seq);
+            self.by_external.remove(&(platform, external.into(), seq));
         }
         if let Some(count) = self.owners.get_mut(&(account.owner, platform)) {
             *count -= 1;
@@ -172,11 +182,13 @@ impl World {
         Some(account)
     }
 
+    /// Deletes an account and what it showed of people.
     fn drop_account(&mut self, seq: u64) {
         self.unlink(seq);
         self.overrides.retain(|(_, account), _| *account != seq);
     }
 
+    /// Puts a user in place of the one of the same number.
     fn put_user(&mut self, user: User) {
         self.saw(user.seq);
         if let Some(old) = self.users.get(&user.seq) {
@@ -190,6 +202,7 @@ impl World {
         self.users.insert(user.seq, user);
     }
 
+    /// Deletes a user. Accounts keep the number, which then leads nowhere.
     fn drop_user(&mut self, seq: u64) {
         let Some(user) = self.users.remove(&seq) else {
             return;
@@ -251,14 +264,14 @@ impl World {
 
     /// A platform's accounts of this address, oldest first.
     pub(super) fn with_email(&self, platform: u64, email: &str) -> impl Iterator<Item = &Account> {
-        let found = self.by_email.get(&(platform, fold(email)));
-        found.into_iter().flatten().filter_map(|seq| self.account(*seq))
+        let found = under(&self.by_email, platform, &fold(email));
+        found.filter_map(|seq| self.account(seq))
     }
 
     /// A platform's accounts of this external id, oldest first.
     pub(super) fn with_external(&self, platform: u64, external: &str) -> impl Iterator<Item = &Account> {
-        let found = self.by_external.get(&(platform, external.to_owned()));
-        found.into_iter().flatten().filter_map(|seq| self.account(*seq))
+        let found = under(&self.by_external, platform, external);
+        found.filter_map(|seq| self.account(seq))
     }
 
     /// Whether the user owns an account that this platform's keys see.
@@ -330,13 +343,10 @@ pub(super) fn picture_token(file: &str) -> String {
     ids::fingerprint(&[b"picture", file.as_bytes()])
 }
 
-fn drop_from(index: &mut BTreeMap<(u64, String), BTreeSet<u64>>, key: (u64, String), seq: u64) {
-    if let Some(found) = index.get_mut(&key) {
-        found.remove(&seq);
-        if found.is_empty() {
-            index.remove(&key);
-        }
-    }
+/// The numbers under a text.
+fn under<'a>(index: &'a Index, platform: u64, text: &str) -> impl Iterator<Item = u64> + use<'a> {
+    let range = (platform, Box::from(text), 0)..=(platform, Box::from(text), u64::MAX);
+    index.range(range).map(|(_, _, seq)| *seq)
 }
 
 /// The words of a text, joined by hyphens, at most 30 bytes.

@@ -43,6 +43,11 @@ pub(super) struct Upload<'a> {
 
 /// Takes the bytes of a file or of a part. May be repeated until the URL
 /// expires, as a PUT may.
+///
+/// 400 for a request with an API key, as storage refuses two ways of signing;
+/// 403 for a URL that was changed or has expired, and for headers other than
+/// those told. Headers that were not told are ignored: only the told ones are
+/// signed.
 pub(super) fn put(world: &mut World, settings: &Settings, upload: &Upload<'_>) -> Response {
     let Upload { call, now, .. } = *upload;
     if call.header("authorization").is_some() {
@@ -145,6 +150,7 @@ fn may_read(file: &File, call: &Call, now: u64) -> bool {
     file.public || until.is_some_and(signed)
 }
 
+/// A picture's answer.
 fn image(kind: &str, bytes: Bytes) -> Response {
     Response {
         status: 200,

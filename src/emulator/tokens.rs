@@ -11,19 +11,25 @@ use super::refusal::Refusal;
 use super::state::World;
 use super::users::find;
 
+/// The default life of a token, in milliseconds.
 const HOUR: u64 = 60 * 60 * 1_000;
 
-/// `POST /access_tokens`
+/// `POST /access_tokens`. Account and user are optional in the schema, though
+/// embedded chat needs both. Actions must be a subset of the key's own scopes
+/// (403); none named means all of the key's. The body itself is optional.
 pub(super) fn create(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let fields = ask.fields()?;
-    // The field's name depends on the version; the other one is refused, since
-    // a token for no account is not what its sender meant.
-    let account = if ask.look.version.token_names_account() {
-        "account_id"
+    let (account, other) = if ask.look.version.token_names_account() {
+        ("account_id", "company_id")
     } else {
-        "company_id"
+        ("company_id", "account_id")
     };
-    fields.only(&[account, "user_id", "scoped_actions", "expires_at"])?;
+    fields.only(&[account, other, "user_id", "scoped_actions", "expires_at"])?;
+    // The field's name depends on the version. A value under the other name is
+    // refused: a token for no account is not what its sender meant.
+    if fields.text(other)?.value().is_some() {
+        return Err(Refusal::param(other, "is not known to this version"));
+    }
     if let Some(id) = fields.text(account)?.value() {
         visible(world, ask, id)?;
     }

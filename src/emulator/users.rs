@@ -1,5 +1,8 @@
 //! Users: the global profile, and what one account shows instead
 //! (`whop-api.md` §5).
+//!
+//! The two are kept in different records and meet only when a profile is
+//! shown, so a test can tell which of them a request has touched.
 
 use super::accounts::visible;
 use super::files::{PICTURE_BYTES, is_picture};
@@ -12,7 +15,7 @@ use super::state::World;
 /// The longest name, in characters: documented for legacy, assumed for current.
 const NAME: usize = 100;
 
-/// `GET /users/{id}`
+/// `GET /users/{id}`, by id or username. Needs no scope: profiles are public.
 pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     // Each generation knows its own parameter only; the other's is ignored and
     // the global profile comes back.
@@ -29,7 +32,11 @@ pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> 
     Ok(Answer::ok(ask.look.user(user, &shown)))
 }
 
-/// `PATCH /users/{id}`
+/// `PATCH /users/{id}`. Only fields that are present change.
+///
+/// No source lists what failures look like; assumed are 400 for a bad value or
+/// a missing account, 403 for a missing scope, somebody else's account or
+/// somebody who owns nothing below the platform, and 404 for no such user.
 pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs(&["user:profile:update"])?;
     let fields = ask.fields()?;
@@ -96,6 +103,7 @@ fn set(
     body
 }
 
+/// Applies one sent field to what it sets.
 fn replace(value: &mut Option<String>, sent: Sent<String>) {
     match sent {
         Sent::Absent => {}
@@ -122,7 +130,7 @@ fn account_of(world: &World, ask: &Ask<'_>, id: &str) -> Result<u64, Refusal> {
     Ok(account.seq)
 }
 
-/// The body's name, trimmed.
+/// The body's name, trimmed: 1 to 100 characters are left (assumed).
 fn name(fields: &Fields) -> Result<Sent<String>, Refusal> {
     let sent = match fields.text("name")? {
         Sent::Value(name) => Sent::Value(name.trim().to_owned()),
@@ -137,7 +145,8 @@ fn name(fields: &Fields) -> Result<Sent<String>, Refusal> {
 }
 
 /// The body's picture: a ready file of the same credential, of a kind and size
-/// that a picture may have. Returns the file's id.
+/// that a picture may have. Returns the file's id. A file that is not ready is
+/// assumed to be refused; a silent no-op would hide a client's mistake.
 fn picture(world: &World, ask: &Ask<'_>, fields: &Fields) -> Result<Sent<String>, Refusal> {
     let picture = match fields.object("profile_picture")? {
         Sent::Absent => return Ok(Sent::Absent),

@@ -80,18 +80,18 @@ const TABLE: [&str; 70] = [
 
 /// The first version of which every picture is an object and accounts show
 /// owner and parent.
-const FULL_SHAPES: &str = "2026-08-21";
+const FULL_SHAPES: Version = Version::at("2026-08-21");
 /// The first version with today's file object and upload flow.
-const FILES: &str = "2026-08-21-1";
+const FILES: Version = Version::at("2026-08-21-1");
 /// The first version with `GET /files?file_ids=`.
-const FILE_LIST: &str = "2026-09-02-1";
+const FILE_LIST: Version = Version::at("2026-09-02-1");
 /// The first version whose access tokens take `account_id`.
-const TOKEN_ACCOUNT: &str = "2026-09-02-2";
+const TOKEN_ACCOUNT: Version = Version::at("2026-09-02-2");
 /// The first version with `DELETE /accounts/{id}`.
-const DELETE: &str = "2026-10-08";
+const DELETE: Version = Version::at("2026-10-08");
 /// The first version that filters accounts by `owner_id`. A top-level
 /// `external_id` is taken from here on too: only the newest guide names it.
-const NEWEST: &str = "2026-10-15-1";
+const NEWEST: Version = Version::at("2026-10-15-1");
 
 /// One known version: its place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,9 +116,14 @@ impl Version {
         TABLE.join(", ")
     }
 
-    /// Whether this version stands at or behind `label` in the table.
-    fn from(self, label: &str) -> bool {
-        Self::parse(label).is_some_and(|first| self >= first)
+    /// The version of a label that this file names itself, found when
+    /// compiling: an unknown one does not compile.
+    const fn at(label: &str) -> Self {
+        let mut at = 0;
+        while !same(TABLE[at].as_bytes(), label.as_bytes()) {
+            at += 1;
+        }
+        Self(at)
     }
 
     /// The original model: companies, `company_id` in bodies, no idempotency.
@@ -129,18 +134,18 @@ impl Version {
     /// Whether accounts show `owner` and `parent_account`. The stable model
     /// has no older form of accounts, so it shows the full one.
     pub(super) fn shows_owner(self) -> bool {
-        self.is_legacy() || self.from(FULL_SHAPES)
+        self.is_legacy() || self >= FULL_SHAPES
     }
 
     /// Whether a user without a picture gets a generated one.
     pub(super) fn fills_pictures(self) -> bool {
-        self.from(FULL_SHAPES)
+        self >= FULL_SHAPES
     }
 
     /// Whether files have an integer size, `object` and `created_at`, and are
     /// private unless asked otherwise.
     pub(super) fn new_files(self) -> bool {
-        self.from(FILES)
+        self >= FILES
     }
 
     /// Whether a file can be created: at the stable version in its old form,
@@ -151,29 +156,38 @@ impl Version {
 
     /// Whether several files can be read at once.
     pub(super) fn lists_files(self) -> bool {
-        self.from(FILE_LIST)
+        self >= FILE_LIST
     }
 
     /// Whether an access token names its account `account_id`; before, the
     /// field is `company_id`.
     pub(super) fn token_names_account(self) -> bool {
-        self.from(TOKEN_ACCOUNT)
+        self >= TOKEN_ACCOUNT
     }
 
     /// Whether accounts can be deleted.
     pub(super) fn deletes(self) -> bool {
-        self.from(DELETE)
+        self >= DELETE
     }
 
     /// Whether accounts can be listed by owner.
     pub(super) fn filters_owner(self) -> bool {
-        self.from(NEWEST)
+        self >= NEWEST
     }
 
     /// Whether accounts have a top-level `external_id`.
     pub(super) fn has_external_id(self) -> bool {
-        self.from(NEWEST)
+        self >= NEWEST
     }
+}
+
+/// Equality of texts at compile time, where `==` is not available yet.
+const fn same(one: &[u8], two: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < two.len() && one[at] == two[at] {
+        at += 1;
+    }
+    at == one.len() && at == two.len()
 }
 
 #[cfg(test)]
@@ -185,11 +199,14 @@ mod tests {
     #[test]
     fn seventy_distinct_versions_and_from_is_a_place_in_the_table() {
         assert_eq!(TABLE.iter().collect::<BTreeSet<_>>().len(), 70);
-        for label in [FULL_SHAPES, FILES, FILE_LIST, TOKEN_ACCOUNT, DELETE, NEWEST] {
-            let at = Version::parse(label).unwrap();
-            assert!(at.from(label));
-            assert!(!Version(at.0 - 1).from(label), "{label}");
+        for (version, label) in [
+            (FULL_SHAPES, "2026-08-21"),
+            (FILES, "2026-08-21-1"),
+            (NEWEST, "2026-10-15-1"),
+        ] {
+            assert_eq!(Version::parse(label), Some(version));
         }
+        assert_eq!(NEWEST, Version(69), "nothing is newer");
         assert_eq!(Version::parse("2026-10-16"), None);
         assert_eq!(Version::parse("2026-10-15 "), None);
         assert!(!Version::STABLE.new_files() && Version::STABLE.creates_files());

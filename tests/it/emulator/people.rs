@@ -104,3 +104,16 @@ async fn legacy_edits_the_global_profile_when_the_company_is_left_out() {
     assert_eq!(cleared.text("/name"), "Oops");
     assert_eq!(site.emulator.overrides(&owner, PLATFORM).name, None);
 }
+
+#[tokio::test]
+async fn somebody_who_is_on_whop_already_keeps_their_profile() {
+    let site = Site::test().await;
+    let known = site.emulator.add_user("Ana@shop.test", "Ana the Great");
+    let ana = site.create("ana@shop.test", Some("u-1")).await;
+    assert_eq!(ana.text("/owner/id"), known);
+    assert_eq!(ana.text("/owner/name"), "Ana the Great");
+    let stranger = site.emulator.add_user("bob@shop.test", "Bob");
+    let path = format!("/users/{stranger}?account_id={PLATFORM}");
+    let got = site.patch(&path, json!({ "name": "B" })).send().await;
+    assert_eq!(got.status, 403, "nobody of ours");
+}
