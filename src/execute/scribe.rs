@@ -45,14 +45,12 @@ pub(super) struct Written {
 }
 
 impl Scribe {
-    /// Starts the writer on a thread where waiting for the disk is fine.
+    /// Starts the writer.
     pub(super) fn start(journal: Journal, known: Known) -> (Self, Writing) {
         let (sender, receiver) = mpsc::channel(BATCH);
         (
             Self(sender),
-            Writing(tokio::task::spawn_blocking(move || {
-                write(receiver, journal, known)
-            })),
+            Writing(tokio::spawn(write(receiver, journal, known))),
         )
     }
 
@@ -109,46 +107,73 @@ impl Writing {
     }
 }
 
-fn write(mut receiver: mpsc::Receiver<Message>, mut journal: Journal, mut known: Known) -> Written {
+async fn write(mut receiver: mpsc::Receiver<Message>, mut journal: Journal, mut known: Known) -> Written {
     let mut failure = None;
     let mut batch = Vec::with_capacity(BATCH);
-    while receiver.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let (mut entries, mut waiting) = (Vec::new(), Vec::new());
-        for message in batch.drain(..) {
-            match message {
-                Message::Write(entry, done) => {
-                    entries.push(entry);
-                    waiting.push(done);
-                }
-                Message::Owners(answer) => {
-                    let owners = known
-                        .users
-                        .iter()
-                        .map(|(key, user)| (user.link.owner.clone(), key.clone()));
-                    let _ = answer.send(owners.collect());
-                }
-                Message::Files(answer) => {
-                    let _ = answer.send(known.files.clone());
-                }
-            }
-        }
+    while receiver.recv_many(&mut batch, BATCH).await > 0 {
+        let (entries, waiting) = sort(&mut batch, &known);
         if entries.is_empty() {
             continue;
         }
-        let written = match journal.append(&entries) {
-            Ok(()) => true,
-            Err(error) => {
+        let appended = append(journal, entries).await;
+        let written = match appended {
+            Ok((back, Ok(entries))) => {
+                journal = back;
+                replay::replay(&mut known, entries);
+                true
+            }
+            Ok((back, Err(error))) => {
+                journal = back;
                 failure.get_or_insert(error);
                 false
             }
+            Err(error) => {
+                return Written {
+                    known,
+                    failure: Some(error),
+                };
+            }
         };
-        if written {
-            replay::replay(&mut known, entries);
-        }
         for done in waiting {
             // A task that was given up no longer waits.
             let _ = done.send(written);
         }
     }
     Written { known, failure }
+}
+
+/// Answers questions at once; entries and who waits for them are left.
+fn sort(batch: &mut Vec<Message>, known: &Known) -> (Vec<Entry>, Vec<oneshot::Sender<bool>>) {
+    let (mut entries, mut waiting) = (Vec::new(), Vec::new());
+    for message in batch.drain(..) {
+        match message {
+            Message::Write(entry, done) => {
+                entries.push(entry);
+                waiting.push(done);
+            }
+            Message::Owners(answer) => {
+                let owners = known
+                    .users
+                    .iter()
+                    .map(|(key, user)| (user.link.owner.clone(), key.clone()));
+                let _ = answer.send(owners.collect());
+            }
+            Message::Files(answer) => {
+                let _ = answer.send(known.files.clone());
+            }
+        }
+    }
+    (entries, waiting)
+}
+
+/// Appends on a thread where waiting for the disk is fine, one batch at a
+/// time, and gives everything back.
+async fn append(mut journal: Journal, entries: Vec<Entry>) -> Result<(Journal, Result<Vec<Entry>>)> {
+    let appending = tokio::task::spawn_blocking(move || {
+        let result = journal.append(&entries);
+        (journal, result.map(|()| entries))
+    });
+    appending
+        .await
+        .map_err(|cause| Error::new(Code::Internal, "writing the journal panicked").caused_by(cause))
 }

@@ -6,8 +6,8 @@ use whop_sync::core::model::Dialect;
 use whop_sync::core::report::{Outcome, Stop, Verb};
 use whop_sync::emulator::Operation;
 
-use crate::lab::{Conditions, Lab, PLATFORM, dozen, name};
-use crate::world::{avatar, key};
+use crate::lab::{Conditions, Lab, PLATFORM, dozen, face, name};
+use crate::world::key;
 
 const DIALECTS: [Dialect; 2] = [Dialect::Accounts, Dialect::Companies];
 
@@ -50,7 +50,7 @@ async fn one_name_and_one_picture_take_one_upload_and_two_profile_updates() {
         let mut lab = Lab::new(dozen(), dialect);
         lab.apply(&Conditions::fair()).await.unwrap().unwrap();
         lab.users[3].name = name("Renamed");
-        lab.users[5].avatar = Some(avatar("another"));
+        lab.users[5].avatar = Some(face("another"));
         lab.emulator.reset_counts();
         let plan = lab.plan().await;
         assert_eq!(
@@ -89,7 +89,8 @@ async fn drift_is_mended_and_the_global_profile_never_touched() {
     lab.apply(&Conditions::fair()).await.unwrap().unwrap();
     let owner = lab.known().users[&key("u04")].link.owner.to_string();
     lab.emulator.set_name(&owner, Some(PLATFORM), Some("Vandal"));
-    lab.emulator.set_picture(&owner, Some(PLATFORM), Some(b"else"));
+    lab.emulator
+        .set_picture(&owner, Some(PLATFORM), Some(&crate::lab::picture("else")));
     assert_eq!(lab.plan().await.actions.len(), 1);
     lab.apply(&Conditions::fair()).await.unwrap().unwrap();
     lab.check().unwrap();

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use whop_sync::core::audit::audit;
+use whop_sync::core::digest::Digest;
+use whop_sync::core::model::Avatar;
 use whop_sync::core::model::{
     Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Pointer, Policy, Refresh,
 };
@@ -347,7 +349,17 @@ async fn dead(conditions: &Conditions) {
 
 /// The bytes of a picture of this name.
 pub(crate) fn picture(path: &str) -> Vec<u8> {
-    path.trim_end_matches(".png").as_bytes().to_vec()
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    bytes.extend(path.trim_end_matches(".png").as_bytes());
+    bytes
+}
+
+/// An avatar of that name, whose digest is that of its bytes.
+pub(crate) fn face(name: &str) -> Avatar {
+    Avatar {
+        digest: Digest::of(&picture(name)),
+        ..avatar(name)
+    }
 }
 
 /// The example's shape: twelve users, eleven with a picture, two of whom share
@@ -356,7 +368,7 @@ pub(crate) fn dozen() -> Vec<DesiredUser> {
     (0..12)
         .map(|n| {
             let mut user = user(&format!("u{n:02}"));
-            user.avatar = (n > 0).then(|| avatar(&format!("face{}", n.max(2))));
+            user.avatar = (n > 0).then(|| face(&format!("face{}", n.max(2))));
             user
         })
         .collect()
