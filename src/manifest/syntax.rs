@@ -203,27 +203,26 @@ impl<'t> Reader<'t> {
             Unread::Error { words, offset } => (words, offset),
         };
         // A merge key is told about as such, whatever stands behind it.
-        for misfit in misfits.iter().filter(|misfit| !misfit.field.ends_with(".<<")) {
+        let told = misfits.iter().filter(|misfit| !misfit.field.ends_with(".<<"));
+        let mut silent = true;
+        for misfit in told {
             found.push(self.misfit(misfit));
+            silent = false;
         }
-        if misfits.is_empty() {
+        let lost = |misfit: &Misfit| misfit.user.is_none() && misfit.field.is_empty();
+        let again = match misfits.iter().any(lost) {
+            true => None,
+            false => document::read(text, &places::skips(&misfits)).ok(),
+        };
+        if again.is_none() && silent {
+            // The walk and serde disagree: then serde's word is all we have.
             let words = without_positions(&words);
             let at = offset.map_or(0, |offset| lines::character(text, offset));
-            found.push(self.at(
-                (at, at + 1),
-                "bad_yaml",
-                &format!("this cannot be read: {words}"),
-                "compare it with the example in the documentation",
-            ));
-            return None;
+            let message = format!("this cannot be read: {words}");
+            let hint = "compare it with the example in the documentation";
+            found.push(self.at((at, at + 1), "bad_yaml", &message, hint));
         }
-        if misfits
-            .iter()
-            .any(|misfit| misfit.user.is_none() && misfit.field.is_empty())
-        {
-            return None;
-        }
-        document::read(text, &places::skips(&misfits)).ok()
+        again
     }
 
     /// A value of the wrong kind.
