@@ -46,7 +46,9 @@ pub(super) fn read<'t>(index: u32, part: &'t Part, found: &mut Found) -> Option<
 
 /// One part at hand.
 struct Reader<'t> {
+    /// Which part it is.
     index: u32,
+    /// Its text and names.
     part: &'t Part,
 }
 
@@ -100,6 +102,7 @@ impl<'t> Reader<'t> {
         self.too_deep()
     }
 
+    /// Bytes that are no text. PowerShell's `>` writes UTF-16, so that is told.
     fn garbled(&self, garbled: Garbled) -> Problem {
         let at = lines::character(&self.part.text, garbled.offset);
         if garbled.utf16 {
@@ -176,6 +179,7 @@ impl<'t> Reader<'t> {
         problem
     }
 
+    /// A text of several documents: only one of them could be meant.
     fn several_documents(&self) -> Problem {
         let (_, passed) = places::misfits(&self.part.text);
         self.at(
@@ -256,6 +260,7 @@ fn is_odd(c: char) -> bool {
     }
 }
 
+/// What to say of a value of the wrong kind, and what to write instead.
 fn misfit_words(user: Option<u32>, field: &str, kind: Kind) -> (String, &'static str) {
     let kind = kind.name();
     match (user, field) {
