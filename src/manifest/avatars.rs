@@ -47,11 +47,15 @@ struct Facts {
 /// Why a picture cannot be used: a stable code, a sentence, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
+    /// A stable word for machines.
     code: &'static str,
+    /// What is wrong, in a sentence without a full stop.
     pub(super) message: String,
+    /// What to do about it.
     pub(super) hint: String,
 }
 
+/// A flaw from its three parts.
 fn flaw(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Flaw {
     Flaw {
         code,
@@ -109,6 +113,8 @@ pub(super) fn read_one(folder: &Path, path: &str) -> Result<(Vec<u8>, Digest), F
 }
 
 impl Facts {
+    /// The avatar of a user who names the file by this path.
+    /// Takes the facts apart in full: a fact that is added must be decided about.
     fn avatar(self, path: Box<str>, part: u32) -> Avatar {
         let Self {
             picture:
@@ -234,6 +240,7 @@ fn check_path(path: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
+/// The refusal of everything that leads out of the folder.
 fn outside<T>(message: &str) -> Result<T, Flaw> {
     Err(flaw(
         "avatar_outside",
@@ -307,6 +314,8 @@ fn read(file: &Path, path: &str, buffer: &mut Vec<u8>) -> Result<(), Flaw> {
     Ok(())
 }
 
+/// What an I/O error means. A name below something that is no folder is as
+/// missing as one in an empty folder.
 fn unreadable(path: &str, cause: &io::Error) -> Flaw {
     match cause.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => flaw(
@@ -352,6 +361,8 @@ fn agree(path: &str, format: ImageFormat) -> Result<(), Flaw> {
     ))
 }
 
+/// Puts what is wrong with a picture into words. The commonest cause of a
+/// "text" in a pipeline is a checkout without Git LFS, so it is told apart.
 fn faulty(path: &str, fault: Fault) -> Flaw {
     let path = quoted(path);
     match fault {

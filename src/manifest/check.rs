@@ -23,43 +23,54 @@ const MOST_KEY: usize = 100;
 
 /// How a field's value is read and what is said when it cannot be.
 struct Field<T> {
+    /// The field's name, in the manifest and in messages.
     name: &'static str,
     /// The code of a value that does not parse.
     code: &'static str,
+    /// What to write instead, whatever was wrong.
     hint: &'static str,
+    /// The value's own parser; its refusal follows the field's name.
     parse: fn(&str) -> Result<T, Invalid>,
 }
 
+/// The platform's own id; it becomes metadata (`whop-api.md` §3).
 const ID: Field<UserKey> = Field {
     name: "id",
     code: "bad_id",
     hint: "write your platform's own id of this user, such as `user_12345`",
     parse: UserKey::parse,
 };
+/// The address an account is created with, and cannot change later.
 const EMAIL: Field<Email> = Field {
     name: "email",
     code: "bad_email",
     hint: "write an address such as `jane@company.com`",
     parse: Email::parse,
 };
+/// The company-specific display name.
 const NAME: Field<DisplayName> = Field {
     name: "name",
     code: "bad_name",
     hint: "write the name that your company's members see, 1 to 100 characters on one line",
     parse: DisplayName::parse,
 };
+/// The account's title; without one, Whop would show the email as the title
+/// (`whop-api.md` §11), so the planner falls back to the name.
 const TITLE: Field<Title> = Field {
     name: "title",
     code: "bad_title",
     hint: "write 1 to 255 characters on one line, or leave `title` out",
     parse: Title::parse,
 };
+/// The id before; links the account that is known under it.
 const RENAMED: Field<UserKey> = Field {
     name: "renamed_from",
     code: "bad_renamed_from",
     hint: "write the id that this user had before, or leave `renamed_from` out",
     parse: UserKey::parse,
 };
+/// The picture's path. Null is refused here and for the other optional fields:
+/// it could as well mean "remove it", which Whop does not offer.
 const AVATAR: Field<Box<str>> = Field {
     name: "avatar",
     code: "bad_avatar_path",
@@ -270,6 +281,7 @@ struct Checking<'c> {
 }
 
 impl Checking<'_> {
+    /// A field that every user has; says so where it is missing.
     fn required<T>(&mut self, raw: &Raw<'_>, field: &Field<T>) -> Option<T> {
         if *raw == Raw::Absent {
             self.found.push(error(
@@ -282,6 +294,7 @@ impl Checking<'_> {
         self.value(raw, field)
     }
 
+    /// A field's value, if it is there and right; says what is wrong otherwise.
     fn value<T>(&mut self, raw: &Raw<'_>, field: &Field<T>) -> Option<T> {
         // The usual case must not pay for a pointer that nobody looks at.
         if let Raw::Text(text) = raw
@@ -297,6 +310,8 @@ impl Checking<'_> {
         None
     }
 
+    /// The metadata that is right; every key and value that is not is told about.
+    /// An empty text is fine as a value, null is not: it could mean "remove".
     fn metadata(&mut self, fields: Vec<(Cow<'_, str>, Raw<'_>)>) -> BTreeMap<Box<str>, Box<str>> {
         let mut metadata = BTreeMap::new();
         let mut size = 0;

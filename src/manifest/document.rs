@@ -44,6 +44,7 @@ pub(super) enum Shape {
 /// A user as it is written.
 #[derive(Debug, Default)]
 pub(super) struct RawUser<'t> {
+    /// Whether there is a mapping at all; the fields are empty otherwise.
     pub(super) shape: Shape,
     pub(super) id: Raw<'t>,
     pub(super) email: Raw<'t>,
@@ -53,6 +54,7 @@ pub(super) struct RawUser<'t> {
     pub(super) renamed_from: Raw<'t>,
     /// Keys and values, in the order of the text.
     pub(super) metadata: Vec<(Cow<'t, str>, Raw<'t>)>,
+    /// What should not be there.
     pub(super) odd: Vec<Odd>,
 }
 
@@ -75,12 +77,15 @@ pub(super) enum RawUsers<'t> {
 pub(super) struct RawPart<'t> {
     /// Whether the text holds nothing but comments.
     pub(super) empty: bool,
+    /// The format's version.
     pub(super) version: Raw<'t>,
     /// The company, under each of the names that stand there.
     pub(super) company: Vec<(&'static str, Raw<'t>)>,
     /// The guardrails, by name.
     pub(super) guardrails: Vec<(&'static str, Raw<'t>)>,
+    /// The users.
     pub(super) users: RawUsers<'t>,
+    /// What should not be there.
     pub(super) odd: Vec<Odd>,
 }
 
@@ -142,14 +147,10 @@ pub(super) fn syntax_error(text: &str) -> Option<Unread> {
         .map(|error| unread(&error))
 }
 
+/// Takes from the parser's error what we use of it; its kind is private.
 fn unread(error: &serde_yaml::Error) -> Unread {
-    let words = error.to_string();
-    // yaml_serde stops at 100 aliases followed per event.
-    if words.starts_with("repetition limit") {
-        return Unread::Bomb;
-    }
     Unread::Error {
-        words,
+        words: error.to_string(),
         offset: error.location().map(|location| location.index()),
     }
 }
@@ -227,6 +228,7 @@ impl<'t> Visitor<'t> for PartSeed<'_> {
     }
 }
 
+/// Sorts the guardrails into known and unknown ones.
 fn keep_guardrails<'t>(fields: Vec<(Cow<'t, str>, Raw<'t>)>, part: &mut RawPart<'t>) {
     for (name, value) in fields {
         match GUARDRAILS.iter().find(|known| **known == name) {
@@ -242,11 +244,14 @@ fn keep_guardrails<'t>(fields: Vec<(Cow<'t, str>, Raw<'t>)>, part: &mut RawPart<
 /// bits, so that a valid user costs no allocation.
 #[derive(Default)]
 struct Seen<'t> {
+    /// One bit for each known name.
     known: u32,
+    /// Every other name.
     others: BTreeSet<Cow<'t, str>>,
 }
 
 impl<'t> Seen<'t> {
+    /// Whether this name stands for the first time.
     #[expect(clippy::ptr_arg, reason = "a borrowed name is kept borrowed")]
     fn first(&mut self, name: &Cow<'t, str>) -> bool {
         let names = USER.iter().chain(&TOP).chain(&COMPANY[1..]);
@@ -390,8 +395,11 @@ impl<'t> Visitor<'t> for UserSeed<'_> {
 /// Reads a mapping of free names to scalars: metadata, or the guardrails.
 struct FieldsSeed<'r, 'o> {
     reading: &'r Reading<'r>,
+    /// The user whose metadata it is; `None` for the guardrails.
     user: Option<u32>,
+    /// The mapping's own name.
     within: &'static str,
+    /// Where repeated names go.
     odd: &'o mut Vec<Odd>,
 }
 

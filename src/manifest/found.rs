@@ -10,6 +10,7 @@ const MOST_PROBLEMS: usize = 1_000;
 const MOST_WARNINGS: usize = 20;
 /// The most characters of a text that a message repeats.
 const MOST_REPEATED: usize = 60;
+
 /// Everything found so far.
 #[derive(Debug, Default)]
 pub(super) struct Found {

@@ -14,7 +14,9 @@ use super::scalar::Raw;
 /// The platform and the limits that a manifest states, as far as it does.
 #[derive(Debug, Default)]
 pub(super) struct Head {
+    /// The platform, where it is stated and right.
     pub(super) platform: Option<PlatformId>,
+    /// The limits that are right; with a wrong one nothing is planned.
     pub(super) guardrails: Guardrails,
 }
 
@@ -82,6 +84,8 @@ fn documents<'p, 't>(
     })
 }
 
+/// Says which fields no part has. They are missing from the first part, where
+/// people look for them.
 fn missing_fields(version: bool, company: bool, users: bool, found: &mut Found) {
     let required = [
         (version, "version", "add the line `version: 1`"),
@@ -126,6 +130,10 @@ fn check_version(raw: &Raw<'_>, at: &Pointer, found: &mut Found) -> bool {
     *raw != Raw::Absent
 }
 
+/// Checks the company of one part against itself and against earlier parts.
+/// `first` is where the company stood first and what it was, empty where that
+/// was a problem of its own. Two companies in one run would send one's users to
+/// the other, so this is never a matter of the last one winning.
 fn check_company(
     company: &[(&'static str, Raw<'_>)],
     at: &Pointer,
@@ -184,6 +192,7 @@ fn check_company(
     }
 }
 
+/// Checks one limit of one part, and that earlier parts do not say another.
 fn check_limit(
     name: &'static str,
     raw: &Raw<'_>,

@@ -83,6 +83,7 @@ impl Line {
     }
 }
 
+/// A count as places have it; more than four thousand million is endless.
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

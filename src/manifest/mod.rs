@@ -2,22 +2,22 @@
 //! every problem at once with its line.
 //!
 //! ```text
-//! files ──sources──▶ texts ──syntax, document──▶ raw values ─check, head─▶ users ─┐
-//!                      ▲                                                      ├─▶ Desired
-//!                      └──places── problems ◀──────────────── pictures ───────┘
+//! files ─sources─▶ texts ─syntax, document─▶ raw values ─head, check─▶ users ─┐
+//!                    ▲                                                        ├─▶ Desired
+//!                    └─places── problems ◀──── pictures ◀─────avatars─────────┘
 //! ```
 //!
-//! * [`sources`] finds and reads the files; [`avatars`] and [`pictures`] read
+//! * `sources` finds and reads the files; `avatars` and `pictures` read
 //!   the pictures they name. Nothing else here touches the disk.
-//! * [`document`] is the only user of serde_yaml; with [`scalar`] it keeps every
+//! * `document` is the only user of serde_yaml; with `scalar` it keeps every
 //!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
 //!   boolean, a number and a time.
-//! * [`syntax`] refuses what would hurt the parser, and gets from its first
+//! * `syntax` refuses what would hurt the parser, and gets from its first
 //!   error to all of them.
-//! * [`head`] and [`check`] know the rules, [`found`] collects what breaks
-//!   them, and [`suggest`] guesses what was meant.
-//! * [`places`] is a second pass over the text that only a manifest with
-//!   something to point at pays for; [`lines`] counts lines and columns.
+//! * `head` and `check` know the rules, `found` collects what breaks
+//!   them, and `suggest` guesses what was meant.
+//! * `places` is a second pass over the text that only a manifest with
+//!   something to point at pays for; `lines` counts lines and columns.
 //!
 //! A manifest may come from a stranger's pull request. So no text makes the
 //! time or memory grow faster than its size, no path leads out of the
@@ -100,6 +100,8 @@ fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<(u32, 
         .zip(sources.parts())
         .map(|(index, part)| syntax::read(index, part, found))
         .collect();
+    // A part that is left out would look like users who were taken out.
+    let whole = parts.iter().all(Option::is_some);
     let head = head::head(&parts, found);
     let (mut entries, wanted) = check::users(parts, found);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
@@ -114,7 +116,7 @@ fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<(u32, 
     // Without a platform the users can still be checked against each other.
     let platform = head.platform.or_else(|| PlatformId::parse("biz_unknown").ok())?;
     match Desired::new(platform, head.guardrails, entries) {
-        Ok(desired) => Some((desired, stands)),
+        Ok(desired) => whole.then_some((desired, stands)),
         Err(problems) => {
             problems.into_iter().for_each(|problem| found.push(problem));
             None

@@ -17,8 +17,11 @@ pub(super) const MOST_PIXELS: u32 = 4096;
 /// What a whole picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
+    /// The format by content.
     pub(super) format: ImageFormat,
+    /// Width in pixels, 1 to [`MOST_PIXELS`].
     pub(super) width: u32,
+    /// Height in pixels, 1 to [`MOST_PIXELS`].
     pub(super) height: u32,
 }
 
@@ -127,20 +130,24 @@ enum Flaw {
     Nonsense,
 }
 
+/// What a step of a walk comes to.
 type Walk<T = ()> = Result<T, Flaw>;
 
 /// A position in a file that only moves forward, and never past its end.
 struct Cursor<'b> {
+    /// What is still ahead.
     rest: &'b [u8],
 }
 
 impl<'b> Cursor<'b> {
+    /// The next bytes, all of them or none.
     fn take(&mut self, count: usize) -> Walk<&'b [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Flaw::Ends)?;
         self.rest = rest;
         Ok(taken)
     }
 
+    /// The next byte.
     fn byte(&mut self) -> Walk<u8> {
         self.take(1).map(|taken| taken[0])
     }
@@ -161,6 +168,7 @@ impl<'b> Cursor<'b> {
     }
 }
 
+/// Stops a walk where the file makes no sense.
 fn demand(holds: bool) -> Walk {
     if holds { Ok(()) } else { Err(Flaw::Nonsense) }
 }

@@ -21,6 +21,7 @@ use super::lines::Stretch;
 /// `[` took it 49 seconds.
 pub(super) const MOST_LEVELS: usize = 50;
 
+/// A span of the parser's. Its positions count characters, not bytes.
 fn stretch(span: Span) -> Stretch {
     (span.start.index(), span.end.index())
 }
@@ -28,9 +29,13 @@ fn stretch(span: Span) -> Stretch {
 /// What kind of value stands somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// Nothing, or YAML's null.
     Null,
+    /// A single value, quoted or not.
     Scalar,
+    /// A list.
     List,
+    /// A mapping.
     Mapping,
 }
 
@@ -54,7 +59,9 @@ struct Sight<'a> {
     field: &'a str,
     /// The field's name in the text; for a user or the document, its first key.
     key: Option<Stretch>,
+    /// The value; for lists and mappings in block style, where it begins.
     value: Stretch,
+    /// What the value is; for an alias, what it stands for.
     kind: Kind,
     /// Whether the field's name is a list or mapping itself.
     odd_key: bool,
@@ -73,16 +80,21 @@ pub(super) struct Passed {
 
 /// Walks the events of a text along the shape of a manifest.
 struct Walk<'t, F> {
+    /// The events to come.
     parser: Parser<'t, StrInput<'t>>,
     /// The kinds of anchored values, for aliases to them.
     anchors: BTreeMap<usize, Kind>,
+    /// What will be reported besides values.
     passed: Passed,
+    /// Is shown every value that the shape of a manifest knows.
     see: F,
 }
 
+/// Why a walk stops early: the text is not YAML from here on.
 type Stop = Box<ScanError>;
 
 impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
+    /// Walks a whole text. What was seen before an error stays seen.
     fn over(text: &'t str, see: F) -> Passed {
         let mut walk = Self {
             parser: Parser::new_from_str(text),
@@ -142,6 +154,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         Ok(())
     }
 
+    /// Walks the first document, and stops at a second.
     fn stream(&mut self) -> Result<(), Stop> {
         let mut documents = 0;
         loop {
@@ -234,6 +247,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         }
     }
 
+    /// Walks the list of users, whose first event has been taken.
     fn users(&mut self) -> Result<(), Stop> {
         for index in 0.. {
             let (event, at) = self.next()?;
@@ -262,6 +276,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
     }
 }
 
+/// Whether an event begins a list or mapping.
 fn opens(event: &Event<'_>) -> bool {
     matches!(event, Event::SequenceStart(..) | Event::MappingStart(..))
 }
@@ -269,6 +284,7 @@ fn opens(event: &Event<'_>) -> bool {
 /// A value of the wrong kind, which serde cannot read past.
 #[derive(Debug)]
 pub(super) struct Misfit {
+    /// The user it belongs to.
     pub(super) user: Option<u32>,
     /// The field's dotted name; empty for the user or document as a whole.
     pub(super) field: Box<str>,

@@ -33,12 +33,14 @@ pub(super) const BUDGET_FLOOR: usize = 64 * 1024;
 
 /// What all readers share while a text is read.
 pub(super) struct Reading<'s> {
+    /// What to pass over unread.
     pub(super) skips: &'s Skips,
     /// What is left of the budget, in bytes; 0 once it is exceeded.
     pub(super) left: Cell<usize>,
 }
 
 impl Reading<'_> {
+    /// Whether this value is to be passed over. Almost always nothing is.
     pub(super) fn skips(&self, user: Option<u32>, field: &str) -> bool {
         !self.skips.is_empty() && self.skips.contains(&(user, field.into()))
     }
@@ -89,7 +91,9 @@ impl<'t> Visitor<'t> for KeySeed<'_> {
 /// its own, and what does it say. Asking for "any" value instead would turn
 /// `1e3` into 1000 and `007` into whatever the schema of the day makes of it.
 pub(super) struct ScalarSeed<'r> {
+    /// What all readers share.
     pub(super) reading: &'r Reading<'r>,
+    /// Whether to pass over the value, whatever it is.
     pub(super) skip: bool,
 }
 

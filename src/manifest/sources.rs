@@ -19,9 +19,10 @@ use crate::error::{Code, Error, Result};
 /// alone.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
 
-/// The most files that a directory may contribute, and how deep they may lie.
-/// Both stop a run that was pointed at the wrong folder.
+/// The most files that a directory may contribute: a run that was pointed at the
+/// wrong folder, such as `/`, stops there.
 const MOST_FILES: usize = 10_000;
+/// How deep they may lie below the named directory.
 const MOST_LEVELS: usize = 32;
 
 /// One file of the manifest.
@@ -50,8 +51,11 @@ pub(super) struct Garbled {
 /// The files of a manifest, read.
 #[derive(Debug)]
 pub struct Sources {
+    /// In order.
     parts: Vec<Part>,
+    /// The folder of the manifest as a whole.
     directory: PathBuf,
+    /// Over the bytes of all parts.
     digest: Digest,
 }
 
@@ -175,6 +179,7 @@ fn below(folder: &Path, levels: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// The refusal of a folder that cannot be a manifest.
 fn too_much(path: &Path, what: &str) -> Error {
     Error::new(
         Code::ManifestInvalid,
@@ -183,6 +188,8 @@ fn too_much(path: &Path, what: &str) -> Error {
     .hint("name the manifest's own files or folder with `-f`")
 }
 
+/// Whether a name found in a directory is a manifest's. A file that is named
+/// may be called anything.
 fn is_yaml(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == "yaml" || extension == "yml")
@@ -231,6 +238,7 @@ fn read_regular(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What an I/O error means: a manifest that is not there has a code of its own.
 fn unreadable(path: &Path, cause: std::io::Error) -> Error {
     if cause.kind() == ErrorKind::NotFound {
         Error::new(

@@ -46,7 +46,9 @@ pub(super) fn read<'t>(index: u32, part: &'t Part, found: &mut Found) -> Option<
 
 /// One part at hand.
 struct Reader<'t> {
+    /// Which part it is.
     index: u32,
+    /// Its text and names.
     part: &'t Part,
 }
 
@@ -100,6 +102,7 @@ impl<'t> Reader<'t> {
         self.too_deep()
     }
 
+    /// Bytes that are no text. PowerShell's `>` writes UTF-16, so that is told.
     fn garbled(&self, garbled: Garbled) -> Problem {
         let at = lines::character(&self.part.text, garbled.offset);
         if garbled.utf16 {
@@ -176,6 +179,7 @@ impl<'t> Reader<'t> {
         problem
     }
 
+    /// A text of several documents: only one of them could be meant.
     fn several_documents(&self) -> Problem {
         let (_, passed) = places::misfits(&self.part.text);
         self.at(
@@ -203,27 +207,26 @@ impl<'t> Reader<'t> {
             Unread::Error { words, offset } => (words, offset),
         };
         // A merge key is told about as such, whatever stands behind it.
-        for misfit in misfits.iter().filter(|misfit| !misfit.field.ends_with(".<<")) {
+        let told = misfits.iter().filter(|misfit| !misfit.field.ends_with(".<<"));
+        let mut silent = true;
+        for misfit in told {
             found.push(self.misfit(misfit));
+            silent = false;
         }
-        if misfits.is_empty() {
+        let lost = |misfit: &Misfit| misfit.user.is_none() && misfit.field.is_empty();
+        let again = match misfits.iter().any(lost) {
+            true => None,
+            false => document::read(text, &places::skips(&misfits)).ok(),
+        };
+        if again.is_none() && silent {
+            // The walk and serde disagree: then serde's word is all we have.
             let words = without_positions(&words);
             let at = offset.map_or(0, |offset| lines::character(text, offset));
-            found.push(self.at(
-                (at, at + 1),
-                "bad_yaml",
-                &format!("this cannot be read: {words}"),
-                "compare it with the example in the documentation",
-            ));
-            return None;
+            let message = format!("this cannot be read: {words}");
+            let hint = "compare it with the example in the documentation";
+            found.push(self.at((at, at + 1), "bad_yaml", &message, hint));
         }
-        if misfits
-            .iter()
-            .any(|misfit| misfit.user.is_none() && misfit.field.is_empty())
-        {
-            return None;
-        }
-        document::read(text, &places::skips(&misfits)).ok()
+        again
     }
 
     /// A value of the wrong kind.
@@ -257,6 +260,7 @@ fn is_odd(c: char) -> bool {
     }
 }
 
+/// What to say of a value of the wrong kind, and what to write instead.
 fn misfit_words(user: Option<u32>, field: &str, kind: Kind) -> (String, &'static str) {
     let kind = kind.name();
     match (user, field) {
