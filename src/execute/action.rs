@@ -122,6 +122,11 @@ async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link
     }
     let account = match shared.client.create_account(permit, &call).await {
         Ok(account) => account,
+        // This sending may have failed before Whop looked at what became of
+        // the first one; that one then stays in doubt.
+        Err(error) if new.resend.is_some() && !error.settles() => {
+            return Err(shared.halt_in_doubt(step, error));
+        }
         Err(error) => return Err(shared.settle_failure(key, step, error).await),
     };
     if let Some(failure) = not_this_users(key, &account) {
@@ -334,6 +339,18 @@ impl Shared {
             return Halt::NotWritten;
         }
         self.halt(step, error)
+    }
+
+    /// Like [`Shared::halt`], where an earlier sending's effect is unknown
+    /// whatever this one's is.
+    fn halt_in_doubt(&self, step: Step, error: CallError) -> Halt {
+        self.halt(
+            step,
+            CallError {
+                effect: Effect::Unknown,
+                ..error
+            },
+        )
     }
 
     /// Turns a failed call into an outcome, and stops the run where every

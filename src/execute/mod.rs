@@ -6,7 +6,7 @@
 //!
 //! Whop limits each operation apart from the others, so the floor for a run is
 //! that of its most frequent operation. It is reached when no operation ever
-//! waits for another user's step: up to [`WINDOW`] actions are open at a time,
+//! waits for another user's step: up to 512 actions are open at a time,
 //! each walking through its own steps in order, while pictures are uploaded
 //! beside them in the same order. Every call first waits for its own
 //! operation's budget ([`crate::remote::Client::admit`]), so creates, uploads
@@ -16,7 +16,7 @@
 //!
 //! A create, an account change and a profile change are announced and flushed
 //! before they are sent, once they are really about to be sent, and their
-//! result is flushed before it counts. One task ([`scribe`]) writes for all;
+//! result is flushed before it counts. One task writes for all;
 //! it flushes everything that waits at once, so many steps share one flush.
 
 mod action;
