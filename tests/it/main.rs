@@ -12,6 +12,7 @@ mod apply;
 mod disk;
 mod emulator;
 mod house;
+mod kill;
 mod lab;
 mod manifest;
 mod plan;
