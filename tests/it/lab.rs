@@ -331,9 +331,9 @@ impl Lab {
             return Err(format!("{id} shows another picture"));
         }
         let global = self.emulator.global(owner).ok_or("no person")?;
-        let overridden = self.emulator.overrides(owner, PLATFORM);
-        if global.picture.is_some() || overridden.name.is_none() {
-            return Err(format!("{id}: the global profile was touched"));
+        // A person's own name is the title of the first account, for ever.
+        if global.picture.is_some() || global.name != Some(format!("Name {id}")) {
+            return Err(format!("{id}: the global profile was touched: {global:?}"));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 )]
 
 mod apply;
+mod crash;
 mod disk;
 mod emulator;
 mod house;
