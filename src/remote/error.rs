@@ -286,7 +286,9 @@ impl CallError {
             CallErrorKind::UnknownVersion => {
                 "choose one of the versions that Whop names with `--api-version`"
             }
-            CallErrorKind::Refused => return None,
+            CallErrorKind::Refused => {
+                "correct in the manifest what Whop objects to, and run again; nobody else waits for it"
+            }
             CallErrorKind::RateLimited => {
                 "another program probably uses the same key; run again when it is done, or give it its own key"
             }

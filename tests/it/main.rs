@@ -12,6 +12,7 @@ mod apply;
 mod crash;
 mod disk;
 mod emulator;
+mod faults;
 mod house;
 mod lab;
 mod manifest;
