@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::{CallError, Client};
 use crate::core::link::profiles_to_read;
-use crate::core::model::{Desired, Known, Observed, Policy, ProfileRead};
+use crate::core::model::{Desired, Guard, Known, Observed, Policy, ProfileRead};
 use crate::core::value::{AccountId, UserId};
 
 /// Profile reads handed out at a time. The client bounds how many are on the
@@ -45,7 +45,7 @@ pub async fn refresh(
         accounts: listing.accounts,
         ..Observed::default()
     };
-    look_for_missing(client, known, &mut observed).await?;
+    look_for_missing(client, known, policy, &mut observed).await?;
     let mut wanted = profiles_to_read(desired, &observed, known, policy);
     wanted.sort_unstable();
     wanted.dedup();
@@ -71,9 +71,14 @@ pub async fn refresh(
 
 /// A list may lag behind a create, and a mapped account that it leaves out is
 /// not gone for that: making it again would make a second one. So each is
-/// asked for by its id. Beyond [`MOST_MISSING`] the list itself is suspect,
+/// asked for by its id. Beyond [`MOST_MISSING`] and a tenth the list is suspect,
 /// and is left to the guard that says so.
-async fn look_for_missing(client: &Client, known: &Known, observed: &mut Observed) -> Result<(), CallError> {
+async fn look_for_missing(
+    client: &Client,
+    known: &Known,
+    policy: &Policy,
+    observed: &mut Observed,
+) -> Result<(), CallError> {
     if known.users.is_empty() || !observed.complete {
         return Ok(());
     }
@@ -83,8 +88,10 @@ async fn look_for_missing(client: &Client, known: &Known, observed: &mut Observe
         .values()
         .map(|entry| &entry.link.account)
         .filter(|id| !listed.contains(id));
-    let missing: Vec<AccountId> = missing.take(MOST_MISSING + 1).cloned().collect();
-    if missing.len() > MOST_MISSING {
+    let missing: Vec<AccountId> = missing.cloned().collect();
+    // Only where that guard then holds every create may looking be left out.
+    let guarded = missing.len() * 10 > known.users.len() && policy.enforces(Guard::Vanished);
+    if missing.len() > MOST_MISSING && guarded {
         return Ok(());
     }
     let mut asking = JoinSet::new();
@@ -93,8 +100,13 @@ async fn look_for_missing(client: &Client, known: &Known, observed: &mut Observe
         asking.spawn(async move { client.retrieve_account(&id).await });
     }
     while let Some(asked) = asking.join_next().await {
-        let account = asked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))?;
-        observed.accounts.extend(account);
+        match asked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {
+            Ok(account) => observed.accounts.extend(account),
+            Err(error) if error.is_fatal() => return Err(error),
+            // Nobody else has to wait for it: whoever is listed is updated,
+            // and nothing is created while it cannot be told what is there.
+            Err(_) => observed.complete = false,
+        }
     }
     Ok(())
 }
