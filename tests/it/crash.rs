@@ -92,12 +92,28 @@ impl Situation {
             other => return Err(format!("the resumed run ended badly: {other:?}")),
         }
         lab.check()?;
+        global_profiles(lab)?;
         let plan = lab.plan().await;
         if !plan.is_empty() || !plan.holds.is_empty() {
             return Err(format!("something is left: {plan:?}"));
         }
         Ok(())
     }
+}
+
+/// A person's own name is the title of the first account, for ever.
+fn global_profiles(lab: &Lab) -> Result<(), String> {
+    for account in lab.emulator.accounts() {
+        let id = account.metadata["external_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let global = lab.emulator.global(&account.owner).ok_or("no person")?;
+        if global.picture.is_some() || global.name != Some(format!("Name {id}")) {
+            return Err(format!("{id}: the global profile was touched: {global:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// No user has two accounts, whatever else is the case.

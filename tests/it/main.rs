@@ -15,6 +15,7 @@ mod emulator;
 mod house;
 mod lab;
 mod manifest;
+mod model;
 mod plan;
 mod properties;
 mod store;
