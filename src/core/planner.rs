@@ -331,6 +331,19 @@ impl Planner<'_> {
             }
             owners.insert(&entry.link.account, key);
             let gone = links.account(&entry.link.account).is_none();
+            if !gone && self.known.unsure.contains(key) && self.policy.covers(key) {
+                // Nobody will look at this profile. Forgetting what was last
+                // applied makes sure that it is read should the user return.
+                let entry = KnownUser {
+                    name: None,
+                    picture: None,
+                    ..entry.clone()
+                };
+                self.plan.learned.push(Learned {
+                    key: key.clone(),
+                    entry,
+                });
+            }
             if gone
                 && self.observed.complete
                 && !self.vanished
@@ -367,6 +380,7 @@ impl Planner<'_> {
 
     fn finish(mut self) -> Plan {
         self.plan.actions.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        self.plan.learned.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         self.plan.reads.accounts = self.observed.accounts.len();
         self.plan.reads.profiles = self.observed.profiles.len();
         self.plan.breaches = self.breaches();

@@ -16,6 +16,7 @@ mod faults;
 mod house;
 mod lab;
 mod manifest;
+mod model;
 mod plan;
 mod properties;
 mod store;
