@@ -9,8 +9,10 @@
 )]
 
 mod apply;
+mod cli;
 mod disk;
 mod emulator;
+mod golden;
 mod house;
 mod lab;
 mod manifest;
