@@ -9,10 +9,12 @@
 )]
 
 mod apply;
+mod cli;
 mod crash;
 mod disk;
 mod emulator;
 mod faults;
+mod golden;
 mod house;
 mod lab;
 mod manifest;
