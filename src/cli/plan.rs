@@ -6,6 +6,7 @@ use std::io;
 use super::connect::{self, Ends};
 use super::output::Printer;
 use super::settings::Settings;
+use super::signals::Signals;
 use crate::core::model::{Known, Observed};
 use crate::core::plan::Plan;
 use crate::core::planner;
@@ -16,13 +17,15 @@ use crate::render::{self, json, words};
 use crate::store::{self, OsDisk};
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcode: bool) -> Result<Exit> {
+    let mut signals = Signals::listen()?;
     let ends = Ends::open(settings)?;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let loaded = store::load(&ends.paths, &ends.identity, &OsDisk)?;
     if loaded.interrupted {
         printer.story("An earlier apply did not end in order; the plan takes up where it was.");
     }
-    let (plan, _) = look_and_plan(settings, &ends, &loaded.known).await?;
+    let looking = look_and_plan(settings, &ends, &loaded.known);
+    let (plan, _) = signals.unless_stopped(None, looking).await?;
     if let Some(refusal) = refusal(&plan) {
         return Ok(show_refused(printer, &ends, &plan, &refusal));
     }

@@ -9,12 +9,17 @@
 )]
 
 mod apply;
+mod cli;
+mod crash;
 mod disk;
 mod emulator;
+mod faults;
+mod golden;
 mod house;
 mod kill;
 mod lab;
 mod manifest;
+mod model;
 mod plan;
 mod properties;
 mod store;
