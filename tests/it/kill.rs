@@ -190,7 +190,7 @@ async fn suffer(case: &Case, world: World, evil: Evil, straight: usize) -> Verdi
 async fn finish(case: &Case, world: World) -> Result<(), String> {
     let mut ended = case.apply().await;
     if world.may_stay_in_doubt() && ended.status == Some(5) {
-        let explained = ended.stdout.contains("! hold") && ended.stdout.contains("`--allow in_doubt`");
+        let explained = ended.stdout.contains("! hold") && ended.stdout.contains("--allow in_doubt");
         let accounts = case.accounts().await;
         let twice = accounts.values().find(|accounts| accounts.len() > 1);
         if !explained || twice.is_some() {
