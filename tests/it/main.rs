@@ -16,6 +16,7 @@ mod emulator;
 mod faults;
 mod golden;
 mod house;
+mod kill;
 mod lab;
 mod manifest;
 mod model;
