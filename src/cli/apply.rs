@@ -12,7 +12,7 @@ use super::connect::{self, Ends};
 use super::output::Printer;
 use super::plan::{look_and_plan, refusal, show_refused, ticking};
 use super::settings::{Consent, Settings};
-use super::signals::{Signals, until};
+use super::signals::Signals;
 use super::{now, seconds};
 use crate::core::audit::audit;
 use crate::core::model::Dialect;
@@ -37,8 +37,6 @@ pub(super) async fn run(
         );
     }
     let began = tokio::time::Instant::now();
-    let due = deadline.map(|deadline| began + deadline);
-    let mut signals = Signals::listen()?;
     let ends = Ends::open(settings)?;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let session = Session::open(
@@ -51,8 +49,11 @@ pub(super) async fn run(
         printer.story("An earlier apply did not end in order; this one takes up where it was.");
     }
     let known = &session.loaded().known;
-    let looking = look_and_plan(settings, &ends, known);
-    let (plan, observed) = signals.unless_stopped(due, looking).await?;
+    let mut wishes = Wishes {
+        signals: Signals::listen()?,
+        due: deadline.map(|deadline| began + deadline),
+    };
+    let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
     if let Some(refusal) = refusal(&plan) {
         return Ok(show_refused(printer, &ends, &plan, &refusal));
     }
@@ -65,15 +66,13 @@ pub(super) async fn run(
                 .hint("nothing was done; please report this with the manifest's structure"),
         );
     }
-    if consent == Consent::Ask && !plan.is_empty() && !signals.unless_stopped(due, ask(printer)).await? {
+    if consent == Consent::Ask && !plan.is_empty() && !wishes.or_stop(ask(printer)).await?? {
         return Err(Error::new(Code::PlanDeclined, "not confirmed; nothing was done"));
     }
-    signals
-        .unless_stopped(due, check_permissions(&ends, &plan))
-        .await?;
+    wishes.or_stop(check_permissions(&ends, &plan)).await??;
     let held = plan.holds.len();
     let copy = printer.is_json().then(|| plan.clone());
-    let ended = carry_out(settings, &ends, plan, session, began, due, signals).await?;
+    let ended = carry_out(settings, &ends, plan, session, began, wishes).await?;
     let Some(Ended { report, error }) = ended else {
         return Err(
             Error::new(Code::Interrupted, "stopped at once, by a second signal")
@@ -111,6 +110,36 @@ fn finish(
     })
 }
 
+/// What may end the run early: signals, and a time.
+struct Wishes {
+    signals: Signals,
+    due: Option<tokio::time::Instant>,
+}
+
+impl Wishes {
+    /// Waits for work that changes nothing, which is dropped where it stands
+    /// once the run is to stop.
+    ///
+    /// # Errors
+    /// [`Code::Interrupted`], [`Code::ApplyIncomplete`] for the deadline.
+    async fn or_stop<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.signals.next() => {
+                Err(Error::new(Code::Interrupted, "interrupted before the first change; nothing was done"))
+            }
+            () = until(self.due) => {
+                Err(Error::new(
+                    Code::ApplyIncomplete,
+                    "the deadline came before the first change; nothing was done",
+                )
+                .hint("give it more time, or look at less with `--refresh changed`"))
+            }
+            done = work => Ok(done),
+        }
+    }
+}
+
 /// Carries the plan out with progress, listening for signals; `None` when a
 /// second signal ended it at once.
 async fn carry_out(
@@ -119,9 +148,9 @@ async fn carry_out(
     plan: Plan,
     session: Session,
     began: tokio::time::Instant,
-    due: Option<tokio::time::Instant>,
-    mut signals: Signals,
+    wishes: Wishes,
 ) -> Result<Option<Ended>> {
+    let Wishes { mut signals, due } = wishes;
     let (stop, stopped) = watch::channel(None);
     let manifest = ends.manifest.clone();
     let run = Run {
@@ -154,17 +183,27 @@ async fn carry_out(
     }
 }
 
-/// Asks at the terminal. Anything but a plain yes is a no. The answer is
-/// awaited on a thread of its own, so that Ctrl-C is heard meanwhile.
+async fn until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Asks at the terminal. Anything but a plain yes is a no. Reads on a thread
+/// of its own, so that a signal need not wait for an answer.
 async fn ask(printer: &Printer) -> Result<bool> {
     printer.must_be_seen("\nApply these changes? Only `yes` is taken for it: ");
-    let answer = tokio::task::spawn_blocking(|| {
+    let read = || {
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).map(|_| answer)
-    });
-    let unread = |cause| Error::new(Code::IoFailed, "could not read the answer").caused_by(cause);
-    let answer = answer.await.map_err(io::Error::from).and_then(|read| read);
-    Ok(answer.map_err(unread)?.trim() == "yes")
+    };
+    let answer = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(io::Error::other)
+        .and_then(|read| read)
+        .map_err(|cause| Error::new(Code::IoFailed, "could not read the answer").caused_by(cause))?;
+    Ok(answer.trim() == "yes")
 }
 
 /// Asks Whop beforehand whether the key may do what the plan needs: otherwise

@@ -25,7 +25,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcod
         printer.story("An earlier apply did not end in order; the plan takes up where it was.");
     }
     let looking = look_and_plan(settings, &ends, &loaded.known);
-    let (plan, _) = signals.unless_stopped(None, looking).await?;
+    let (plan, _) = signals.unless_stopped(looking).await?;
     if let Some(refusal) = refusal(&plan) {
         return Ok(show_refused(printer, &ends, &plan, &refusal));
     }

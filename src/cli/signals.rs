@@ -1,16 +1,6 @@
 //! What asks a program to stop: Ctrl-C, and what a pipeline sends on cancel.
 
-use tokio::time::Instant;
-
 use crate::error::{Code, Error, Result};
-
-/// Waits until this time; for ever where there is none.
-pub(super) async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
 
 /// Listens from its making on; before that a signal ends the program.
 pub(super) struct Signals {
@@ -21,28 +11,18 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Waits for work that changes nothing on Whop, unless a signal or the
-    /// deadline comes first: then it is dropped where it stands.
+    /// Waits for work that changes nothing on Whop, unless a signal comes
+    /// first: then it is dropped where it stands.
     ///
     /// # Errors
-    /// The work's own, [`Code::Interrupted`], or for the deadline
-    /// [`Code::ApplyIncomplete`].
-    pub(super) async fn unless_stopped<T>(
-        &mut self,
-        due: Option<Instant>,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    /// The work's own, or [`Code::Interrupted`].
+    pub(super) async fn unless_stopped<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             () = self.next() => Err(Error::new(
                 Code::Interrupted,
                 "interrupted before anything was changed on Whop",
             )),
-            () = until(due) => Err(Error::new(
-                Code::ApplyIncomplete,
-                "the deadline came before anything was changed on Whop",
-            )
-            .hint("give it more time, or look at less with `--refresh changed`")),
             done = work => done,
         }
     }

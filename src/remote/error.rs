@@ -286,9 +286,24 @@ impl CallError {
             CallErrorKind::UnknownVersion => {
                 "leave `--api-version` out to use the one this whop-sync is made for, or choose one that Whop names"
             }
-            CallErrorKind::Refused => {
-                "correct in the manifest what Whop objects to, and run again; nobody else waits for it"
-            }
+            CallErrorKind::Refused => match self.operation {
+                "create_account" | "create_company" => {
+                    "Whop does not take these values: correct the user's email, title or metadata in the manifest, \
+                     then run again"
+                }
+                "update_account" | "update_company" => {
+                    "Whop does not take these values: correct the user's title or metadata in the manifest, then \
+                     run again"
+                }
+                "update_user" => {
+                    "Whop does not take these values: correct the user's name or picture in the manifest, then run \
+                     again"
+                }
+                "create_file" | "upload_file" => {
+                    "Whop does not take this picture: try another one, then run again"
+                }
+                _ => return None,
+            },
             CallErrorKind::RateLimited => {
                 "another program probably uses the same key; run again when it is done, or give it its own key"
             }
