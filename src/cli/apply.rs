@@ -39,6 +39,7 @@ pub(super) async fn run(
         );
     }
     let began = tokio::time::Instant::now();
+    let mut signals = Signals::listen()?;
     let ends = Ends::open(settings)?;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let session = Session::open(
@@ -51,7 +52,8 @@ pub(super) async fn run(
         printer.story("An earlier apply did not end in order; this one takes up where it was.");
     }
     let known = &session.loaded().known;
-    let (plan, observed) = look_and_plan(settings, &ends, known).await?;
+    let looking = look_and_plan(settings, &ends, known);
+    let (plan, observed) = signals.unless_stopped(looking).await?;
     if let Some(refusal) = refusal(&plan) {
         return plan::refuse(settings, printer, &ends, &plan, &refusal);
     }
@@ -66,14 +68,14 @@ pub(super) async fn run(
                 .hint("nothing was done; please report this with the manifest's structure"),
         );
     }
-    if consent == Consent::Ask && !plan.is_empty() && !ask(printer)? {
+    if consent == Consent::Ask && !plan.is_empty() && !signals.unless_stopped(ask(printer)).await? {
         return Err(Error::new(Code::PlanDeclined, "not confirmed; nothing was done"));
     }
-    check_permissions(&ends, &plan).await?;
+    signals.unless_stopped(check_permissions(&ends, &plan)).await?;
     let held = plan.holds.len();
     let is_told = printer.format() != Format::Human || !settings.reports.is_empty();
     let copy = is_told.then(|| plan.clone());
-    let ended = carry_out(settings, &ends, plan, session, began, deadline).await?;
+    let ended = carry_out(settings, &ends, plan, session, began, deadline, signals).await?;
     let Some(Ended { report, error }) = ended else {
         return Err(
             Error::new(Code::Interrupted, "stopped at once, by a second signal")
@@ -101,7 +103,10 @@ fn finish(
             let text = markdown::report(report, plan, &ends.header);
             printer.result(|out| out.write_all(text.as_bytes()))?;
         }
-        _ => printer.result(|out| render::report::write(out, report, printer.palette))?,
+        _ => printer.result(|out| {
+            writeln!(out)?;
+            render::report::write(out, report, printer.palette)
+        })?,
     }
     let reported = plan.map_or(Ok(()), |plan| {
         reports::write(
@@ -131,6 +136,7 @@ async fn carry_out(
     session: Session,
     began: tokio::time::Instant,
     deadline: Option<Duration>,
+    mut signals: Signals,
 ) -> Result<Option<Ended>> {
     let (stop, stopped) = watch::channel(None);
     let manifest = ends.manifest.clone();
@@ -145,7 +151,6 @@ async fn carry_out(
     let work = execute::execute(plan, run, session, |event| progress.borrow_mut().on(event));
     let work = ticking(work, || progress.borrow_mut().tick(began.elapsed()));
     let mut work = std::pin::pin!(work);
-    let mut signals = Signals::listen()?;
     let due = deadline.map(|deadline| began + deadline);
     let mut asked = false;
     loop {
@@ -173,15 +178,17 @@ async fn until(time: Option<tokio::time::Instant>) {
     }
 }
 
-/// Asks at the terminal. Anything but a plain yes is a no.
-fn ask(printer: &Printer) -> Result<bool> {
+/// Asks at the terminal. Anything but a plain yes is a no. The answer is
+/// awaited on a thread of its own, so that Ctrl-C is heard meanwhile.
+async fn ask(printer: &Printer) -> Result<bool> {
     printer.must_be_seen("\nApply these changes? Only `yes` is taken for it: ");
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|cause| Error::new(Code::IoFailed, "could not read the answer").caused_by(cause))?;
-    Ok(answer.trim() == "yes")
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map(|_| answer)
+    });
+    let unread = |cause| Error::new(Code::IoFailed, "could not read the answer").caused_by(cause);
+    let answer = answer.await.map_err(io::Error::from).and_then(|read| read);
+    Ok(answer.map_err(unread)?.trim() == "yes")
 }
 
 /// Asks Whop beforehand whether the key may do what the plan needs: otherwise

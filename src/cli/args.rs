@@ -210,7 +210,21 @@ Examples:
 const EMULATOR_EXAMPLES: &str = "\
 Examples:
   whop-sync emulator --port 8484
-  whop-sync emulator --rate 0 --latency 50ms --key test=company:create_child,user:profile:update";
+  whop-sync emulator --rate 0 --latency 50ms --key test=company:create_child,user:profile:update
+  whop-sync emulator --faults faults.json
+
+A fault script, which loses the third create's answer and breaks 1% of all requests:
+  {\"seed\": 7, \"faults\": [
+    {\"operation\": \"create_account\", \"skip\": 2, \"count\": 1, \"strike\": {\"kind\": \"reset_after\"}},
+    {\"count\": null, \"chance\": 1, \"strike\": {\"kind\": \"html\", \"status\": 502}}]}
+Each fault may name `operation`, `containing` (a text in the request), `skip`, `count` (null for
+all) and `chance` in a hundred. The strikes and their fields:
+  answer status body headers      answer_after status      html status
+  limited seconds header message  refused status           oversized bytes
+  reset_before   reset_after      slow millis              late millis
+  truncated      stale seconds    dies_in_progress acts    page_grows
+  page_skips entries              page_repeats entries
+  file_fails     file_stalls      url_expires";
 
 /// How the emulator is served.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -235,6 +249,9 @@ pub struct EmulatorArgs {
     /// KEY alone has every scope, KEY= has none.
     #[arg(long = "key", value_name = "KEY=SCOPE,…", value_parser = KeyGrant::parse)]
     pub keys: Vec<KeyGrant>,
+    /// What goes wrong: a fault script in JSON
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
 }
 
 /// The options that may stand before or after any command.
@@ -602,7 +619,7 @@ mod tests {
         let id = Some(UserKey::parse("u1").unwrap());
         assert_eq!(verb("whop-sync show u1"), Verb::Show { id });
         let Verb::Emulator(emulator) =
-            verb("whop-sync emulator --port 0 --rate 0 --latency 50ms --key k=a --key l")
+            verb("whop-sync emulator --port 0 --rate 0 --latency 50ms --key k=a --key l --faults f.json")
         else {
             panic!("another command");
         };
@@ -611,6 +628,7 @@ mod tests {
             (emulator.latency, emulator.keys.len()),
             (Duration::from_millis(50), 2)
         );
+        assert_eq!(emulator.faults, Some(PathBuf::from("f.json")));
     }
 
     /// Every command, the outermost included.

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
 
 use super::connect::open_emulator;
@@ -10,17 +11,33 @@ use super::settings::Settings;
 use super::signals::Signals;
 use super::values::{KeyGrant, Rate};
 use crate::emulator::serve::Server;
-use crate::emulator::{self, Key, Keys};
+use crate::emulator::{self, Key, Keys, Script};
 use crate::error::{Code, Error, Exit, Result};
 
-pub(super) async fn run(
-    settings: &Settings,
-    printer: &Printer,
-    port: u16,
-    rate: Rate,
-    latency: Duration,
-    keys: &[KeyGrant],
-) -> Result<Exit> {
+/// How it is to be served.
+pub(super) struct Served<'a> {
+    /// Port on loopback; 0 takes any free one.
+    pub(super) port: u16,
+    /// Requests for each operation.
+    pub(super) rate: Rate,
+    /// Time that every answer takes.
+    pub(super) latency: Duration,
+    /// The keys it accepts; none for any.
+    pub(super) keys: &'a [KeyGrant],
+    /// The fault script, if any.
+    pub(super) faults: Option<&'a Path>,
+}
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, served: Served<'_>) -> Result<Exit> {
+    let Served {
+        port,
+        rate,
+        latency,
+        keys,
+        faults,
+    } = served;
+    // Read first: a mistake in it must not leave a state file behind.
+    let script = faults.map(script).transpose()?;
     let emulator = open_emulator(emulator::Settings {
         keys: if keys.is_empty() {
             Keys::Any
@@ -32,6 +49,9 @@ pub(super) async fn run(
         state: Some(settings.paths.emulator.clone()),
         ..emulator::Settings::default()
     })?;
+    if let Some(script) = script {
+        emulator.script(script);
+    }
     let mut signals = Signals::listen()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let server = Server::bind(emulator, address).await.map_err(|cause| {
@@ -51,6 +71,23 @@ pub(super) async fn run(
     ));
     server.run(signals.next()).await;
     Ok(Exit::Done)
+}
+
+/// Reads a fault script.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads a fault script"
+)]
+fn script(path: &Path) -> Result<Script> {
+    let text =
+        std::fs::read_to_string(path).map_err(|cause| Error::file("read the fault script", path, cause))?;
+    Script::parse(&text).map_err(|why| {
+        Error::new(
+            Code::Usage,
+            format!("the fault script `{}` cannot be used: {why}", path.display()),
+        )
+        .hint("`whop-sync emulator --help` shows an example and names every strike")
+    })
 }
 
 fn key(grant: &KeyGrant) -> Key {

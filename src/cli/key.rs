@@ -44,7 +44,10 @@ impl KeySource {
     pub fn load(&self, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<SecretString> {
         match self {
             Self::File(path) => {
-                let bytes = read(path).map_err(|cause| Error::file("read", path, cause))?;
+                let bytes = read(path).map_err(|cause| {
+                    Error::file("read", path, cause)
+                        .hint("`--api-key-file` names a file that holds the key and nothing else")
+                })?;
                 key(&bytes, &format!("`{}`", path.display()))
             }
             Self::Variable(key) => Ok(key.clone()),

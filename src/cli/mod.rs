@@ -68,7 +68,17 @@ async fn perform(settings: &Settings, printer: &Printer) -> Result<Exit> {
             rate,
             latency,
             keys,
-        } => emulator::run(settings, printer, *port, *rate, *latency, keys).await,
+            faults,
+        } => {
+            let served = emulator::Served {
+                port: *port,
+                rate: *rate,
+                latency: *latency,
+                keys,
+                faults: faults.as_deref(),
+            };
+            emulator::run(settings, printer, served).await
+        }
     }
 }
 

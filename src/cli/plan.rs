@@ -7,6 +7,7 @@ use super::connect::{self, Ends};
 use super::output::Printer;
 use super::reports;
 use super::settings::Settings;
+use super::signals::Signals;
 use super::values::Format;
 use crate::core::model::{Known, Observed};
 use crate::core::plan::Plan;
@@ -18,13 +19,15 @@ use crate::render::{self, json, markdown, words};
 use crate::store::{self, OsDisk};
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcode: bool) -> Result<Exit> {
+    let mut signals = Signals::listen()?;
     let ends = Ends::open(settings)?;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let loaded = store::load(&ends.paths, &ends.identity, &OsDisk)?;
     if loaded.interrupted {
         printer.story("An earlier apply did not end in order; the plan takes up where it was.");
     }
-    let (plan, _) = look_and_plan(settings, &ends, &loaded.known).await?;
+    let looking = look_and_plan(settings, &ends, &loaded.known);
+    let (plan, _) = signals.unless_stopped(looking).await?;
     if let Some(refusal) = refusal(&plan) {
         return refuse(settings, printer, &ends, &plan, &refusal);
     }

@@ -177,6 +177,8 @@ pub enum Job {
         latency: Duration,
         /// The keys it accepts; without any, every key may do everything.
         keys: Vec<KeyGrant>,
+        /// The fault script, if any.
+        faults: Option<PathBuf>,
     },
 }
 
@@ -350,6 +352,7 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
             rate,
             latency,
             keys,
+            faults,
         }) => {
             if let Some(state) = state {
                 paths.emulator = state;
@@ -359,6 +362,7 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
                 rate,
                 latency,
                 keys,
+                faults,
             }
         }
     }

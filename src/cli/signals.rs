@@ -1,6 +1,6 @@
 //! What asks a program to stop: Ctrl-C, and what a pipeline sends on cancel.
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 /// Listens from its making on; before that a signal ends the program.
 pub(super) struct Signals {
@@ -11,13 +11,28 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    /// Waits for work that changes nothing on Whop, unless a signal comes
+    /// first: then it is dropped where it stands.
+    ///
+    /// # Errors
+    /// The work's own, or [`Code::Interrupted`].
+    pub(super) async fn unless_stopped<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.next() => Err(Error::new(
+                Code::Interrupted,
+                "interrupted before anything was changed on Whop",
+            )),
+            done = work => done,
+        }
+    }
+
     /// Begins to listen.
     ///
     /// # Errors
     /// The system refuses.
     #[cfg(unix)]
     pub(super) fn listen() -> Result<Self> {
-        use crate::error::{Code, Error};
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| {
             signal(kind)

@@ -331,6 +331,19 @@ impl Planner<'_> {
             }
             owners.insert(&entry.link.account, key);
             let gone = links.account(&entry.link.account).is_none();
+            if !gone && self.known.unsure.contains(key) && self.policy.covers(key) {
+                // Nobody will look at this profile. Forgetting what was last
+                // applied makes sure that it is read should the user return.
+                let entry = KnownUser {
+                    name: None,
+                    picture: None,
+                    ..entry.clone()
+                };
+                self.plan.learned.push(Learned {
+                    key: key.clone(),
+                    entry,
+                });
+            }
             if gone
                 && self.observed.complete
                 && !self.vanished
@@ -367,10 +380,24 @@ impl Planner<'_> {
 
     fn finish(mut self) -> Plan {
         self.plan.actions.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        self.plan.learned.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         self.plan.reads.accounts = self.observed.accounts.len();
         self.plan.reads.profiles = self.observed.profiles.len();
         self.plan.breaches = self.breaches();
         self.plan
+    }
+
+    /// Whether an action changes a user who was set up before. The rest of a
+    /// create that a stop cut short does not: its run was let through as a
+    /// create, and running again must resume it.
+    fn is_update(&self, action: &Action) -> bool {
+        let users = &self.known.users;
+        let old = action.renamed_from.as_ref();
+        let entry = users
+            .get(&action.key)
+            .or_else(|| old.and_then(|key| users.get(key)));
+        let set_up = entry.is_some_and(|entry| entry.name.is_some());
+        action.verb() == Verb::Update && action.changes_whop() && set_up
     }
 
     fn breaches(&self) -> Vec<Breach> {
@@ -389,7 +416,7 @@ impl Planner<'_> {
             (
                 Guard::MaxUpdates,
                 max_updates,
-                count(|a| a.verb() == Verb::Update && a.changes_whop()),
+                self.plan.actions.iter().filter(|a| self.is_update(a)).count(),
             ),
             (
                 Guard::MaxAvatars,

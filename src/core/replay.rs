@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::model::{AppliedPicture, Doubt, IDENTITY_KEYS, Known, KnownUser, Link};
+use super::planner::RESEND_WITHIN;
 use super::value::{FileId, UserKey};
 
 /// One line of the journal. At most one action is in flight per user and its
@@ -208,9 +209,15 @@ fn settle(known: &mut Known, key: &UserKey) {
     known.unsure.remove(key);
 }
 
-/// The entries that carry what is still open into the next run's journal.
-pub fn outstanding(known: &Known) -> Vec<Entry> {
-    let doubts = known.doubts.iter().map(|(key, doubt)| Intent::Create {
+/// The entries that carry what is still open into the next run's journal. A
+/// create that Whop can no longer repeat is none: by then the list of accounts
+/// is proof either way, and the planner no longer asks.
+pub fn outstanding(known: &Known, now: u64) -> Vec<Entry> {
+    let open = known
+        .doubts
+        .iter()
+        .filter(|(_, doubt)| now.saturating_sub(doubt.begun) < RESEND_WITHIN);
+    let creates = open.map(|(key, doubt)| Intent::Create {
         key: key.clone(),
         doubt: doubt.clone(),
     });
@@ -218,7 +225,7 @@ pub fn outstanding(known: &Known) -> Vec<Entry> {
         .unsure
         .iter()
         .map(|key| Intent::Profile { key: key.clone() });
-    doubts
+    creates
         .chain(unsure)
         .map(|intent| Entry::Begun { intent })
         .collect()

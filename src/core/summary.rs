@@ -85,10 +85,15 @@ fn uploads(plan: &Plan) -> BTreeSet<Digest> {
 }
 
 /// The fewest requests that carrying the plan out takes, by operation;
-/// operations that are not needed are left out. Retries, further polls for
+/// operations that are not needed are left out. They are named as the client
+/// names what it sends in this dialect. Retries, further polls for
 /// slow pictures and the refresh before it come on top; pictures that an
 /// interrupted run left on Whop come off.
 pub fn requests(plan: &Plan, dialect: Dialect) -> BTreeMap<&'static str, u64> {
+    let (create, update) = match dialect {
+        Dialect::Accounts => ("create_account", "update_account"),
+        Dialect::Companies => ("create_company", "update_company"),
+    };
     let mut requests = BTreeMap::new();
     let mut add = |operation, count: u64| {
         if count > 0 {
@@ -97,8 +102,8 @@ pub fn requests(plan: &Plan, dialect: Dialect) -> BTreeMap<&'static str, u64> {
     };
     for step in plan.actions.iter().flat_map(Action::steps) {
         match step {
-            Step::CreateAccount => add("create_account", 1),
-            Step::UpdateAccount => add("update_account", 1),
+            Step::CreateAccount => add(create, 1),
+            Step::UpdateAccount => add(update, 1),
             Step::UpdateProfile => add("update_user", 1),
             // Counted below, once for each content.
             Step::UploadPicture => {}
@@ -518,6 +523,10 @@ mod tests {
         assert_eq!(
             (old.get("list_files"), old.get("retrieve_file")),
             (None, Some(&200))
+        );
+        assert_eq!(
+            (old.get("create_account"), old.get("create_company")),
+            (None, Some(&201))
         );
         assert_eq!((counts(&plan).pictures, counts(&plan).uploads), (201, 200));
     }

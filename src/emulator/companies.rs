@@ -95,7 +95,8 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     };
     let nothing = std::collections::BTreeSet::new();
     let places = world.visible(ask.platform()?).unwrap_or(&nothing);
-    let cut = page.cut(places, |(_, seq)| world.account(seq).is_some_and(fits));
+    let fits = |(_, seq)| world.account(seq).is_some_and(fits);
+    let cut = page.shifted(places, fits, ask.twist.shift);
     let show = |(_, seq)| world.account(seq).map(|a| ask.look.company(world, a));
     Ok(Answer::ok(cut.json(show)))
 }

@@ -12,9 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::accounts::{NewAccount, make};
 use super::answers::Look;
 use super::faults::{Faults, Strike, failure, instead};
-use super::handle::{Ask, Twist, carry_out, mention, needs_platform};
+use super::handle::{Ask, Shift, Twist, carry_out, mention, needs_platform};
 use super::idempotency::Met;
 use super::ids::fingerprint;
 use super::keys::{Caller, platform_of};
@@ -118,6 +119,8 @@ struct Course {
     delay: u64,
     /// Whether it is carried out now.
     acts: bool,
+    /// The status it is refused with instead, and remembered by.
+    refused: Option<u16>,
     /// Whether its idempotency key is left in progress.
     unfinished: bool,
 }
@@ -209,11 +212,16 @@ impl Engine {
             twist: Twist::default(),
             delay,
             acts: true,
+            refused: None,
             unfinished: false,
         };
         match strike {
             Some(Strike::ResetBefore) => return None,
             Some(Strike::Stale { seconds }) => course.twist.stale = seconds.saturating_mul(1_000),
+            Some(Strike::PageSkips { entries }) => course.twist.shift = Shift::Skip(*entries),
+            Some(Strike::PageRepeats { entries }) => course.twist.shift = Shift::Repeat(*entries),
+            Some(Strike::PageGrows) => course.twist.grows = true,
+            Some(Strike::Refused { status }) => course.refused = Some(*status),
             Some(Strike::FileFails) => course.twist.fate = Fate::Failed,
             Some(Strike::FileStalls) => course.twist.fate = Fate::Stalled,
             Some(Strike::UrlExpires) => course.twist.expired = true,
@@ -261,7 +269,9 @@ impl Engine {
         now: u64,
     ) -> Result<(Response, Option<Slot>), Response> {
         if operation == Operation::UploadFile {
-            let answer = if course.acts {
+            let answer = if let Some(status) = course.refused {
+                storage::error(status, "AccessDenied", "Refused")
+            } else if course.acts {
                 self.upload(call, &course.twist, now)
             } else {
                 self.error(operation, &Refusal::internal("Not carried out"))
@@ -287,7 +297,9 @@ impl Engine {
             }
             Err(refusal) => return Err(self.error(operation, &refusal)),
         };
-        let answer = if course.acts {
+        let answer = if let Some(status) = course.refused {
+            self.json(status, failure(status).to_string())
+        } else if course.acts {
             let (status, body) = self.act(call, operation, id, &admitted, &course.twist, now);
             self.json(status, body.to_string())
         } else {
@@ -413,10 +425,19 @@ impl Engine {
             settings: &self.settings,
             twist,
         };
-        match carry_out(&mut self.world, &ask) {
+        let answer = match carry_out(&mut self.world, &ask) {
             Ok(answer) => (answer.status, answer.body),
             Err(refusal) => (refusal.status, refusal.body(operation.has_old_errors())),
+        };
+        if let (true, Some(platform)) = (twist.grows, platform) {
+            let email = format!("passer-by-{}@example.com", self.serial);
+            let new = NewAccount {
+                email: Some(email),
+                ..NewAccount::default()
+            };
+            make(&mut self.world, platform, new, now);
         }
+        answer
     }
 
     /// Hands bytes to the storage. No key, no limit and no version there.

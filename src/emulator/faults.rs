@@ -101,12 +101,33 @@ pub enum Strike {
         /// How lately, in seconds.
         seconds: u64,
     },
+    /// The page of a list leaves out its first entries, as paging by position
+    /// does when earlier entries go away meanwhile.
+    PageSkips {
+        /// How many.
+        entries: usize,
+    },
+    /// The page of a list begins with the last entries of the page before it,
+    /// as paging by position does when earlier entries are added meanwhile.
+    PageRepeats {
+        /// How many.
+        entries: usize,
+    },
+    /// As soon as the page of a list is answered, somebody else's program adds
+    /// an account to it.
+    PageGrows,
     /// The file made or filled will fail.
     FileFails,
     /// The file made or filled will be processed for ever.
     FileStalls,
     /// The file's upload URL is too old from the beginning.
     UrlExpires,
+    /// Nothing is done, and this refusal is remembered under the idempotency
+    /// key, so that every repeat within a day meets it again.
+    Refused {
+        /// HTTP status.
+        status: u16,
+    },
     /// The server dies in the middle: no answer, and 409 for the idempotency
     /// key until that expires.
     DiesInProgress {

@@ -45,10 +45,26 @@ pub(super) struct Ask<'a> {
 pub(super) struct Twist {
     /// Lists leave out what was made in so many last milliseconds.
     pub(super) stale: u64,
+    /// How the page of a list is out of place.
+    pub(super) shift: Shift,
+    /// Whether a list gets one more account once it is answered.
+    pub(super) grows: bool,
     /// What becomes of the file made or filled.
     pub(super) fate: Fate,
     /// The upload URL made is already too old.
     pub(super) expired: bool,
+}
+
+/// How the page of a list is out of place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Shift {
+    /// Not at all.
+    #[default]
+    None,
+    /// So many of its first entries are left out.
+    Skip(usize),
+    /// So many of the entries before it come again.
+    Repeat(usize),
 }
 
 /// A successful answer.

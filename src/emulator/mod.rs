@@ -12,6 +12,46 @@
 //! tokio's paused clock drives both. [`serve`] puts it behind a socket on this
 //! machine, for any client in any language.
 //!
+//! # Fault scripts
+//! What goes wrong is said in JSON, for `whop-sync emulator --faults FILE` or
+//! [`Emulator::script`]:
+//!
+//! ```json
+//! {
+//!   "seed": 7,
+//!   "faults": [
+//!     {"operation": "create_account", "skip": 2, "count": 1, "strike": {"kind": "reset_after"}},
+//!     {"containing": "ana@", "count": null, "strike": {"kind": "answer", "status": 403}},
+//!     {"count": null, "chance": 1, "strike": {"kind": "html", "status": 502}}
+//!   ]
+//! }
+//! ```
+//!
+//! A fault waits for requests of its `operation` (any without one) that have
+//! the text `containing` in path, query or body; lets `skip` of them pass, and
+//! hits the next `count` (1 if not said, all with `null`), each with a `chance`
+//! in a hundred (100). Of several that are due, the first hits. Equal seeds hit
+//! equal requests. These strikes are known:
+//!
+//! | `kind` | fields | what befalls the request |
+//! | --- | --- | --- |
+//! | `answer` | `status`, `body`, `headers` | not done; this answer, by default an error as Whop writes it |
+//! | `answer_after` | `status` | done; the answer says that it failed |
+//! | `html` | `status` | not done; a proxy answers in HTML |
+//! | `limited` | `seconds`, `header` (false), `message` (true) | not done; 429, the delay named in `Retry-After`, in the message, in both or neither |
+//! | `refused` | `status` | not done; the refusal is replayed for a day under the idempotency key |
+//! | `reset_before`, `reset_after` | | not done, or done; the connection closes without an answer |
+//! | `late` | `millis` | the same, and done later |
+//! | `slow` | `millis` | done at once and answered late |
+//! | `dies_in_progress` | `acts` | done or not; no answer, and 409 for the idempotency key for a day |
+//! | `truncated` | | done; half of the answer's JSON |
+//! | `oversized` | `bytes` | not done; an answer of so many bytes |
+//! | `stale` | `seconds` | a list without what was made so lately |
+//! | `page_skips`, `page_repeats` | `entries` | a page that leaves out its first entries, or repeats those before |
+//! | `page_grows` | | an account more, made as soon as the page is answered |
+//! | `file_fails`, `file_stalls` | | the file made or filled becomes `failed`, or stays `processing` |
+//! | `url_expires` | | the file's upload URL is too old from the beginning |
+//!
 //! # Map
 //! | file | subject |
 //! | --- | --- |
@@ -22,7 +62,7 @@
 //! | `answers`, `paging` | what comes back |
 //! | `records`, `state`, `log`, `contents` | what is kept, in memory and on disk |
 //! | `clock`, `ids`, `settings` | time, ids, settings |
-//! | `faults`, `hands` | what tests do to it |
+//! | `faults`, `script`, `hands` | what goes wrong by script, and what tests do to it |
 //! | `transport`, `serve` | the two ways in |
 
 mod accounts;
@@ -45,6 +85,7 @@ mod paging;
 mod records;
 mod refusal;
 mod request;
+mod script;
 pub mod serve;
 mod settings;
 mod state;

@@ -9,6 +9,7 @@ use std::ops::Bound;
 
 use serde_json::{Value, json};
 
+use super::handle::Shift;
 use super::ids::{base64, unbase64};
 use super::refusal::Refusal;
 use super::request::Query;
@@ -99,6 +100,32 @@ impl Page {
             next: more || (self.before.is_some() && ahead()),
             previous,
         }
+    }
+
+    /// The same with a fault: entries left out at the front, or those before
+    /// the page once more. The last entry and whether another page follows stay
+    /// true, so that nothing but the entries tells.
+    pub(super) fn shifted(&self, list: &BTreeSet<Place>, fits: impl Fn(Place) -> bool, shift: Shift) -> Cut {
+        let mut cut = self.cut(list, &fits);
+        match shift {
+            Shift::None => {}
+            Shift::Skip(entries) => {
+                cut.places.drain(..entries.min(cut.places.len()));
+            }
+            Shift::Repeat(entries) => {
+                let Some(after) = self.after else { return cut };
+                let mut before: Vec<Place> = if self.descending {
+                    let before = between(list, Bound::Included(after), Bound::Unbounded);
+                    before.filter(|at| fits(*at)).take(entries).collect()
+                } else {
+                    let before = between(list, Bound::Unbounded, Bound::Included(after));
+                    before.rev().filter(|at| fits(*at)).take(entries).collect()
+                };
+                before.reverse();
+                cut.places.splice(..0, before);
+            }
+        }
+        cut
     }
 
     /// Whether anything fitting lies at or beyond a cursor, outside the page.
@@ -226,6 +253,22 @@ mod tests {
         ] {
             assert_eq!(walk(&query, descending), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn shifted_pages_lose_or_repeat_entries_and_lead_on() {
+        let list: BTreeSet<Place> = (1..=7).map(|n| (100, n)).collect();
+        let after = cursor((100, 3));
+        let shifted = |query: &str, shift| {
+            let page = Page::read(&Query::parse(query), 50, false).unwrap();
+            let cut = page.shifted(&list, |_| true, shift);
+            (cut.places.iter().map(|at| at.1).collect::<Vec<u64>>(), cut.next)
+        };
+        let first = "first=3";
+        let second = format!("first=3&after={after}");
+        assert_eq!(shifted(first, Shift::Skip(1)), (vec![2, 3], true));
+        assert_eq!(shifted(first, Shift::Repeat(2)), (vec![1, 2, 3], true));
+        assert_eq!(shifted(&second, Shift::Repeat(2)), (vec![2, 3, 4, 5, 6], true));
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub async fn execute(
     for learned in &plan.learned {
         replay::learn(&mut known, learned.fact());
     }
-    let client = run.client.clone();
+    let (client, began) = (run.client.clone(), run.began);
     let mut error = None;
     if !plan.actions.is_empty() {
         let mut journal = session.journal()?;
@@ -126,7 +126,7 @@ pub async fn execute(
             });
         }
     }
-    let committed = session.commit(&known);
+    let committed = session.commit(&known, began + started.elapsed().as_secs());
     report.requests = client.requests();
     report.elapsed = started.elapsed();
     Ok(Ended {

@@ -301,7 +301,8 @@ fn read(file: &Path, path: &str, buffer: &mut Vec<u8>) -> Result<(), Flaw> {
         ));
     }
     if buffer.len() as u64 > MOST_BYTES {
-        let size = about.len().max(buffer.len() as u64) as f64 / (1024.0 * 1024.0);
+        // Rounded up, so that one byte too many does not read as exactly enough.
+        let size = (about.len().max(buffer.len() as u64) as f64 / (1024.0 * 1024.0) * 10.0).ceil() / 10.0;
         return Err(flaw(
             "avatar_too_large",
             format!(

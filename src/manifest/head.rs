@@ -36,7 +36,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
                     "empty_manifest",
                     at,
                     "there is nothing in this manifest",
-                    "write `version: 1`, `company: biz_…` and `users:`, or run `whop-sync init`",
+                    "write `version: 1`, `company: biz_…` and `users:`",
                 ));
             }
             whole = false;

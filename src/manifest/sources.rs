@@ -245,7 +245,7 @@ fn unreadable(path: &Path, cause: std::io::Error) -> Error {
             Code::ManifestMissing,
             format!("there is no manifest at `{}`", shown(path)),
         )
-        .hint("name it with `-f PATH`, or run `whop-sync init` to start one")
+        .hint("name it with `-f PATH`")
     } else {
         Error::file("read", path, cause)
     }

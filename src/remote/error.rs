@@ -284,9 +284,11 @@ impl CallError {
                 "run again later: the next run looks at Whop to settle what became of the earlier request"
             }
             CallErrorKind::UnknownVersion => {
-                "choose one of the versions that Whop names with `--api-version`"
+                "leave `--api-version` out to use the one this whop-sync is made for, or choose one that Whop names"
             }
-            CallErrorKind::Refused => return None,
+            CallErrorKind::Refused => {
+                "correct in the manifest what Whop objects to, and run again; nobody else waits for it"
+            }
             CallErrorKind::RateLimited => {
                 "another program probably uses the same key; run again when it is done, or give it its own key"
             }
@@ -313,11 +315,15 @@ impl CallError {
             "update_user" => "`user:profile:update` (an owner-role key, if the key editor does not list it)",
             "own_account" => "`company:balance:read`",
             "upload_file" => return Some("the upload URL has expired; run again for a new one".to_owned()),
-            _ => return Some("`whop-sync doctor` shows which permissions the key lacks".to_owned()),
+            _ => return Some("look at the key's permissions in the dashboard under Developer".to_owned()),
+        };
+        // Listing comes first, so this is also how a wrong company shows.
+        let company = match self.operation {
+            "list_accounts" | "list_companies" => ", or the manifest's `company` is not the key's own",
+            _ => "",
         };
         Some(format!(
-            "the API key probably lacks {needed} on the platform; add it in the dashboard under Developer. \
-             `whop-sync doctor` shows all that is missing"
+            "the API key probably lacks {needed} on the platform: add it in the dashboard under Developer{company}"
         ))
     }
 

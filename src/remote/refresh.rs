@@ -1,15 +1,21 @@
 //! A refresh: every account listed, and the profiles that are worth reading.
 
+use std::collections::HashSet;
+
 use tokio::task::JoinSet;
 
 use super::{CallError, Client};
 use crate::core::link::profiles_to_read;
-use crate::core::model::{Desired, Known, Observed, Policy, ProfileRead};
-use crate::core::value::UserId;
+use crate::core::model::{Desired, Guard, Known, Observed, Policy, ProfileRead};
+use crate::core::value::{AccountId, UserId};
 
 /// Profile reads handed out at a time. The client bounds how many are on the
 /// wire; this bounds how many wait for it.
 const WINDOW: usize = 256;
+
+/// Mapped accounts that the list leaves out are asked for one by one up to
+/// this many: one minute of Whop's limit.
+const MOST_MISSING: usize = 600;
 
 /// How far a refresh is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,7 @@ pub async fn refresh(
         accounts: listing.accounts,
         ..Observed::default()
     };
+    look_for_missing(client, known, policy, &mut observed).await?;
     let mut wanted = profiles_to_read(desired, &observed, known, policy);
     wanted.sort_unstable();
     wanted.dedup();
@@ -60,6 +67,48 @@ pub async fn refresh(
             }
         }
     }
+}
+
+/// A list may lag behind a create, and a mapped account that it leaves out is
+/// not gone for that: making it again would make a second one. So each is
+/// asked for by its id. Beyond [`MOST_MISSING`] and a tenth the list is suspect,
+/// and is left to the guard that says so.
+async fn look_for_missing(
+    client: &Client,
+    known: &Known,
+    policy: &Policy,
+    observed: &mut Observed,
+) -> Result<(), CallError> {
+    if known.users.is_empty() || !observed.complete {
+        return Ok(());
+    }
+    let listed: HashSet<&AccountId> = observed.accounts.iter().map(|account| &account.id).collect();
+    let missing = known
+        .users
+        .values()
+        .map(|entry| &entry.link.account)
+        .filter(|id| !listed.contains(id));
+    let missing: Vec<AccountId> = missing.cloned().collect();
+    // Only where that guard then holds every create may looking be left out.
+    let guarded = missing.len() * 10 > known.users.len() && policy.enforces(Guard::Vanished);
+    if missing.len() > MOST_MISSING && guarded {
+        return Ok(());
+    }
+    let mut asking = JoinSet::new();
+    for id in missing {
+        let client = client.clone();
+        asking.spawn(async move { client.retrieve_account(&id).await });
+    }
+    while let Some(asked) = asking.join_next().await {
+        match asked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {
+            Ok(account) => observed.accounts.extend(account),
+            Err(error) if error.is_fatal() => return Err(error),
+            // Nobody else has to wait for it: whoever is listed is updated,
+            // and nothing is created while it cannot be told what is there.
+            Err(_) => observed.complete = false,
+        }
+    }
+    Ok(())
 }
 
 async fn read(client: Client, owner: UserId) -> (UserId, Result<ProfileRead, CallError>) {

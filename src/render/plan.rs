@@ -445,7 +445,7 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
 
 ! hold in_doubt
     why         a create sent at 2023-11-14T22:13:20Z got no answer, and looking cannot tell whether it worked
-    what to do  run again later, which looks again; `--allow in_doubt` creates anyway, at the risk of a second account
+    what to do  run again later, which looks again; to settle it now, look on Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user
 
 ! hold incomplete
     why         Whop did not list every account, and absence from half a list proves nothing

@@ -69,7 +69,7 @@ pub fn reason(reason: &Reason) -> Words {
                 "a create sent at {} got no answer, and looking cannot tell whether it worked",
                 time(*begun)
             ),
-            "run again later, which looks again; `--allow in_doubt` creates anyway, at the risk of a second account",
+            "run again later, which looks again; to settle it now, look on Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user",
         ),
         Reason::Suspended { account } => words(
             format!("Whop has suspended account `{account}`"),

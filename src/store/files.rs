@@ -208,7 +208,8 @@ fn parse_header<'a, H: Deserialize<'a>>(what: &str, path: &Path, line: &'a [u8],
                 "`{}` is not a {what}: its first line names another format",
                 path.display()
             ),
-        ));
+        )
+        .hint("it belongs to something else: name the right file with `--mapping`; nothing was changed"));
     }
     if any.version > VERSION {
         let message = format!(

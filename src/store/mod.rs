@@ -195,20 +195,20 @@ impl Session {
     }
 
     /// Publishes what is now known, then clears the journal or leaves in it
-    /// only what is still open. A mapping that would not change is not
-    /// written.
+    /// only what is still open at this time, in seconds since 1970. A mapping
+    /// that would not change is not written.
     ///
     /// # Errors
     /// [`Code::IoFailed`]; the journal is then still there, and nothing is
     /// lost.
-    pub fn commit(&self, known: &Known) -> Result<()> {
+    pub fn commit(&self, known: &Known, now: u64) -> Result<()> {
         let before = read(&*self.disk, &self.paths.mapping)?;
         let mut next = files::write_mapping(&self.identity, known.generation, &known.users);
         if before.as_ref() != Some(&next) && !(before.is_none() && known.users.is_empty()) {
             next = files::write_mapping(&self.identity, known.generation + 1, &known.users);
             self.replace(&self.paths.mapping, &next)?;
         }
-        let open = replay::outstanding(known);
+        let open = replay::outstanding(known, now);
         if open.is_empty() {
             self.disk
                 .remove(&self.paths.journal)

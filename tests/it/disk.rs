@@ -22,11 +22,11 @@ pub(crate) enum Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sabotage {
     /// Lines that announce a request are not written.
-    SkipBegun,
+    Begun,
     /// A file's contents are not flushed.
-    SkipSync,
+    Sync,
     /// A folder's names are not flushed.
-    SkipFolderSync,
+    FolderSync,
 }
 
 /// Where a run is to be stopped, and whether it was.
@@ -205,7 +205,7 @@ impl Disk for MemDisk {
 
     fn sync_folder(&self, _: &Path) -> io::Result<()> {
         let mut state = self.change()?;
-        if self.sabotage != Some(Sabotage::SkipFolderSync) {
+        if self.sabotage != Some(Sabotage::FolderSync) {
             state.durable_names = state.names.clone();
         }
         Ok(())
@@ -229,7 +229,7 @@ impl DurableFile for MemFile {
     /// A run that dies while writing leaves half of it behind.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let bytes = match self.disk.sabotage {
-            Some(Sabotage::SkipBegun) => without_begun(bytes),
+            Some(Sabotage::Begun) => without_begun(bytes),
             _ => bytes.to_vec(),
         };
         let dies = self.disk.trip.is_dead();
@@ -246,7 +246,7 @@ impl DurableFile for MemFile {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.disk.change()?;
-        if self.disk.sabotage != Some(Sabotage::SkipSync) {
+        if self.disk.sabotage != Some(Sabotage::Sync) {
             let node = state.nodes.get_mut(&self.node).unwrap();
             node.flushed = node.bytes.clone();
         }

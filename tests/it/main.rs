@@ -9,11 +9,16 @@
 )]
 
 mod apply;
+mod cli;
+mod crash;
 mod disk;
 mod emulator;
+mod faults;
+mod golden;
 mod house;
 mod lab;
 mod manifest;
+mod model;
 mod plan;
 mod properties;
 mod store;

@@ -394,6 +394,13 @@ fn limits_refuse_beyond_and_not_at_the_limit() {
         "the default begins with ten mapped users"
     );
 
+    let mut world = World::settled(ids(20));
+    for user in world.known.users.values_mut() {
+        user.name = None;
+    }
+    world.users.iter_mut().for_each(|user| user.name = name("New"));
+    assert_eq!(world.plan().breaches, [], "what a stop cut short is resumed");
+
     let mut world = World::new(ids(4));
     world.guardrails.max_creates = Some(Limit::Count(3));
     assert_eq!(world.plan().breaches[0].guard, Guard::MaxCreates);

@@ -15,7 +15,7 @@ use self::problem::problem_doc;
 use super::safe::SafeJson;
 use super::{Header, Validation};
 use crate::core::digest::Digest;
-use crate::core::model::{Known, KnownUser, Severity};
+use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Severity};
 use crate::core::plan::{Hold, Plan};
 use crate::core::report::{Outcome, Report, Stop, Verb};
 use crate::core::summary;
@@ -248,17 +248,47 @@ struct Users<'a> {
     only: Option<&'a UserKey>,
 }
 
+/// One user of a mapping, flat: a script should need no second step to get at
+/// an id.
 #[derive(Serialize)]
 struct UserDoc<'a> {
     id: &'a UserKey,
     #[serde(flatten)]
-    entry: &'a KnownUser,
+    link: &'a Link,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<Box<str>, Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<&'a AppliedPicture>,
+}
+
+impl<'a> UserDoc<'a> {
+    fn new(id: &'a UserKey, entry: &'a KnownUser) -> Self {
+        let KnownUser {
+            link,
+            name,
+            title,
+            metadata,
+            picture,
+        } = entry;
+        Self {
+            id,
+            link,
+            name: name.as_deref(),
+            title: title.as_deref(),
+            metadata,
+            picture: picture.as_ref(),
+        }
+    }
 }
 
 impl Serialize for Users<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let users = super::mapping::chosen(self.known, self.only);
-        serializer.collect_seq(users.map(|(id, entry)| UserDoc { id, entry }))
+        serializer.collect_seq(users.map(|(id, entry)| UserDoc::new(id, entry)))
     }
 }
 
@@ -270,7 +300,7 @@ mod tests {
 
     use super::super::safe::is_hostile;
     use super::*;
-    use crate::core::model::{AppliedPicture, Dialect, Guard, Limit, Place, Pointer, Problem, Related};
+    use crate::core::model::{Dialect, Guard, Limit, Place, Pointer, Problem, Related};
     use crate::core::plan::{Breach, Cause, Evidence, Kind, Learned, Reads, Step};
     use crate::core::report::Failure;
     use crate::core::sample;

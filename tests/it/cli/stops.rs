@@ -1,0 +1,254 @@
+//! What stops a run: another run's lock, a user who cannot be done, a
+//! guardrail, a deadline, a signal.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::{EXAMPLE, Place, Ran, Running, Served};
+use crate::golden::golden;
+
+const KEY: (&str, &str) = ("WHOP_API_KEY", "any");
+
+/// Sends a signal to a process of ours.
+fn signal(name: &str, process: &Running) {
+    let line = format!("kill -{name} {}", process.0.id());
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+}
+
+/// Starts a run whose output is collected at its end.
+fn start(place: &Place, line: &str) -> Running {
+    let mut command = place.command(line);
+    command
+        .env(KEY.0, KEY.1)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Running(command.spawn().unwrap())
+}
+
+/// Waits for its end.
+fn finish(mut process: Running, line: &str) -> Ran {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    process.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+    process.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+    let status = process.0.wait().unwrap();
+    let output = std::process::Output {
+        status,
+        stdout,
+        stderr,
+    };
+    Ran::new(line, output)
+}
+
+/// A server that takes connections and never answers: a run that has
+/// connected holds its lock for as long as the test likes.
+fn silent() -> (TcpListener, String) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let base = format!("http://{}/api/v1", listener.local_addr().unwrap());
+    (listener, base)
+}
+
+#[test]
+fn a_second_run_is_refused_and_told_who_holds_the_mapping() {
+    let (listener, base) = silent();
+    let place = Place::example();
+    let line = format!("apply --yes -q -f {EXAMPLE} --server {base}");
+    let first = start(&place, &line);
+    let _connection = listener.accept().unwrap();
+    let before = place.files();
+
+    let second = place.run_with(&line, &[KEY]);
+    assert_eq!(second.status, 6, "{}", second.shown());
+    let pid = first.0.id().to_string();
+    assert!(second.stderr.contains(&pid), "{}", second.shown());
+    assert!(second.stderr.contains("mapping.locked"), "{}", second.shown());
+    let document = place.run_with(&format!("{line} --format json"), &[KEY]);
+    assert_eq!(
+        (document.status, &document.json()["code"]),
+        (6, &json!("mapping.locked"))
+    );
+    assert_eq!(place.files(), before);
+
+    // Nobody waits for an answer that does not come.
+    signal("INT", &first);
+    let first = finish(first, &line);
+    assert_eq!(first.status, 130, "{}", first.shown());
+    assert!(
+        first.stderr.contains("before anything was changed"),
+        "{}",
+        first.shown()
+    );
+    drop(listener);
+    let third = place.expect(0, &format!("plan -q -f {EXAMPLE} --server emulator"));
+    assert!(third.stdout.contains("12 to create"), "{}", third.shown());
+}
+
+#[test]
+fn an_interrupted_plan_says_so_in_json_too() {
+    let (listener, base) = silent();
+    let place = Place::example();
+    let line = format!("plan -q -f {EXAMPLE} --server {base} --format json");
+    let plan = start(&place, &line);
+    let _connection = listener.accept().unwrap();
+    signal("TERM", &plan);
+    let plan = finish(plan, &line);
+    assert_eq!(plan.status, 130, "{}", plan.shown());
+    assert_eq!(plan.json()["code"], "run.interrupted");
+}
+
+/// Forwards connections to a server, and tells of every create on its way.
+fn forward(to: SocketAddr) -> (String, Receiver<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let base = format!("http://{}/api/v1", listener.local_addr().unwrap());
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        while let Ok((client, _)) = listener.accept() {
+            let server = TcpStream::connect(to).unwrap();
+            let (back, there) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            let tell = tell.clone();
+            thread::spawn(move || pump(client, server, Some(&tell)));
+            thread::spawn(move || pump(back, there, None));
+        }
+    });
+    (base, told)
+}
+
+/// Carries bytes until either side ends.
+fn pump(mut from: TcpStream, mut to: TcpStream, tell: Option<&Sender<()>>) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..n]).is_err() {
+            break;
+        }
+        if let Some(tell) = tell
+            && buffer[..n].starts_with(b"POST /api/v1/accounts")
+        {
+            // Nobody listens any more once the test has what it waited for.
+            let _ = tell.send(());
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
+}
+
+#[test]
+fn a_signal_lets_work_in_hand_finish_and_the_next_run_completes() {
+    for name in ["INT", "TERM"] {
+        // Slow answers: a create that was seen is still unanswered.
+        let served = Served::start("--latency 300ms");
+        let address = served.base["http://".len()..].trim_end_matches("/api/v1");
+        let (base, created) = forward(address.parse().unwrap());
+        let place = Place::example();
+        let options = format!("-q -f {EXAMPLE} --server {base} --format json");
+        let line = format!("apply --yes {options}");
+        let apply = start(&place, &line);
+        created.recv().unwrap();
+        signal(name, &apply);
+        let stopped = finish(apply, &line);
+        assert_eq!(stopped.status, 130, "{name}\n{}", stopped.shown());
+        let report = stopped.json();
+        assert_eq!(
+            (&report["kind"], &report["stopped"]),
+            (&json!("report"), &json!("interrupted"))
+        );
+        let left = report["troubled"].as_array().unwrap();
+        assert!(left.iter().all(|user| user["outcome"] == "left"), "{report}");
+        let made = report["requests"]["create_account"].as_u64().unwrap();
+        assert!(made > 0, "{report}");
+        let shown = place.run(&format!("show {options}"));
+        let recorded = shown.json()["users"].as_array().unwrap().len() as u64;
+        assert_eq!(recorded, made, "every account made is recorded");
+
+        let resumed = place.run_with(&line, &[KEY]);
+        assert_eq!(resumed.status, 0, "{}", resumed.shown());
+        let again = &resumed.json()["requests"]["create_account"];
+        assert_eq!(again.as_u64().unwrap_or(0), 12 - made, "none is made twice");
+        let check = place.run_with(&format!("plan --detailed-exitcode {options}"), &[KEY]);
+        assert_eq!(check.status, 0, "{}", check.shown());
+        assert_eq!(check.json()["reads"]["accounts"], 12);
+    }
+}
+
+#[test]
+fn a_refused_address_fails_one_user_and_the_rest_are_done() {
+    let place = Place::example();
+    place.edit(EXAMPLE, "email: noam@example.org", "email: noam@bounce.test");
+    let ran = place.run(&format!(
+        "apply --yes -q -f {EXAMPLE} --server emulator --format json"
+    ));
+    assert_eq!(ran.status, 5, "{}", ran.shown());
+    let report = ran.json();
+    assert_eq!(
+        (&report["done"], &report["complete"]),
+        (&json!({"create": 11}), &json!(false))
+    );
+    assert_eq!(report["troubled"][0]["id"], "user_10005", "{report}");
+    let human = place.run(&format!("apply --yes -q -f {EXAMPLE} --server emulator"));
+    assert_eq!(human.status, 5, "{}", human.shown());
+    golden("cli/one_refused.txt", &human.steady());
+    place.edit(EXAMPLE, "email: noam@bounce.test", "email: noam@example.org");
+    let mended = place.expect(
+        0,
+        &format!("apply --yes -q -f {EXAMPLE} --server emulator --format json"),
+    );
+    assert_eq!(mended.json()["done"], json!({"create": 1}));
+}
+
+#[test]
+fn a_guardrail_shows_the_plan_and_refuses_it() {
+    let place = Place::example();
+    place.edit(
+        EXAMPLE,
+        "# guardrails: { max_creates: 50,",
+        "guardrails: { max_creates: 5, #",
+    );
+    place.edit(EXAMPLE, "# max_updates: 30% }", "}");
+    for command in ["plan", "apply --yes"] {
+        let line = format!("{command} -q -f {EXAMPLE} --server emulator");
+        let ran = place.expect(3, &line);
+        assert!(ran.stdout.contains("\nPlan: 12 to create\n"), "{}", ran.shown());
+        golden(&format!("cli/refused_{}.txt", &command[..4]), &ran.steady());
+        let document = place.expect(3, &format!("{line} --format json")).json();
+        assert_eq!(
+            (&document["kind"], &document["code"]),
+            (&json!("error"), &json!("plan.refused"))
+        );
+        assert_eq!(document["plan"]["actions"].as_array().map(Vec::len), Some(12));
+    }
+    assert!(!place.path(".whop-sync/users.example.mapping.jsonl").exists());
+    place.expect(
+        0,
+        &format!("apply --yes -f {EXAMPLE} --server emulator --allow max_creates"),
+    );
+}
+
+#[test]
+fn a_deadline_leaves_the_rest_for_the_next_run() {
+    let place = Place::example();
+    let options = format!("-q -f {EXAMPLE} --server emulator --format json");
+    let ran = place.run(&format!("apply --yes --deadline 1ms {options}"));
+    assert_eq!(ran.status, 5, "{}", ran.shown());
+    assert_eq!(ran.json()["stopped"], "deadline");
+    place.expect(0, &format!("apply --yes {options}"));
+    let check: Value = place
+        .expect(0, &format!("plan --detailed-exitcode {options}"))
+        .json();
+    assert_eq!(check["unchanged"], 12);
+}
+
+#[test]
+fn the_emulator_ends_with_a_signal_and_keeps_its_state() {
+    for name in ["INT", "TERM"] {
+        let mut served = Served::start("");
+        signal(name, &served.process);
+        let mut rest = String::new();
+        served.stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(
+            (rest.as_str(), served.process.0.wait().unwrap().code()),
+            ("", Some(0))
+        );
+    }
+}

@@ -1,0 +1,276 @@
+//! Stopped at every point there is, a run is resumed without loss and without
+//! a second account.
+//!
+//! A run is stopped at its n-th durable write and at its n-th request, for
+//! every n, in three moments of the request, and restarted on a disk that has
+//! either all that was written or only what was flushed. Afterwards the lab's
+//! own checker looks at Whop and at the mapping. To show that a zero was
+//! searched for, the journal is also broken on purpose, and the same search
+//! must then find something.
+
+use std::time::Duration;
+
+use whop_sync::core::model::{DesiredUser, Dialect, Guard};
+use whop_sync::core::planner::LIST_LAG;
+use whop_sync::emulator::{Fault, Operation, Strike};
+
+use crate::disk::{Loss, Sabotage};
+use crate::lab::{Conditions, Lab, Moment, dozen, face, name};
+use crate::world::{World, user};
+
+const MOMENTS: [Moment; 3] = [Moment::Before, Moment::After, Moment::Answered];
+const LOSSES: [Loss; 2] = [Loss::Process, Loss::Power];
+
+/// A situation in which a run is stopped.
+struct Situation {
+    dialect: Dialect,
+    /// What is applied first, in peace.
+    past: Vec<DesiredUser>,
+    /// What is applied under the stop.
+    users: Vec<DesiredUser>,
+    /// Whether lists of accounts lag two minutes behind.
+    lag: bool,
+}
+
+impl Situation {
+    async fn lab(&self) -> Lab {
+        let mut lab = Lab::new(self.past.clone(), self.dialect);
+        if !self.past.is_empty() {
+            lab.apply(&Conditions::fair()).await.unwrap().unwrap();
+        }
+        lab.users = self.users.clone();
+        lab.policy.allow.insert(Guard::MaxUpdates);
+        if self.lag {
+            let stale = Fault {
+                operation: None,
+                ..Fault::next(Operation::ListAccounts, Strike::Stale { seconds: 120 })
+            };
+            lab.emulator.fault(stale.forever());
+        }
+        lab.emulator.reset_counts();
+        lab
+    }
+
+    /// Disk operations and requests of a run that is not stopped.
+    async fn straight(&self) -> (u64, u64) {
+        let lab = self.lab().await;
+        let conditions = Conditions::fair();
+        lab.apply(&conditions).await.unwrap().unwrap();
+        lab.check().unwrap();
+        (conditions.disk.count(), lab.requests())
+    }
+
+    /// Stops a run, restarts, resumes and checks; `None` once the run ends
+    /// before its stop.
+    async fn stopped(&self, conditions: Conditions, loss: Loss, straight: u64) -> Option<Result<(), String>> {
+        let lab = self.lab().await;
+        let ended = lab.apply(&conditions).await;
+        if ended.is_some() && !conditions.died() {
+            return None;
+        }
+        lab.disk.restart(loss);
+        let interrupted = lab.requests();
+        Some(self.resume(&lab, interrupted + straight).await)
+    }
+
+    async fn resume(&self, lab: &Lab, most: u64) -> Result<(), String> {
+        let mut last = lab.apply(&Conditions::fair()).await;
+        once_only(lab)?;
+        if let Some(Err(error)) = last {
+            return Err(format!("the resumed run failed: {error}"));
+        }
+        if self.dialect == Dialect::Companies && !lab.known().doubts.is_empty() {
+            // A create in doubt cannot be repeated in the old dialect; it is
+            // held until the list is proof.
+            tokio::time::advance(Duration::from_secs(LIST_LAG)).await;
+            last = lab.apply(&Conditions::fair()).await;
+        } else if !self.lag && lab.requests() > most {
+            return Err(format!("{} requests, at most {most} were needed", lab.requests()));
+        }
+        match last {
+            Some(Ok(report)) if report.is_complete() => {}
+            other => return Err(format!("the resumed run ended badly: {other:?}")),
+        }
+        lab.check()?;
+        global_profiles(lab)?;
+        let plan = lab.plan().await;
+        if !plan.is_empty() || !plan.holds.is_empty() {
+            return Err(format!("something is left: {plan:?}"));
+        }
+        Ok(())
+    }
+}
+
+/// A person's own name is the title of the first account, for ever.
+fn global_profiles(lab: &Lab) -> Result<(), String> {
+    for account in lab.emulator.accounts() {
+        let id = account.metadata["external_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let global = lab.emulator.global(&account.owner).ok_or("no person")?;
+        if global.picture.is_some() || global.name != Some(format!("Name {id}")) {
+            return Err(format!("{id}: the global profile was touched: {global:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// No user has two accounts, whatever else is the case.
+pub(crate) fn once_only(lab: &Lab) -> Result<(), String> {
+    let mut ids: Vec<_> = lab
+        .emulator
+        .accounts()
+        .iter()
+        .map(|account| account.metadata["external_id"].to_string())
+        .collect();
+    ids.sort();
+    match ids.windows(2).find(|pair| pair[0] == pair[1]) {
+        None => Ok(()),
+        Some(pair) => Err(format!("{} has two accounts", pair[0])),
+    }
+}
+
+/// Every point of a situation: how many there are, and what went wrong at
+/// which.
+async fn search(situation: &Situation, sabotage: Option<Sabotage>) -> (usize, Vec<String>) {
+    let (_, straight) = situation.straight().await;
+    let (mut points, mut failures) = (0, Vec::new());
+    for loss in LOSSES {
+        for n in 1.. {
+            let conditions = Conditions {
+                sabotage,
+                ..Conditions::disk(n)
+            };
+            let Some(result) = situation.stopped(conditions, loss, straight).await else {
+                break;
+            };
+            points += 1;
+            failures.extend(result.err().map(|why| format!("write {n}, {loss:?}: {why}")));
+        }
+        for moment in MOMENTS {
+            for n in 1.. {
+                let conditions = Conditions {
+                    sabotage,
+                    ..Conditions::net(n, moment)
+                };
+                let Some(result) = situation.stopped(conditions, loss, straight).await else {
+                    break;
+                };
+                points += 1;
+                failures.extend(
+                    result
+                        .err()
+                        .map(|why| format!("request {n} {moment:?}, {loss:?}: {why}")),
+                );
+            }
+        }
+    }
+    (points, failures)
+}
+
+/// What is applied under the stops: everything new, and a bit of everything.
+fn situations(dialect: Dialect) -> [Situation; 3] {
+    let mut changed = dozen();
+    changed.truncate(8);
+    changed[1].name = name("Renamed");
+    changed[2].avatar = Some(face("changed"));
+    changed[3].title = World::title("Shop");
+    changed[4].avatar = Some(face("changed"));
+    changed.push(user("new"));
+    if dialect == Dialect::Accounts {
+        changed[5].metadata.insert("tier".into(), "gold".into());
+    }
+    let mut past = dozen();
+    past.truncate(8);
+    [
+        Situation {
+            dialect,
+            past: Vec::new(),
+            users: dozen(),
+            lag: false,
+        },
+        Situation {
+            dialect,
+            past: Vec::new(),
+            users: dozen().split_off(7),
+            lag: true,
+        },
+        Situation {
+            dialect,
+            past,
+            users: changed,
+            lag: false,
+        },
+    ]
+}
+
+#[expect(clippy::print_stdout, reason = "how much was searched is the result")]
+async fn no_stop_hurts(dialect: Dialect) {
+    let (mut points, mut failures) = (0, Vec::new());
+    for situation in situations(dialect) {
+        let (found, failed) = search(&situation, None).await;
+        points += found;
+        failures.extend(failed);
+    }
+    println!("{dialect:?}: {points} points, {} failures", failures.len());
+    assert!(
+        points > 500,
+        "the search must cover the whole run: {points} points"
+    );
+    assert!(failures.is_empty(), "{:#?}", &failures[..failures.len().min(10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_stop_loses_or_doubles_anything() {
+    no_stop_hurts(Dialect::Accounts).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_stop_loses_or_doubles_anything_in_the_old_dialect() {
+    no_stop_hurts(Dialect::Companies).await;
+}
+
+/// The old dialect under lag is where nothing but the journal stands between
+/// a crash and a second account.
+fn hardest() -> Situation {
+    Situation {
+        dialect: Dialect::Companies,
+        past: Vec::new(),
+        users: dozen().split_off(9),
+        lag: true,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_broken_on_purpose_is_noticed() {
+    assert_eq!(search(&hardest(), None).await.1, [] as [String; 0]);
+    for sabotage in [Sabotage::Begun, Sabotage::Sync, Sabotage::FolderSync] {
+        let (_, failures) = search(&hardest(), Some(sabotage)).await;
+        let doubled = failures.iter().filter(|why| why.contains("two accounts")).count();
+        println!(
+            "{sabotage:?}: {} failures, {doubled} of them second accounts",
+            failures.len()
+        );
+        assert!(!failures.is_empty(), "{sabotage:?} went unnoticed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn not_looking_before_creating_again_is_noticed() {
+    let situation = hardest();
+    let mut doubled = 0;
+    for n in 1.. {
+        let mut lab = situation.lab().await;
+        let conditions = Conditions::net(n, Moment::After);
+        let ended = lab.apply(&conditions).await;
+        if ended.is_some() && !conditions.died() {
+            break;
+        }
+        // What a person who does not look would say.
+        lab.policy.allow.insert(Guard::InDoubt);
+        lab.apply(&Conditions::fair()).await;
+        doubled += usize::from(once_only(&lab).is_err());
+    }
+    assert!(doubled > 0, "creating blindly went unnoticed");
+}
