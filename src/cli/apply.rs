@@ -10,9 +10,11 @@ use tokio::sync::watch;
 
 use super::connect::{self, Ends};
 use super::output::Printer;
-use super::plan::{look_and_plan, refusal, show_refused, ticking};
+use super::plan::{self, look_and_plan, refusal, ticking};
+use super::reports;
 use super::settings::{Consent, Settings};
 use super::signals::Signals;
+use super::values::Format;
 use super::{now, seconds};
 use crate::core::audit::audit;
 use crate::core::model::Dialect;
@@ -21,7 +23,7 @@ use crate::core::report::{Report, Stop};
 use crate::error::{Code, Error, Exit, Result};
 use crate::execute::{self, Ended, Run};
 use crate::render::progress::Progress;
-use crate::render::{self, json};
+use crate::render::{self, json, markdown};
 use crate::store::{Holder, OsDisk, Session};
 
 pub(super) async fn run(
@@ -55,10 +57,12 @@ pub(super) async fn run(
     };
     let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
     if let Some(refusal) = refusal(&plan) {
-        return Ok(show_refused(printer, &ends, &plan, &refusal));
+        return plan::refuse(settings, printer, &ends, &plan, &refusal);
     }
-    if !printer.is_json() {
-        printer.result(|out| render::plan::write(out, &plan, &ends.header, printer.palette))?;
+    // The Markdown report tells the plan again: without a question, one
+    // document is enough.
+    if printer.format() == Format::Human || (consent == Consent::Ask && !printer.is_json()) {
+        plan::show(printer, &ends, &plan)?;
     }
     if let Some(finding) = audit(&plan, &ends.manifest.desired, &observed, known).first() {
         return Err(
@@ -71,7 +75,8 @@ pub(super) async fn run(
     }
     wishes.or_stop(check_permissions(&ends, &plan)).await??;
     let held = plan.holds.len();
-    let copy = printer.is_json().then(|| plan.clone());
+    let is_told = printer.format() != Format::Human || !settings.reports.is_empty();
+    let copy = is_told.then(|| plan.clone());
     let ended = carry_out(settings, &ends, plan, session, began, wishes).await?;
     let Some(Ended { report, error }) = ended else {
         return Err(
@@ -79,11 +84,12 @@ pub(super) async fn run(
                 .hint("run it again: what was in flight is in the journal and is settled first"),
         );
     };
-    finish(printer, &ends, copy.as_ref(), held, &report, error)
+    finish(settings, printer, &ends, copy.as_ref(), held, &report, error)
 }
 
-/// Tells how it ended.
+/// Tells how it ended. `plan` is there if an output tells it again.
 fn finish(
+    settings: &Settings,
     printer: &Printer,
     ends: &Ends,
     plan: Option<&Plan>,
@@ -91,17 +97,30 @@ fn finish(
     report: &Report,
     error: Option<Error>,
 ) -> Result<Exit> {
-    match (plan, &error) {
-        (Some(plan), None) => printer.result(|out| json::report(out, report, plan, &ends.header))?,
-        (Some(_), Some(_)) => {}
-        (None, _) => printer.result(|out| {
+    match (printer.format(), plan) {
+        // The error is the one document.
+        (Format::Json, Some(_)) if error.is_some() => {}
+        (Format::Json, Some(plan)) => printer.result(|out| json::report(out, report, plan, &ends.header))?,
+        (Format::Markdown, Some(plan)) => {
+            let text = markdown::report(report, plan, &ends.header);
+            printer.result(|out| out.write_all(text.as_bytes()))?;
+        }
+        _ => printer.result(|out| {
             writeln!(out)?;
             render::report::write(out, report, printer.palette)
         })?,
     }
+    let reported = plan.map_or(Ok(()), |plan| {
+        reports::write(
+            &settings.reports,
+            |out| json::report(out, report, plan, &ends.header),
+            || markdown::report(report, plan, &ends.header),
+        )
+    });
     if let Some(error) = error {
         return Err(error);
     }
+    reported?;
     Ok(match report.stopped {
         Some(Stop::Interrupted) => Exit::Interrupted,
         Some(Stop::Deadline | Stop::Fatal) => Exit::Partial,

@@ -15,7 +15,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::early::Early;
 use super::settings::Facts;
-use super::values::{Format, KeyGrant, LogFormat, Rate, Server, some_time, span};
+use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server, some_time, span};
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
 use crate::remote::Version;
@@ -42,6 +42,8 @@ pub enum Verb {
     Plan {
         /// Exit with 2 when changes are pending.
         detailed_exitcode: bool,
+        /// Files to report to.
+        reports: Vec<ReportFile>,
     },
     /// Make it so.
     Apply {
@@ -49,6 +51,8 @@ pub enum Verb {
         yes: bool,
         /// Stop cleanly within this time.
         deadline: Option<Duration>,
+        /// Files to report to.
+        reports: Vec<ReportFile>,
     },
     /// Show the mapping.
     Show {
@@ -129,6 +133,9 @@ enum VerbLine {
         /// Exit with 2 when changes are pending, and with 0 when there are none
         #[arg(long)]
         detailed_exitcode: bool,
+        /// Write a report to this file too, .json or .md; repeatable
+        #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
+        reports: Vec<ReportFile>,
         #[command(flatten)]
         options: Options,
     },
@@ -147,6 +154,9 @@ enum VerbLine {
         /// goes on from there.
         #[arg(long, value_name = "DURATION", value_parser = some_time)]
         deadline: Option<Duration>,
+        /// Write a report to this file too, .json or .md; repeatable
+        #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
+        reports: Vec<ReportFile>,
         #[command(flatten)]
         options: Options,
     },
@@ -183,7 +193,8 @@ const PLAN_EXAMPLES: &str = "\
 Examples:
   whop-sync plan --server emulator
   whop-sync plan --only user_12345 --refresh full
-  whop-sync plan --detailed-exitcode --format json";
+  whop-sync plan --detailed-exitcode --format json
+  whop-sync plan --report plan.md --report plan.json";
 
 const APPLY_EXAMPLES: &str = "\
 Examples:
@@ -369,6 +380,11 @@ fn format() -> impl TypedValueParser<Value = Format> {
             "one document on stdout on every exit, errors too",
             Format::Json,
         ),
+        (
+            "markdown",
+            "for a pull request's comment; plan and apply only",
+            Format::Markdown,
+        ),
         ("csv", "a table for spreadsheets; show only", Format::Csv),
     ])
 }
@@ -454,13 +470,28 @@ fn combine(line: Line) -> Result<Args, String> {
         VerbLine::Validate { options } => (Verb::Validate, options),
         VerbLine::Plan {
             detailed_exitcode,
+            reports,
             options,
-        } => (Verb::Plan { detailed_exitcode }, options),
+        } => {
+            let verb = Verb::Plan {
+                detailed_exitcode,
+                reports,
+            };
+            (verb, options)
+        }
         VerbLine::Apply {
             yes,
             deadline,
+            reports,
             options,
-        } => (Verb::Apply { yes, deadline }, options),
+        } => {
+            let verb = Verb::Apply {
+                yes,
+                deadline,
+                reports,
+            };
+            (verb, options)
+        }
         VerbLine::Show { id, options } => (Verb::Show { id }, options),
         VerbLine::Emulator { emulator, options } => (Verb::Emulator(emulator), options),
     };
@@ -570,16 +601,19 @@ mod tests {
             assert!(options.quiet && options.color == Some(Choice::Never), "{verb}");
         }
         let verb = |line| parsed(line).verb;
-        let detailed = verb("whop-sync plan --detailed-exitcode");
+        let detailed = verb("whop-sync plan --detailed-exitcode --report a.md --report b.json");
+        let report = |path| ReportFile::parse(path).unwrap();
         assert_eq!(
             detailed,
             Verb::Plan {
-                detailed_exitcode: true
+                detailed_exitcode: true,
+                reports: vec![report("a.md"), report("b.json")],
             }
         );
         let apply = Verb::Apply {
             yes: true,
             deadline: Some(Duration::from_secs(90)),
+            reports: Vec::new(),
         };
         assert_eq!(verb("whop-sync apply --yes --deadline 90s"), apply);
         let id = Some(UserKey::parse("u1").unwrap());

@@ -10,6 +10,7 @@ pub mod key;
 mod output;
 pub mod paths;
 mod plan;
+mod reports;
 pub mod settings;
 mod show;
 mod signals;

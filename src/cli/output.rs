@@ -13,7 +13,7 @@ use crate::core::model::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::paint::Palette;
 use crate::render::problems::{self, Look};
-use crate::render::{failure, json};
+use crate::render::{annotations, failure, json};
 
 /// Writes to the two streams as the settings say.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Printer {
     pub(super) palette: Palette,
     look: Look,
     quiet: bool,
+    /// Whether a manifest's problems are also GitHub's workflow commands.
+    annotate: bool,
 }
 
 impl Printer {
@@ -32,6 +34,7 @@ impl Printer {
             palette: output.stdout,
             look: output.look(),
             quiet: output.quiet,
+            annotate: output.annotate,
         }
     }
 
@@ -47,6 +50,7 @@ impl Printer {
                 width: facts.width,
             },
             quiet: options.quiet,
+            annotate: facts.is_github(),
         }
     }
 
@@ -96,6 +100,16 @@ impl Printer {
     pub(super) fn warnings(&self, warnings: &[Problem]) {
         if !self.quiet && !warnings.is_empty() {
             self.must_be_seen(&problems::render(warnings, self.look));
+            self.annotate(warnings);
+        }
+    }
+
+    /// Shows a manifest's problems on the lines of a pull request, where
+    /// GitHub runs the program. It reads both streams, and stdout is the
+    /// result's.
+    pub(super) fn annotate(&self, problems: &[Problem]) {
+        if self.annotate {
+            self.must_be_seen(&annotations::render(problems));
         }
     }
 
@@ -110,6 +124,7 @@ impl Printer {
         error: &Error,
         document: impl FnOnce(&mut dyn Write, &Error) -> io::Result<()>,
     ) -> Exit {
+        self.annotate(error.manifest_problems());
         if self.is_json() {
             // There is nowhere left to say that this failed.
             let _ = self.result(|out| document(out, error));

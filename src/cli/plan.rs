@@ -5,15 +5,17 @@ use std::io;
 
 use super::connect::{self, Ends};
 use super::output::Printer;
+use super::reports;
 use super::settings::Settings;
 use super::signals::Signals;
+use super::values::Format;
 use crate::core::model::{Known, Observed};
 use crate::core::plan::Plan;
 use crate::core::planner;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::refresh::{self, Progress as Looked};
 use crate::render::progress::Progress;
-use crate::render::{self, json, words};
+use crate::render::{self, json, markdown, words};
 use crate::store::{self, OsDisk};
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcode: bool) -> Result<Exit> {
@@ -27,12 +29,14 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcod
     let looking = look_and_plan(settings, &ends, &loaded.known);
     let (plan, _) = signals.unless_stopped(looking).await?;
     if let Some(refusal) = refusal(&plan) {
-        return Ok(show_refused(printer, &ends, &plan, &refusal));
+        return refuse(settings, printer, &ends, &plan, &refusal);
     }
-    printer.result(|out| match printer.is_json() {
-        true => json::plan(out, &plan, &ends.header),
-        false => render::plan::write(out, &plan, &ends.header, printer.palette),
-    })?;
+    show(printer, &ends, &plan)?;
+    reports::write(
+        &settings.reports,
+        |out| json::plan(out, &plan, &ends.header),
+        || markdown::plan(&plan, &ends.header),
+    )?;
     let pending = !plan.is_empty() || !plan.holds.is_empty();
     Ok(if pending && detailed_exitcode {
         Exit::Pending
@@ -85,15 +89,39 @@ pub(super) fn refusal(plan: &Plan) -> Option<Error> {
     Some(Error::new(Code::PlanRefused, told.join("; ")).hint(words::breach(first).what_to_do))
 }
 
-/// Shows a refused plan whole, then the refusal.
-pub(super) fn show_refused(printer: &Printer, ends: &Ends, plan: &Plan, refusal: &Error) -> Exit {
-    if !printer.is_json() {
-        let shown = printer.result(|out| render::plan::write(out, plan, &ends.header, printer.palette));
-        if let Err(error) = shown {
-            return printer.error(&error);
-        }
-    }
-    printer.show_error(refusal, |out, error| {
-        json::error(out, error, Some((plan, &ends.header)))
+/// Prints a plan.
+pub(super) fn show(printer: &Printer, ends: &Ends, plan: &Plan) -> Result<()> {
+    printer.result(|out| match printer.format() {
+        Format::Json => json::plan(out, plan, &ends.header),
+        Format::Markdown => out.write_all(markdown::plan(plan, &ends.header).as_bytes()),
+        Format::Human | Format::Csv => render::plan::write(out, plan, &ends.header, printer.palette),
     })
+}
+
+/// Shows and reports a refused plan whole, then the refusal.
+///
+/// # Errors
+/// stdout cannot be written to.
+pub(super) fn refuse(
+    settings: &Settings,
+    printer: &Printer,
+    ends: &Ends,
+    plan: &Plan,
+    refusal: &Error,
+) -> Result<Exit> {
+    let document =
+        |out: &mut dyn io::Write, error: &Error| json::error(out, error, Some((plan, &ends.header)));
+    let reported = reports::write(
+        &settings.reports,
+        |out| document(out, refusal),
+        || markdown::plan(plan, &ends.header),
+    );
+    if !printer.is_json() {
+        show(printer, ends, plan)?;
+    }
+    // That it is refused weighs more than that a report is missing.
+    if let Err(error) = &reported {
+        printer.story(&format!("warning: {error}"));
+    }
+    Ok(printer.show_error(refusal, document))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::args::{Args, EmulatorArgs, Options, Verb};
 use super::key::KeySource;
 use super::paths::Paths;
-use super::values::{Format, KeyGrant, LogFormat, Rate, Server};
+use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
@@ -20,8 +20,10 @@ use crate::render::problems::Look;
 use crate::render::progress::Mode;
 
 /// The environment variables that have a say; no other is read.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 10] = [
     "CLICOLOR_FORCE",
+    "GITHUB_ACTIONS",
+    "GITHUB_STEP_SUMMARY",
     "NO_COLOR",
     "TERM",
     "WHOP_API_KEY",
@@ -85,6 +87,12 @@ impl Facts {
         }
     }
 
+    /// Whether GitHub Actions runs the program.
+    pub(crate) fn is_github(&self) -> bool {
+        self.variable("GITHUB_ACTIONS")
+            .is_some_and(|value| value == "true")
+    }
+
     fn is_dumb(&self) -> bool {
         self.variable("TERM").is_some_and(|value| value == "dumb")
     }
@@ -117,6 +125,24 @@ pub struct Settings {
     pub allow: BTreeSet<Guard>,
     /// How to tell about it.
     pub output: Output,
+    /// Where else to tell about it.
+    pub reports: Reports,
+}
+
+/// Where a plan or a run is reported besides the two streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reports {
+    /// The files asked for.
+    pub files: Vec<ReportFile>,
+    /// GitHub's page of the workflow's run, a file that Markdown is added to.
+    pub step_summary: Option<PathBuf>,
+}
+
+impl Reports {
+    /// Whether there is any.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.step_summary.is_none()
+    }
 }
 
 /// What to do.
@@ -186,6 +212,9 @@ pub struct Output {
     pub log: Option<String>,
     /// How logs are printed.
     pub log_format: LogFormat,
+    /// Whether a manifest's problems are also told as GitHub's workflow
+    /// commands.
+    pub annotate: bool,
 }
 
 impl Output {
@@ -205,8 +234,9 @@ impl Settings {
     /// # Errors
     /// Options or variables that cannot be meant.
     pub fn resolve(args: Args, facts: &Facts, is_folder: impl FnOnce(&Path) -> bool) -> Result<Self> {
-        let Args { options, verb } = args;
+        let Args { options, mut verb } = args;
         let output = output(&options, &verb, facts)?;
+        let reports = reports(&mut verb, facts);
         let Options {
             mut manifests,
             mapping,
@@ -255,6 +285,7 @@ impl Settings {
             only: (!only.is_empty()).then(|| only.into_iter().collect()),
             allow: allow.into_iter().collect(),
             output,
+            reports,
         })
     }
 
@@ -298,8 +329,15 @@ fn from_variable<T>(
 fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
     match verb {
         Verb::Validate => Job::Validate,
-        Verb::Plan { detailed_exitcode } => Job::Plan { detailed_exitcode },
-        Verb::Apply { yes, deadline } => Job::Apply {
+        Verb::Plan {
+            detailed_exitcode,
+            reports: _,
+        } => Job::Plan { detailed_exitcode },
+        Verb::Apply {
+            yes,
+            deadline,
+            reports: _,
+        } => Job::Apply {
             consent: match (yes, facts.stdin_is_terminal && facts.stderr_is_terminal) {
                 (true, _) => Consent::Given,
                 (false, true) => Consent::Ask,
@@ -330,10 +368,25 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
     }
 }
 
+/// The reports that are asked for, and the one that GitHub wants.
+fn reports(verb: &mut Verb, facts: &Facts) -> Reports {
+    let (Verb::Plan { reports, .. } | Verb::Apply { reports, .. }) = verb else {
+        return Reports::default();
+    };
+    Reports {
+        files: std::mem::take(reports),
+        step_summary: facts.variable("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+    }
+}
+
 fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
     let format = options.format.unwrap_or_default();
     if format == Format::Csv && !matches!(verb, Verb::Show { .. }) {
         return Err(usage("`--format csv` is for `show` only").hint("use `--format json`"));
+    }
+    if format == Format::Markdown && !matches!(verb, Verb::Plan { .. } | Verb::Apply { .. }) {
+        let message = "`--format markdown` is for `plan` and `apply` only";
+        return Err(usage(message).hint("use `--format json`"));
     }
     let choice: Choice = options.color.unwrap_or_default();
     let around = facts.surroundings();
@@ -359,6 +412,7 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
         quiet: options.quiet,
         log,
         log_format: options.log_format.unwrap_or_default(),
+        annotate: facts.is_github(),
     })
 }
 
@@ -571,6 +625,30 @@ mod tests {
             (filter.progress, filter.log.as_deref()),
             (Mode::Lines, Some("trace"))
         );
+    }
+
+    #[test]
+    fn reports_and_annotations_follow_github() {
+        let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", "summary.md")];
+        let plan = resolve("whop-sync plan --server emulator --report a.md", &variables);
+        assert!(plan.output.annotate);
+        assert_eq!(plan.reports.files, [ReportFile::parse("a.md").unwrap()]);
+        assert_eq!(
+            plan.reports.step_summary.as_deref(),
+            Some(Path::new("summary.md"))
+        );
+        let validate = resolve("whop-sync validate", &variables);
+        assert!(validate.reports.is_empty() && validate.output.annotate);
+        let outside = resolve("whop-sync plan --server emulator", &[("GITHUB_ACTIONS", "false")]);
+        assert!(outside.reports.is_empty() && !outside.output.annotate);
+    }
+
+    #[test]
+    fn markdown_is_for_plans_and_reports_only() {
+        for verb in ["show", "validate"] {
+            let line = format!("whop-sync {verb} --format markdown");
+            assert_eq!(refusal(&line, &[]).code(), Code::Usage);
+        }
     }
 
     #[test]

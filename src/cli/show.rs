@@ -24,7 +24,8 @@ pub(super) fn run(settings: &Settings, printer: &Printer, id: Option<&UserKey>) 
         ..Known::default()
     };
     printer.result(|out| match printer.format() {
-        Format::Human => mapping::human(out, &known, id),
+        // Settings let no Markdown through to here.
+        Format::Human | Format::Markdown => mapping::human(out, &known, id),
         Format::Csv => mapping::csv(out, &known, id),
         Format::Json => json::mapping(out, &known, id, identity.company.as_str(), &identity.server),
     })?;

@@ -15,6 +15,7 @@ pub(super) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
                 avatars: 0,
                 problems: error.manifest_problems(),
             };
+            printer.annotate(found.problems);
             printer.result(|out| json::validation(out, &found))?;
             return Ok(error.code().exit());
         }

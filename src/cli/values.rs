@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The base of Whop's production API (`whop-api.md` §1).
@@ -248,8 +249,44 @@ pub enum Format {
     Human,
     /// One JSON document on every exit.
     Json,
+    /// For a pull request's comment; of `plan` and `apply` only.
+    Markdown,
     /// Comma-separated values, for `show` only.
     Csv,
+}
+
+/// A file that a report goes to, besides stdout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportFile {
+    /// Where.
+    pub path: PathBuf,
+    /// In which form.
+    pub kind: ReportKind,
+}
+
+/// A report's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportKind {
+    /// The document that `--format json` prints.
+    Json,
+    /// The document that `--format markdown` prints.
+    Markdown,
+}
+
+impl ReportFile {
+    /// Parses a path, whose extension tells the form.
+    ///
+    /// # Errors
+    /// Another extension, or none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        let kind = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => ReportKind::Json,
+            Some("md") => ReportKind::Markdown,
+            _ => return Err("must end in .json or .md, which tells the report's form".to_owned()),
+        };
+        Ok(Self { path, kind })
+    }
 }
 
 /// How logs are printed.
@@ -355,6 +392,16 @@ mod tests {
         assert_eq!(scopes("k="), Ok(Some(0)));
         assert_eq!(scopes("k"), Ok(None));
         assert!(scopes("=a").is_err() && scopes("a b=c").is_err());
+    }
+
+    #[test]
+    fn a_report_is_told_by_its_extension() {
+        let kind = |text| ReportFile::parse(text).map(|report| report.kind);
+        assert_eq!(kind("a/plan.json"), Ok(ReportKind::Json));
+        assert_eq!(kind("plan.md"), Ok(ReportKind::Markdown));
+        for bad in ["plan", "plan.txt", ".md", ""] {
+            assert!(kind(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -605,6 +605,19 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The cautious policy: every user, every guard, `auto` refresh. `now` is
+    /// in seconds since 1970.
+    pub fn new(dialect: Dialect, version: &str, now: u64) -> Self {
+        Self {
+            dialect,
+            version: version.into(),
+            allow: BTreeSet::new(),
+            only: None,
+            refresh: Refresh::default(),
+            now,
+        }
+    }
+
     /// Whether the run is about this user.
     pub fn covers(&self, key: &UserKey) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(key))

@@ -8,11 +8,13 @@ use crate::core::digest::Digest;
 use crate::core::model::Dialect;
 use crate::core::value::PlatformId;
 
+pub mod annotations;
 mod change;
 pub mod failure;
 mod fields;
 pub mod json;
 pub mod mapping;
+pub mod markdown;
 pub mod paint;
 pub mod plan;
 pub mod problems;

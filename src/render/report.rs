@@ -94,7 +94,7 @@ pub fn write(out: &mut dyn Write, report: &Report, palette: Palette) -> io::Resu
 }
 
 /// What was done, in one line.
-fn sums(done: &std::collections::BTreeMap<Verb, usize>, pictures: usize) -> String {
+pub(crate) fn sums(done: &std::collections::BTreeMap<Verb, usize>, pictures: usize) -> String {
     let mut parts: Vec<String> = done
         .iter()
         .filter(|(_, count)| **count > 0)

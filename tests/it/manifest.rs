@@ -1,6 +1,7 @@
 //! Manifests as files: what is accepted, and for everything else the code and
 //! the place of every problem.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -923,7 +924,10 @@ mod unix {
 fn the_example_is_valid() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("users.example.yaml");
     let manifest = manifest::load(&[path]).unwrap();
-    assert_eq!(manifest.desired.users().len(), 12);
+    let users = manifest.desired.users();
+    let pictures = users.iter().filter_map(|user| user.avatar.as_ref());
+    let contents: BTreeSet<_> = pictures.clone().map(|avatar| avatar.digest).collect();
+    assert_eq!((users.len(), pictures.count(), contents.len()), (12, 11, 10));
     assert!(
         manifest
             .warnings

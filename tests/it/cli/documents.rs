@@ -61,3 +61,46 @@ fn every_exit_prints_exactly_one_document() {
         }
     }
 }
+
+#[test]
+fn reports_go_to_files_and_to_githubs_page() {
+    let place = Place::example().file("summary.md", "before\n");
+    let summary = place.path("summary.md").display().to_string();
+    let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", &*summary)];
+    let line = format!("-f {EXAMPLE} --server emulator --report r.md --report r.json");
+    let text = |name| String::from_utf8(place.read(name)).unwrap();
+    let plan = place.run_with(&format!("plan --format markdown {line}"), &github);
+    assert_eq!(plan.status, 0, "{}", plan.shown());
+    assert!(
+        plan.stdout.starts_with("<!-- whop-sync:emulator:"),
+        "{}",
+        plan.shown()
+    );
+    assert_eq!(text("r.md"), plan.stdout);
+    assert_eq!(text("summary.md"), format!("before\n{}", plan.stdout));
+    assert!(text("r.json").contains("\"kind\": \"plan\""));
+    let apply = place.run_with(&format!("apply --yes --format markdown {line}"), &github);
+    assert_eq!(apply.status, 0, "{}", apply.shown());
+    assert!(
+        apply.stdout.contains("### Applied: 12 created"),
+        "{}",
+        apply.shown()
+    );
+    assert!(text("summary.md").ends_with(&apply.stdout));
+    assert!(text("r.json").contains("\"kind\": \"report\""));
+}
+
+#[test]
+fn problems_are_annotated_where_github_runs_the_program() {
+    let place = Place::new().file("bad.yaml", "version: 1\ncompany: biz_Acme\nusers: 3\n");
+    for line in ["validate -f bad.yaml", "validate -f bad.yaml --format json"] {
+        let ran = place.run_with(line, &[("GITHUB_ACTIONS", "true")]);
+        let lines = ran
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("::error title=whop-sync "));
+        let on_place = lines.filter(|line| line.contains(",file=bad.yaml,line=3,col="));
+        assert_eq!((ran.status, on_place.count()), (7, 1), "{}", ran.shown());
+        assert!(!place.run(line).stderr.contains("::error"));
+    }
+}

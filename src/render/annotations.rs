@@ -1,0 +1,108 @@
+//! A manifest's problems as GitHub's workflow commands, which show them on the
+//! lines of a pull request.
+
+use std::fmt::Write as _;
+
+use super::safe;
+use crate::core::model::{Place, Problem, Severity};
+
+/// The most problems told this way. GitHub shows ten of each kind for a step
+/// and drops the rest.
+const MOST: usize = 50;
+
+/// One line for each problem, the errors first.
+pub fn render(problems: &[Problem]) -> String {
+    let mut out = String::new();
+    for (severity, word) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+        let of_kind = problems.iter().filter(|problem| problem.severity == severity);
+        for problem in of_kind.take(MOST) {
+            push(&mut out, word, problem);
+        }
+    }
+    out
+}
+
+fn push(out: &mut String, word: &str, problem: &Problem) {
+    let Problem {
+        severity: _,
+        code,
+        message,
+        hint,
+        at: _,
+        place,
+        related: _,
+    } = problem;
+    // Writing to a String cannot fail.
+    let _ = write!(out, "::{word} title={}", property(&format!("whop-sync {code}")));
+    if let Some(Place {
+        file,
+        line,
+        column,
+        length: _,
+        text: _,
+    }) = place
+    {
+        let _ = write!(out, ",file={},line={line},col={column}", property(file));
+    }
+    let _ = write!(out, "::{}", data(message));
+    if let Some(hint) = hint {
+        let _ = write!(out, "%0A{}", data(hint));
+    }
+    out.push('\n');
+}
+
+/// Text after the second pair of colons. What could end the line or hide is
+/// shown by number before the command's own escapes.
+fn data(text: &str) -> String {
+    safe::terminal(text).replace('%', "%25")
+}
+
+/// A property's value, which must not look like the next one.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::Pointer;
+
+    fn problem(severity: Severity, file: &str, message: &str) -> Problem {
+        Problem {
+            severity,
+            code: "unknown_field",
+            message: message.to_owned(),
+            hint: Some("write it 100%".to_owned()),
+            at: Pointer::default(),
+            place: Some(Place {
+                file: file.to_owned(),
+                line: 3,
+                column: 7,
+                length: 2,
+                text: "a line".to_owned(),
+            }),
+            related: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn problems_become_commands_that_text_cannot_break() {
+        let warning = problem(Severity::Warning, "a,b:c.yaml", "odd");
+        let error = problem(Severity::Error, "users.yaml", "bad\n::stop-commands::x");
+        let mut nowhere = problem(Severity::Error, "", "lost");
+        nowhere.place = None;
+        nowhere.hint = None;
+        let expected = "\
+::error title=whop-sync unknown_field,file=users.yaml,line=3,col=7::bad\\u{a}::stop-commands::x%0Awrite it 100%25
+::error title=whop-sync unknown_field::lost
+::warning title=whop-sync unknown_field,file=a%2Cb%3Ac.yaml,line=3,col=7::odd%0Awrite it 100%25
+";
+        assert_eq!(render(&[warning, error, nowhere]), expected);
+    }
+
+    #[test]
+    fn a_flood_is_cut() {
+        let many = vec![problem(Severity::Error, "users.yaml", "bad"); MOST + 5];
+        assert_eq!(render(&many).lines().count(), MOST);
+    }
+}

@@ -1,0 +1,725 @@
+//! Plans and reports as Markdown for a pull request's comment (contract §8):
+//! what may go wrong first, then the counts, then a table for each kind of
+//! change; folded where long, and never larger than a comment may be.
+
+mod sink;
+
+use super::Header;
+use super::fields::{self, Field, Value};
+use super::words::{self, number, plural, plural_of};
+use super::{plan as human, report as human_report};
+use crate::core::model::KnownUser;
+use crate::core::plan::{Action, Cause, Hold, Kind, NewAccount, PictureChange, Plan, Reads, Unmanaged};
+use crate::core::report::{Outcome, Report, Verb};
+use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
+use crate::core::value::UserKey;
+
+pub use sink::LIMIT;
+use sink::{Section, code, document, marker, row, sentence, value};
+
+/// Longest row, in bytes. A longer one gives way to its user and a count, so
+/// that nobody can crowd out the others.
+const LONGEST_ROW: usize = 4_000;
+
+/// How many accounts that are left alone are listed; nothing happens to them.
+const UNMANAGED_NAMED: usize = 20;
+
+/// A plan as one document of at most [`LIMIT`] bytes.
+pub fn plan(plan: &Plan, header: &Header) -> String {
+    let counts = summary::counts(plan);
+    let mut head = top(header, &human::headline(&counts));
+    warn(&mut head, plan, &counts);
+    numbers(&mut head, &counts);
+    notes(&mut head, plan, header, &counts);
+    document(&head, sections(plan), &tail(plan))
+}
+
+/// What an apply did, with the plan it carried out, as one document of at most
+/// [`LIMIT`] bytes.
+pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
+    let Report {
+        done,
+        pictures,
+        troubled,
+        stopped,
+        requests,
+        elapsed,
+    } = report;
+    let said = human_report::sums(done, *pictures);
+    let mut head = top(header, &format!("Applied: {said}"));
+    if !report.is_complete() {
+        let why = stopped.map_or(String::new(), |why| {
+            format!(" It stopped early: {}.", words::stop(why))
+        });
+        let users = plural_of(troubled.len(), "user is", "users are");
+        head.push_str(&format!(
+            "> **Not everything is done:** {users} not.{why} Run the same command again to resume.\n\n"
+        ));
+    }
+    let sent: u64 = requests.values().sum();
+    let time = words::span(elapsed.as_secs());
+    head.push_str(&format!("{} requests sent in {time}.\n\n", number(sent)));
+    let mut all = vec![
+        troubles("failed", troubled, |outcome| {
+            matches!(outcome, Outcome::Failed(_))
+        }),
+        troubles("in doubt", troubled, |outcome| {
+            matches!(outcome, Outcome::InDoubt(_))
+        }),
+        troubles("left for the next run", troubled, |outcome| {
+            matches!(outcome, Outcome::Left { .. })
+        }),
+    ];
+    all.extend(sections(plan));
+    document(&head, all, &tail(plan))
+}
+
+/// The marker, the heading, and what it is about.
+fn top(header: &Header, headline: &str) -> String {
+    let Header {
+        company,
+        server,
+        dialect: _,
+        version,
+        manifest: _,
+    } = header;
+    let marker = marker(server, company.as_str());
+    let (company, server, version) = (code(company.as_str()), code(server), code(version));
+    format!("{marker}\n### {headline}\n\n{company} on {server}, API version {version}\n\n")
+}
+
+/// What must not be overlooked.
+fn warn(head: &mut String, plan: &Plan, counts: &Counts) {
+    if !plan.breaches.is_empty() {
+        head.push_str("> **Refused:** a guardrail is broken, so nothing of this plan is carried out.\n\n");
+    }
+    if counts.left_out > 0 {
+        let left_out = plural(counts.left_out, "user");
+        head.push_str(&format!(
+            "> **Partial plan:** `--only` leaves out {left_out} of the manifest.\n\n"
+        ));
+    }
+}
+
+/// The counts as a table.
+fn numbers(head: &mut String, counts: &Counts) {
+    let Counts {
+        create,
+        adopt,
+        update,
+        forget,
+        pictures,
+        uploads: _,
+        pictures_again: _,
+        hold,
+        learned: _,
+        unmanaged,
+        unchanged,
+        left_out: _,
+    } = *counts;
+    let columns = [
+        ("create", create),
+        ("adopt", adopt),
+        ("update", update),
+        ("forget", forget),
+        ("held", hold),
+        ("pictures", pictures),
+        ("unchanged", unchanged),
+        ("unmanaged", unmanaged),
+    ];
+    head.push_str(&row(&columns.map(|(name, _)| name.to_owned())));
+    head.push_str("\n|");
+    head.push_str(&" ---: |".repeat(columns.len()));
+    head.push('\n');
+    head.push_str(&row(&columns.map(|(_, count)| number(count))));
+    head.push_str("\n\n");
+}
+
+/// What carrying it out means for people and for Whop's limit.
+fn notes(head: &mut String, plan: &Plan, header: &Header, counts: &Counts) {
+    let mut notes = Vec::new();
+    if counts.create > 0 {
+        let addresses = plural_of(counts.create, "address", "addresses");
+        notes.push(format!(
+            "**Mail:** Whop writes to {addresses}, one for each new account."
+        ));
+    }
+    if counts.pictures > 0 {
+        let (set, upload) = (plural(counts.pictures, "picture"), number(counts.uploads));
+        notes.push(format!("**Pictures:** {set} to set, {upload} to upload."));
+    }
+    if counts.pictures_again > 0 {
+        notes.push(format!(
+            "**Again:** {} may be there already. Whop does not say which picture an adopted user has, so it is set once more.",
+            plural(counts.pictures_again, "picture")
+        ));
+    }
+    if counts.learned > 0 {
+        let entries = plural_of(counts.learned, "entry", "entries");
+        notes.push(format!(
+            "**Mapping:** apply completes {entries} without a request."
+        ));
+    }
+    let requests = summary::requests(plan, header.dialect);
+    if !requests.is_empty() {
+        let total: u64 = requests.values().sum();
+        let floor = words::span(summary::floor_seconds(&requests, REQUESTS_PER_MINUTE));
+        notes.push(format!(
+            "**Requests:** at least {}, which take at least {floor} at {REQUESTS_PER_MINUTE} a minute for each operation.",
+            number(total)
+        ));
+    }
+    for note in &notes {
+        head.push_str(&format!("- {note}\n"));
+    }
+    if !notes.is_empty() {
+        head.push('\n');
+    }
+}
+
+/// How it was looked, and the digest to demand.
+fn tail(plan: &Plan) -> String {
+    let Reads {
+        accounts,
+        profiles,
+        from_mapping,
+    } = plan.reads;
+    format!(
+        "Looked at {} and {}; {} taken from the mapping. Digest `{}`\n",
+        plural(accounts, "account"),
+        plural(profiles, "profile"),
+        number(from_mapping),
+        summary::digest(plan)
+    )
+}
+
+/// The tables of a plan, the riskiest first: what refuses it, who is held, who
+/// gets mail, whose change on Whop is undone, and then what was asked for.
+fn sections(plan: &Plan) -> Vec<Section<'_>> {
+    let breaches = Section {
+        title: "guardrails broken",
+        columns: &["guardrail", "what to do"],
+        total: plan.breaches.len(),
+        open: true,
+        rows: Box::new(
+            plan.breaches
+                .iter()
+                .map(|breach| told(None, words::breach(breach))),
+        ),
+    };
+    let holds = Section {
+        title: "held",
+        columns: &["user", "why", "what to do"],
+        total: plan.holds.len(),
+        open: true,
+        rows: Box::new(
+            plan.holds
+                .iter()
+                .map(|Hold { key, reason }| told(Some(key), words::reason(reason))),
+        ),
+    };
+    let is = |verb| move |action: &Action| action.verb() == verb;
+    vec![
+        breaches,
+        holds,
+        actions("+ to create", plan, is(Verb::Create)),
+        actions("~ to update, undoing a change made on Whop", plan, |action| {
+            action.verb() == Verb::Update && is_drift(action)
+        }),
+        actions("~ to update", plan, |action| {
+            action.verb() == Verb::Update && !is_drift(action)
+        }),
+        actions("= to adopt", plan, is(Verb::Adopt)),
+        actions("- to forget", plan, is(Verb::Forget)),
+        unmanaged(&plan.unmanaged),
+    ]
+}
+
+/// Whether it overwrites what somebody changed on Whop.
+fn is_drift(action: &Action) -> bool {
+    let fields = fields::of(action);
+    let mut causes = fields.iter().map(|field| field.cause);
+    causes.any(|cause| matches!(cause, Cause::Drifted | Cause::Both))
+}
+
+fn told(key: Option<&UserKey>, words: words::Words) -> String {
+    let key = key.map(|key| code(key.as_str())).into_iter();
+    let cells: Vec<String> = key
+        .chain([sentence(&words.message), sentence(&words.what_to_do)])
+        .collect();
+    row(&cells)
+}
+
+fn actions<'a>(
+    title: &'static str,
+    plan: &'a Plan,
+    is: impl Fn(&Action) -> bool + Clone + 'a,
+) -> Section<'a> {
+    let total = plan.actions.iter().filter(|action| is(action)).count();
+    Section {
+        title,
+        columns: &["user", "change"],
+        total,
+        open: false,
+        rows: Box::new(
+            plan.actions
+                .iter()
+                .filter(move |action| is(action))
+                .map(action_row),
+        ),
+    }
+}
+
+/// One user's change. Lines within a cell are ours, so that a cell stays one.
+fn action_row(action: &Action) -> String {
+    let mut user = code(action.key.as_str());
+    if let Some(from) = &action.renamed_from {
+        user.push_str(&format!(", formerly {}", code(from.as_str())));
+    }
+    let created = action.verb() == Verb::Create;
+    let mut lines: Vec<String> = link_note(&action.kind).into_iter().collect();
+    let fields = fields::of(action);
+    let shown = fields.iter().filter(|f| !f.is_identity(action.key.as_str()));
+    lines.extend(shown.map(|field| field_line(field, created)));
+    let whole = row(&[user.clone(), lines.join("<br>")]);
+    if whole.len() <= LONGEST_ROW {
+        return whole;
+    }
+    let many = format!("{}, too long to be shown here", plural(lines.len(), "line"));
+    row(&[user, many])
+}
+
+/// What there is to say about the link itself.
+fn link_note(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::Create(NewAccount {
+            email: _,
+            title: _,
+            metadata: _,
+            resend,
+            replaces,
+        }) => match (resend, replaces) {
+            (Some(_), _) => Some("sends an unanswered request once more: no second account".to_owned()),
+            (None, Some(gone)) => Some(format!("replaces {}, which is gone", code(gone.as_str()))),
+            (None, None) => None,
+        },
+        Kind::Adopt {
+            entry: KnownUser { link, .. },
+            by,
+        } => Some(format!(
+            "account {}, found by {}",
+            code(link.account.as_str()),
+            words::evidence(*by)
+        )),
+        Kind::Update { entry: _, record: _ } => None,
+        Kind::Forget { link } => Some(format!("account {} is gone", code(link.account.as_str()))),
+    }
+}
+
+fn field_line(field: &Field<'_>, created: bool) -> String {
+    let Field {
+        name,
+        value: content,
+        cause,
+    } = field;
+    let name = code(name);
+    let change = match content {
+        Value::Text { old: None, new } if created => value(new),
+        Value::Text { old, new } => {
+            let old = old.map_or("none".to_owned(), value);
+            format!("{old} → {}", value(new))
+        }
+        Value::Picture(change) => picture(change, created),
+    };
+    match words::cause(*cause) {
+        Some(mark) => format!("{name} {change} **({mark})**"),
+        None => format!("{name} {change}"),
+    }
+}
+
+fn picture(change: &PictureChange, created: bool) -> String {
+    let PictureChange {
+        old,
+        old_url,
+        new,
+        cause: _,
+    } = change;
+    let new = format!("{} {}", fields::picture(new), code(&new.path));
+    match (old, old_url) {
+        (Some(digest), _) => format!("{} → {new}", digest.short()),
+        (None, _) if created => new,
+        (None, Some(_)) => format!("the one on Whop → {new}"),
+        (None, None) => format!("unknown → {new}"),
+    }
+}
+
+fn unmanaged(all: &[Unmanaged]) -> Section<'_> {
+    let rows = all.iter().take(UNMANAGED_NAMED);
+    Section {
+        title: "unmanaged, and left alone",
+        columns: &["account", "user", "title"],
+        total: all.len(),
+        open: false,
+        rows: Box::new(rows.map(|Unmanaged { account, key, title }| {
+            let key = key.as_ref().map_or(String::new(), |key| code(key.as_str()));
+            let title = title.as_deref().map_or(String::new(), value);
+            row(&[code(account.as_str()), key, title])
+        })),
+    }
+}
+
+/// Users whose action did not end well, of one kind.
+fn troubles<'a>(
+    title: &'static str,
+    troubled: &'a std::collections::BTreeMap<UserKey, Outcome>,
+    is: impl Fn(&Outcome) -> bool + 'a,
+) -> Section<'a> {
+    let total = troubled.values().filter(|outcome| is(outcome)).count();
+    let rows = troubled.iter().filter(move |(_, outcome)| is(outcome));
+    Section {
+        title,
+        columns: &["user", "step", "what happened", "what to do"],
+        total,
+        open: true,
+        rows: Box::new(rows.map(|(key, outcome)| trouble(key, outcome))),
+    }
+}
+
+fn trouble(key: &UserKey, outcome: &Outcome) -> String {
+    let key = code(key.as_str());
+    match outcome {
+        Outcome::Done => row(&[key]),
+        Outcome::Left { why } => row(&[key, String::new(), words::stop(*why).to_owned(), String::new()]),
+        Outcome::Failed(failure) | Outcome::InDoubt(failure) => {
+            let hint = failure.hint.as_deref().map_or(String::new(), sentence);
+            let mut what = sentence(&failure.message);
+            if let Some(request) = &failure.request_id {
+                what.push_str(&format!(" (request {})", code(request)));
+            }
+            row(&[key, human_report::step(failure.step).to_owned(), what, hint])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use pulldown_cmark::{Event, Options, Parser};
+
+    use super::*;
+    use crate::core::digest::Digest;
+    use crate::core::model::{Dialect, Guard, Limit};
+    use crate::core::plan::{Breach, Change, Evidence, Reason, Step};
+    use crate::core::report::{Failure, Stop};
+    use crate::core::sample;
+
+    fn header(server: &str) -> Header {
+        Header {
+            company: sample::plan(Vec::new(), Vec::new()).platform,
+            server: server.into(),
+            dialect: Dialect::Accounts,
+            version: "2026-10-15-1".into(),
+            manifest: Digest::of(b"manifest"),
+        }
+    }
+
+    fn breach() -> Breach {
+        Breach {
+            guard: Guard::MaxCreates,
+            most: 1,
+            wanted: 2,
+            limit: Some(Limit::Count(1)),
+        }
+    }
+
+    fn suspended(key: &str) -> Hold {
+        Hold {
+            key: sample::key(key),
+            reason: Reason::Suspended {
+                account: sample::account("biz_5"),
+            },
+        }
+    }
+
+    #[test]
+    fn a_plan_is_told_riskiest_first() {
+        let mut adopted = sample::adopt("u3", Evidence::Email);
+        adopted.profile.picture = sample::picture_change(None, "avatars/u3.png", Cause::New);
+        let actions = vec![
+            sample::create("u1", "Ann"),
+            sample::update("u2", "Bob", "Rob", Cause::Edited),
+            adopted,
+            sample::update("u4", "Jane", "Joan", Cause::Both),
+            sample::forget("u6"),
+        ];
+        let mut all = sample::plan(actions, vec![suspended("u5")]);
+        all.breaches = vec![breach()];
+        all.unmanaged = vec![sample::unmanaged("8", None, Some("Stray | account"))];
+        let text = plan(&all, &header("production"));
+        let start = "\
+<!-- whop-sync:production:biz_Platform -->
+### Plan: 1 to create, 1 to adopt, 2 to update, 1 to forget, 1 held, 1 unmanaged
+
+`biz_Platform` on `production`, API version `2026-10-15-1`
+
+> **Refused:** a guardrail is broken, so nothing of this plan is carried out.
+
+| create | adopt | update | forget | held | pictures | unchanged | unmanaged |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| 1 | 1 | 2 | 1 | 1 | 2 | 0 | 1 |
+
+- **Mail:** Whop writes to 1 address, one for each new account.
+";
+        assert!(text.starts_with(start), "{text}");
+        let order = [
+            "guardrails broken",
+            "#### 1 held",
+            "1 + to create",
+            "undoing a change made on Whop",
+            "1 ~ to update</b>",
+            "1 = to adopt",
+            "1 - to forget",
+            "1 unmanaged, and",
+        ];
+        let places: Vec<_> = order.iter().map(|part| text.find(part).expect(part)).collect();
+        assert!(places.is_sorted(), "{places:?}");
+        for part in [
+            r#"| `u2` | `name` `"Bob"` → `"Rob"` |"#,
+            r#"`name` `"Jane"` → `"Joan"` **(edited and drifted)**"#,
+            r"account `biz_u3`, found by email<br>`avatar` unknown → d2e4e6469c51 49.3 kB 512×256 PNG `avatars/u3.png`",
+            r#"`"Stray \u{7c} account"`"#,
+            "`Whop has suspended account 'biz_5'`",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert_eq!(text, plan(&all, &header("production")));
+    }
+
+    #[test]
+    fn a_report_tells_trouble_and_the_plan() {
+        let key = sample::key("u1");
+        let failure = Failure {
+            step: Step::UploadPicture,
+            code: "x".into(),
+            message: "refused `@all`".into(),
+            hint: None,
+            status: None,
+            request_id: Some("req_1".into()),
+        };
+        let mut told = Report {
+            elapsed: Duration::from_secs(3),
+            ..Report::default()
+        };
+        told.done.insert(Verb::Create, 2);
+        told.troubled.insert(key, Outcome::Failed(failure));
+        told.troubled
+            .insert(sample::key("u2"), Outcome::Left { why: Stop::Deadline });
+        told.stopped = Some(Stop::Deadline);
+        let planned = sample::plan(vec![sample::create("u1", "Ann")], Vec::new());
+        let text = report(&told, &planned, &header("production"));
+        for part in [
+            "### Applied: 2 created",
+            "**Not everything is done:** 2 users are not. It stopped early: the deadline was near.",
+            "| `u1` | uploading the picture | `refused '@all'` (request `req_1`) |  |",
+            "#### 1 left for the next run",
+            "1 + to create",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    /// Marks foreign text, so that it is found wherever it surfaces.
+    const NEEDLE: &str = "ZQX";
+
+    /// Text that tries to be markup, around the needle.
+    fn hostile() -> impl Strategy<Value = String> {
+        let pieces = prop::sample::select(vec![
+            "`",
+            "``",
+            "|",
+            "\\",
+            "\\|",
+            "\n",
+            "\n\n",
+            "\r",
+            "<b>",
+            "</details>",
+            "<!--",
+            "-->",
+            "@all",
+            "[x](http://a.test)",
+            "![x](y)",
+            "http://a.test",
+            "www.a.test",
+            "**",
+            "__",
+            "~~",
+            "$",
+            "$`",
+            "#1",
+            "\u{202e}",
+            "&lt;",
+            "&#96;",
+            "<https://a.test>",
+            "\t",
+            "    ",
+            "[^1]",
+            "> ",
+            "---",
+            "::",
+            "\u{0}",
+            "javascript:",
+            "é",
+            "🎨",
+            "\u{2028}",
+            "\"",
+        ]);
+        let any = prop_oneof![3 => pieces.prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from)];
+        let text = prop::collection::vec(any, 0..8).prop_map(|parts| parts.concat());
+        (text.clone(), text).prop_map(|(before, after)| format!("{before}{NEEDLE}{after}"))
+    }
+
+    /// Everything foreign that a plan can hold, where types leave it free.
+    fn hostile_plan(texts: &[String; 6]) -> Plan {
+        let [old, metadata_key, metadata_value, title, message, path] = texts.clone();
+        let mut update = sample::update("u1", &old, "Ann", Cause::Drifted);
+        let change = Change {
+            old: Some(metadata_value.clone().into()),
+            new: metadata_value.into(),
+            cause: Cause::Both,
+        };
+        update.account.metadata.insert(metadata_key.into(), change);
+        update.profile.picture = sample::picture_change(None, &path, Cause::New);
+        let hold = Hold {
+            key: sample::key("u2"),
+            reason: Reason::Unreadable { message },
+        };
+        let mut plan = sample::plan(vec![update], vec![hold]);
+        plan.unmanaged = vec![sample::unmanaged("8", None, Some(&title))];
+        plan
+    }
+
+    /// What an independent parser finds active, or outside a code span where
+    /// foreign text must not be.
+    fn active(text: &str) -> Vec<String> {
+        let options = Options::ENABLE_TABLES
+            | Options::ENABLE_STRIKETHROUGH
+            | Options::ENABLE_MATH
+            | Options::ENABLE_FOOTNOTES
+            | Options::ENABLE_GFM;
+        let ours = |html: &str| {
+            let html = html.trim();
+            let details = html.starts_with("<details") && !html.contains(NEEDLE);
+            ["", "<br>", "</details>"].contains(&html) || details || html.starts_with("<!-- whop-sync:")
+        };
+        let (mut found, mut spans) = (Vec::new(), 0);
+        for event in Parser::new_ext(text, options) {
+            use pulldown_cmark::Tag;
+            match event {
+                Event::Code(_) => spans += 1,
+                Event::Text(text) if text.contains(NEEDLE) || text.contains(['@', '<']) => {
+                    found.push(format!("text {text}"));
+                }
+                Event::Html(html) | Event::InlineHtml(html) if !ours(&html) => {
+                    found.push(format!("html {html}"))
+                }
+                Event::Start(tag @ (Tag::Link { .. } | Tag::Image { .. } | Tag::CodeBlock(_))) => {
+                    found.push(format!("{tag:?}"));
+                }
+                Event::InlineMath(_) | Event::DisplayMath(_) | Event::FootnoteReference(_) => {
+                    found.push("formula or note".to_owned());
+                }
+                _ => {}
+            }
+        }
+        // A mark too many, or a cell cut short, and the pairs no longer agree.
+        if spans * 2 != text.matches('`').count() {
+            found.push(format!("{spans} spans"));
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_text_stays_text(
+            texts in prop::array::uniform6(hostile()),
+            server in hostile(),
+        ) {
+            let header = header(&server);
+            let all = hostile_plan(&texts);
+            let text = plan(&all, &header);
+            prop_assert_eq!(active(&text), Vec::<String>::new(), "{}", text);
+            prop_assert!(!text.chars().any(|c| super::super::safe::is_hostile(c) && c != '\n'));
+            let mut told = Report::default();
+            let failure = Failure {
+                step: Step::UpdateProfile,
+                code: "x".into(),
+                message: texts[0].clone(),
+                hint: Some(texts[1].clone()),
+                status: None,
+                request_id: Some(texts[2].clone()),
+            };
+            told.troubled.insert(sample::key("u1"), Outcome::InDoubt(failure));
+            let text = report(&told, &all, &header);
+            prop_assert_eq!(active(&text), Vec::<String>::new(), "{}", text);
+        }
+
+    }
+
+    proptest! {
+        // Each case is a plan of thousands.
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn no_plan_is_larger_than_a_comment(
+            creates in 0usize..3_000,
+            updates in 0usize..3_000,
+            holds in 0usize..3_000,
+            filler in "[a-z`|🎨\u{202e}\\\\]{0,200}",
+        ) {
+            let mut actions: Vec<_> = (0..creates).map(|n| sample::create(&format!("c{n}"), "Ann")).collect();
+            actions.extend((0..updates).map(|n| sample::update(&format!("u{n}"), &filler, "Ann", Cause::Edited)));
+            let held = (0..holds).map(|n| Hold {
+                key: sample::key(&format!("h{n}")),
+                reason: Reason::Unreadable { message: filler.clone() },
+            });
+            let all = sample::plan(actions, held.collect());
+            let text = plan(&all, &header(&filler.repeat(5)));
+            prop_assert!(text.len() <= LIMIT, "{}", text.len());
+            for (prefix, title, total) in [
+                ("c", "+ to create", creates),
+                ("u", "~ to update", updates),
+                ("h", "held", holds),
+            ] {
+                let shown = text.lines().filter(|line| line.starts_with(&format!("| `{prefix}"))).count();
+                let said = format!("{} of {} {title}", number(total - shown), number(total));
+                prop_assert_eq!(text.contains(&said), shown < total, "{}", said);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_crowds_out_the_others() {
+        let mut long = sample::update("u1", "Old", "New", Cause::Edited);
+        for n in 0..500 {
+            let change = Change {
+                old: None,
+                new: "x".repeat(500).into(),
+                cause: Cause::Edited,
+            };
+            long.account.metadata.insert(format!("k{n:03}").into(), change);
+        }
+        let short = sample::update("u2", "Old", "New", Cause::Edited);
+        let text = plan(
+            &sample::plan(vec![long, short], Vec::new()),
+            &header("production"),
+        );
+        assert!(
+            text.contains("| `u1` | 501 lines, too long to be shown here |"),
+            "{text}"
+        );
+        assert!(text.contains("| `u2` | `name`"));
+    }
+}
