@@ -13,7 +13,7 @@ use super::output::Printer;
 use super::plan::{self, look_and_plan, refusal, ticking};
 use super::reports;
 use super::settings::{Consent, Settings};
-use super::signals::Signals;
+use super::signals::{Wishes, until};
 use super::values::Format;
 use super::{now, seconds};
 use crate::core::audit::audit;
@@ -51,10 +51,7 @@ pub(super) async fn run(
         printer.story("An earlier apply did not end in order; this one takes up where it was.");
     }
     let known = &session.loaded().known;
-    let mut wishes = Wishes {
-        signals: Signals::listen()?,
-        due: deadline.map(|deadline| began + deadline),
-    };
+    let mut wishes = Wishes::listen(deadline.map(|deadline| began + deadline))?;
     let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
     if let Some(refusal) = refusal(&plan) {
         return plan::refuse(settings, printer, &ends, &plan, &refusal);
@@ -129,36 +126,6 @@ fn finish(
     })
 }
 
-/// What may end the run early: signals, and a time.
-struct Wishes {
-    signals: Signals,
-    due: Option<tokio::time::Instant>,
-}
-
-impl Wishes {
-    /// Waits for work that changes nothing, which is dropped where it stands
-    /// once the run is to stop.
-    ///
-    /// # Errors
-    /// [`Code::Interrupted`], [`Code::ApplyIncomplete`] for the deadline.
-    async fn or_stop<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
-        tokio::select! {
-            biased;
-            () = self.signals.next() => {
-                Err(Error::new(Code::Interrupted, "interrupted before the first change; nothing was done"))
-            }
-            () = until(self.due) => {
-                Err(Error::new(
-                    Code::ApplyIncomplete,
-                    "the deadline came before the first change; nothing was done",
-                )
-                .hint("give it more time, or look at less with `--refresh changed`"))
-            }
-            done = work => Ok(done),
-        }
-    }
-}
-
 /// Carries the plan out with progress, listening for signals; `None` when a
 /// second signal ended it at once.
 async fn carry_out(
@@ -199,13 +166,6 @@ async fn carry_out(
                 stop.send_replace(Some(Stop::Deadline));
             }
         }
-    }
-}
-
-async fn until(time: Option<tokio::time::Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

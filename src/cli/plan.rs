@@ -7,7 +7,7 @@ use super::connect::{self, Ends};
 use super::output::Printer;
 use super::reports;
 use super::settings::Settings;
-use super::signals::Signals;
+use super::signals::Wishes;
 use super::values::Format;
 use crate::core::model::{Known, Observed};
 use crate::core::plan::Plan;
@@ -19,7 +19,7 @@ use crate::render::{self, json, markdown, words};
 use crate::store::{self, OsDisk};
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcode: bool) -> Result<Exit> {
-    let mut signals = Signals::listen()?;
+    let mut wishes = Wishes::listen(None)?;
     let ends = Ends::open(settings)?;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let loaded = store::load(&ends.paths, &ends.identity, &OsDisk)?;
@@ -27,7 +27,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcod
         printer.story("An earlier apply did not end in order; the plan takes up where it was.");
     }
     let looking = look_and_plan(settings, &ends, &loaded.known);
-    let (plan, _) = signals.unless_stopped(looking).await?;
+    let (plan, _) = wishes.or_stop(looking).await??;
     if let Some(refusal) = refusal(&plan) {
         return refuse(settings, printer, &ends, &plan, &refusal);
     }

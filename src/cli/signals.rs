@@ -1,5 +1,7 @@
 //! What asks a program to stop: Ctrl-C, and what a pipeline sends on cancel.
 
+use tokio::time::Instant;
+
 use crate::error::{Code, Error, Result};
 
 /// Listens from its making on; before that a signal ends the program.
@@ -11,22 +13,6 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Waits for work that changes nothing on Whop, unless a signal comes
-    /// first: then it is dropped where it stands.
-    ///
-    /// # Errors
-    /// The work's own, or [`Code::Interrupted`].
-    pub(super) async fn unless_stopped<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::select! {
-            biased;
-            () = self.next() => Err(Error::new(
-                Code::Interrupted,
-                "interrupted before anything was changed on Whop",
-            )),
-            done = work => done,
-        }
-    }
-
     /// Begins to listen.
     ///
     /// # Errors
@@ -65,5 +51,56 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// What may end the run early: signals, and a time.
+pub(super) struct Wishes {
+    /// Signals.
+    pub(super) signals: Signals,
+    /// When to stop by itself.
+    pub(super) due: Option<Instant>,
+}
+
+impl Wishes {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(super) fn listen(due: Option<Instant>) -> Result<Self> {
+        Ok(Self {
+            signals: Signals::listen()?,
+            due,
+        })
+    }
+
+    /// Waits for work that changes nothing, which is dropped where it stands
+    /// once the run is to stop.
+    ///
+    /// # Errors
+    /// [`Code::Interrupted`], [`Code::ApplyIncomplete`] for the deadline.
+    pub(super) async fn or_stop<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.signals.next() => {
+                Err(Error::new(Code::Interrupted, "interrupted before the first change; nothing was done"))
+            }
+            () = until(self.due) => {
+                Err(Error::new(
+                    Code::ApplyIncomplete,
+                    "the deadline came before the first change; nothing was done",
+                )
+                .hint("give it more time, or look at less with `--refresh changed`"))
+            }
+            done = work => Ok(done),
+        }
+    }
+}
+
+/// Waits until then; without a time, for ever.
+pub(super) async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

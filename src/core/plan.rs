@@ -421,6 +421,20 @@ impl Action {
         matches!(self.kind, Kind::Create(_)) || !self.account.is_empty() || !self.profile.is_empty()
     }
 
+    /// Whether a value changes that was set before. What is set for the first
+    /// time does not count: it is the rest of a create or adoption that a stop
+    /// cut short, or an addition.
+    pub fn changes_what_was_set(&self) -> bool {
+        let name = self.profile.name.iter().map(|change| change.cause);
+        let picture = self.profile.picture.iter().map(|change| change.cause);
+        let title = self.account.title.iter().map(|change| change.cause);
+        let metadata = self.account.metadata.values().map(|change| change.cause);
+        name.chain(picture)
+            .chain(title)
+            .chain(metadata)
+            .any(|cause| cause != Cause::New)
+    }
+
     /// What kind of action it is, without its content.
     pub fn verb(&self) -> Verb {
         match self.kind {

@@ -387,19 +387,6 @@ impl Planner<'_> {
         self.plan
     }
 
-    /// Whether an action changes a user who was set up before. The rest of a
-    /// create that a stop cut short does not: its run was let through as a
-    /// create, and running again must resume it.
-    fn is_update(&self, action: &Action) -> bool {
-        let users = &self.known.users;
-        let old = action.renamed_from.as_ref();
-        let entry = users
-            .get(&action.key)
-            .or_else(|| old.and_then(|key| users.get(key)));
-        let set_up = entry.is_some_and(|entry| entry.name.is_some());
-        action.verb() == Verb::Update && action.changes_whop() && set_up
-    }
-
     fn breaches(&self) -> Vec<Breach> {
         let count = |wanted: fn(&Action) -> bool| self.plan.actions.iter().filter(|a| wanted(a)).count();
         let managed = self.desired.users().len();
@@ -416,7 +403,7 @@ impl Planner<'_> {
             (
                 Guard::MaxUpdates,
                 max_updates,
-                self.plan.actions.iter().filter(|a| self.is_update(a)).count(),
+                count(|a| a.verb() == Verb::Update && a.changes_what_was_set()),
             ),
             (
                 Guard::MaxAvatars,

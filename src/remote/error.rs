@@ -302,7 +302,10 @@ impl CallError {
                 "create_file" | "upload_file" => {
                     "Whop does not take this picture: try another one, then run again"
                 }
-                _ => return None,
+                _ => {
+                    "Whop does not take what this version of whop-sync asks: update it, or choose an API version \
+                     that it knows with `--api-version`"
+                }
             },
             CallErrorKind::RateLimited => {
                 "another program probably uses the same key; run again when it is done, or give it its own key"

@@ -78,7 +78,7 @@ fn a_second_run_is_refused_and_told_who_holds_the_mapping() {
     let first = finish(first, &line);
     assert_eq!(first.status, 130, "{}", first.shown());
     assert!(
-        first.stderr.contains("before anything was changed"),
+        first.stderr.contains("before the first change"),
         "{}",
         first.shown()
     );
@@ -231,7 +231,8 @@ fn a_deadline_leaves_the_rest_for_the_next_run() {
     let options = format!("-q -f {EXAMPLE} --server emulator --format json");
     let ran = place.run(&format!("apply --yes --deadline 1ms {options}"));
     assert_eq!(ran.status, 5, "{}", ran.shown());
-    assert_eq!(ran.json()["stopped"], "deadline");
+    // Nothing was begun: the document is the error.
+    assert_eq!(ran.json()["code"], "apply.incomplete");
     place.expect(0, &format!("apply --yes {options}"));
     let check: Value = place
         .expect(0, &format!("plan --detailed-exitcode {options}"))
