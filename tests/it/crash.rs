@@ -205,7 +205,6 @@ fn situations(dialect: Dialect) -> [Situation; 3] {
     ]
 }
 
-#[expect(clippy::print_stdout, reason = "how much was searched is the result")]
 async fn no_stop_hurts(dialect: Dialect) {
     let (mut points, mut failures) = (0, Vec::new());
     for situation in situations(dialect) {
@@ -213,7 +212,10 @@ async fn no_stop_hurts(dialect: Dialect) {
         points += found;
         failures.extend(failed);
     }
-    println!("{dialect:?}: {points} points, {} failures", failures.len());
+    crate::told::tell(format!(
+        "{dialect:?}: {points} points, {} failures",
+        failures.len()
+    ));
     assert!(
         points > 500,
         "the search must cover the whole run: {points} points"
@@ -248,10 +250,10 @@ async fn a_journal_broken_on_purpose_is_noticed() {
     for sabotage in [Sabotage::Begun, Sabotage::Sync, Sabotage::FolderSync] {
         let (_, failures) = search(&hardest(), Some(sabotage)).await;
         let doubled = failures.iter().filter(|why| why.contains("two accounts")).count();
-        println!(
+        crate::told::tell(format!(
             "{sabotage:?}: {} failures, {doubled} of them second accounts",
             failures.len()
-        );
+        ));
         assert!(!failures.is_empty(), "{sabotage:?} went unnoticed");
     }
 }

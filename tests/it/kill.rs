@@ -323,8 +323,8 @@ async fn no_kill_loses_or_doubles_anything() {
         }
     };
     let tally = sweep(&worlds, density).await;
-    println!("{tally}");
+    crate::told::tell(&tally);
     assert!(tally.wrong.is_empty(), "{:#?}", tally.wrong);
-    println!("{} kill points, 0 duplicates, 0 losses", tally.kills);
+    crate::told::tell(format!("{} kill points, 0 duplicates, 0 losses", tally.kills));
     assert!(tally.kills >= 70 * worlds.len(), "{tally}");
 }

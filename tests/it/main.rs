@@ -23,4 +23,5 @@ mod model;
 mod plan;
 mod properties;
 mod store;
+mod told;
 mod world;

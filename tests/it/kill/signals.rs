@@ -84,7 +84,9 @@ async fn a_stop_finishes_what_is_in_hand_and_begins_nothing() {
         let creates = |seen: &&super::Seen| seen.method == "POST" && seen.path.ends_with("/accounts");
         assert_eq!(case.proxy.seen().iter().filter(creates).count(), 0);
     }
-    println!("slowest from signal to exit, with answers in 2 ms: {slowest:?}");
+    crate::told::tell(format!(
+        "slowest from signal to exit, with answers in 2 ms: {slowest:?}"
+    ));
 }
 
 #[tokio::test]
@@ -99,7 +101,10 @@ async fn a_second_signal_ends_at_once_and_the_next_run_settles_it() {
         running.signal(second);
         // Nothing is let through: it cannot have waited for an answer.
         let ended = running.end().await;
-        println!("{first}, then {second}: {:?} to the exit", since.elapsed());
+        crate::told::tell(format!(
+            "{first}, then {second}: {:?} to the exit",
+            since.elapsed()
+        ));
         assert_eq!(ended.status, Some(130), "{ended:?}");
         assert!(case.journal().exists(), "what is in doubt is written down");
         // What was sent arrives after its sender has gone.
@@ -131,7 +136,10 @@ async fn a_stop_while_still_looking_changes_nothing() {
         }
         // The list's answer never comes, and is not waited for.
         let ended: Ended = running.end().await;
-        println!("{wish:?} while looking: {:?} to the exit", since.elapsed());
+        crate::told::tell(format!(
+            "{wish:?} while looking: {:?} to the exit",
+            since.elapsed()
+        ));
         assert_eq!(ended.status, Some(wish.status()), "{wish:?}: {ended:?}");
         assert!(ended.stderr.contains("nothing was done"), "{ended:?}");
         case.proxy.disarm();
