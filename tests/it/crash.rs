@@ -21,10 +21,6 @@ use crate::world::{World, user};
 const MOMENTS: [Moment; 3] = [Moment::Before, Moment::After, Moment::Answered];
 const LOSSES: [Loss; 2] = [Loss::Process, Loss::Power];
 
-/// Two requests too many were seen at rare points of the old dialect, and not
-/// yet traced. The bound should hold without this.
-const SLACK: u64 = 2;
-
 /// A situation in which a run is stopped.
 struct Situation {
     dialect: Dialect,
@@ -88,8 +84,12 @@ impl Situation {
             // held until the list is proof.
             tokio::time::advance(Duration::from_secs(LIST_LAG)).await;
             last = lab.apply(&Conditions::fair()).await;
-        } else if !self.lag && lab.requests() > most + SLACK {
-            return Err(format!("{} requests, at most {most} were needed", lab.requests()));
+        } else if !self.lag && lab.requests() > most {
+            let counts = lab.emulator.counts();
+            return Err(format!(
+                "{} requests, at most {most} were needed: {counts:?}",
+                lab.requests()
+            ));
         }
         match last {
             Some(Ok(report)) if report.is_complete() => {}

@@ -54,7 +54,9 @@ struct Mortal {
 impl Transport for Mortal {
     fn send(&self, request: Request) -> Sending<'_> {
         Box::pin(async move {
-            if self.trip.is_dead() {
+            // Once the disk has stopped, the process is dead as well: tasks that
+            // are still to be dropped must not send for it.
+            if self.trip.is_dead() || self.disk.is_dead() {
                 return std::future::pending().await;
             }
             if !self.trip.step() {
