@@ -7,11 +7,19 @@
 //! own checker looks at Whop and at the mapping. To show that a zero was
 //! searched for, the journal is also broken on purpose, and the same search
 //! must then find something.
+//!
+//! Beside the fixed situations stand random worlds, each told by its seed;
+//! `WHOP_SYNC_WORLDS=N` searches N of them for each dialect.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use whop_sync::core::model::{DesiredUser, Dialect, Guard};
 use whop_sync::core::planner::LIST_LAG;
+use whop_sync::core::value::Title;
 use whop_sync::emulator::{Fault, Operation, Strike};
 
 use crate::disk::{Loss, Sabotage};
@@ -96,28 +104,28 @@ impl Situation {
             other => return Err(format!("the resumed run ended badly: {other:?}")),
         }
         lab.check()?;
-        global_profiles(lab)?;
+        self.global_profiles(lab)?;
         let plan = lab.plan().await;
         if !plan.is_empty() || !plan.holds.is_empty() {
             return Err(format!("something is left: {plan:?}"));
         }
         Ok(())
     }
-}
 
-/// A person's own name is the title of the first account, for ever.
-fn global_profiles(lab: &Lab) -> Result<(), String> {
-    for account in lab.emulator.accounts() {
-        let id = account.metadata["external_id"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        let global = lab.emulator.global(&account.owner).ok_or("no person")?;
-        if global.picture.is_some() || global.name != Some(format!("Name {id}")) {
-            return Err(format!("{id}: the global profile was touched: {global:?}"));
+    /// A person's own name is the title of the first account, for ever.
+    fn global_profiles(&self, lab: &Lab) -> Result<(), String> {
+        for account in lab.emulator.accounts() {
+            let id = account.metadata["external_id"].as_str().unwrap_or_default();
+            let mut looks = self.past.iter().chain(&self.users);
+            let first = looks.find(|user| user.key.as_str() == id).ok_or("no such user")?;
+            let title = first.title.as_ref().map_or(first.name.as_str(), Title::as_str);
+            let global = lab.emulator.global(&account.owner).ok_or("no person")?;
+            if global.picture.is_some() || global.name.as_deref() != Some(title) {
+                return Err(format!("{id}: the global profile was touched: {global:?}"));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// No user has two accounts, whatever else is the case.
@@ -209,8 +217,76 @@ fn situations(dialect: Dialect) -> [Situation; 3] {
     ]
 }
 
+/// What a random user asks for: a name, a picture, a title and a tier.
+type Look = (u8, Option<u8>, Option<u8>, Option<u8>);
+
+fn look() -> impl Strategy<Value = Look> {
+    let maybe = || proptest::option::of(0..3_u8);
+    (0..3_u8, maybe(), maybe(), maybe())
+}
+
+/// A random user as it was, if it was, and as it is to be.
+fn two_looks() -> impl Strategy<Value = (Option<Look>, Look)> {
+    let past = prop_oneof![1 => Just(None), 2 => look().prop_map(Some)];
+    (past, look())
+}
+
+fn dressed(id: usize, (named, face_of, titled, tier): Look) -> DesiredUser {
+    let mut user = user(&format!("r{id}"));
+    user.name = name(&format!("Name {named}"));
+    user.avatar = face_of.map(|n| face(&format!("random{n}")));
+    user.title = titled.and_then(|n| World::title(&format!("Shop {n}")));
+    user.metadata = tier
+        .map(|n| ("tier".into(), format!("tier {n}").into()))
+        .into_iter()
+        .collect::<BTreeMap<_, _>>();
+    user
+}
+
+/// A world that follows from its seed.
+fn random(dialect: Dialect, seed: u8) -> Situation {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = proptest::collection::vec(two_looks(), 3..=6);
+    let looks = strategy
+        .new_tree(&mut runner)
+        .expect("a vector can always be made")
+        .current();
+    let (mut past, mut users) = (Vec::new(), Vec::new());
+    for (id, (was, mut is)) in looks.into_iter().enumerate() {
+        if let Some(was) = was {
+            past.push(dressed(id, was));
+            // The old dialect cannot change metadata.
+            if dialect == Dialect::Companies {
+                is.3 = was.3;
+            }
+        }
+        users.push(dressed(id, is));
+    }
+    Situation {
+        dialect,
+        past,
+        users,
+        lag: seed.is_multiple_of(4),
+    }
+}
+
+/// Seeds of random worlds: two, or as many as asked for.
+fn seeds() -> std::ops::Range<u8> {
+    let wanted = std::env::var("WHOP_SYNC_WORLDS").ok();
+    1..1 + wanted.map_or(2, |wanted| {
+        wanted.parse().expect("WHOP_SYNC_WORLDS is a number below 255")
+    })
+}
+
 async fn no_stop_hurts(dialect: Dialect) {
     let (mut points, mut failures) = (0, Vec::new());
+    for seed in seeds() {
+        let (found, failed) = search(&random(dialect, seed), None).await;
+        crate::told::tell(format!("{dialect:?}, random world {seed}: {found} points"));
+        points += found;
+        failures.extend(failed.into_iter().map(|why| format!("world {seed}: {why}")));
+    }
     for situation in situations(dialect) {
         let (found, failed) = search(&situation, None).await;
         points += found;
