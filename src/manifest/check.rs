@@ -4,12 +4,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Pointer, Problem, Related};
 use crate::core::value::{DisplayName, Email, Invalid, Title, UserKey};
 
 use super::avatars::Wanted;
-use super::document::{COMPANY, GUARDRAILS, Odd, RawPart, RawUser, RawUsers, Shape, TOP, USER};
+use super::document::{COMPANY, GUARDRAILS, Odd, RawUser, Shape, TOP, USER};
 use super::found::{Found, RESERVED_HINT, error, quoted};
 use super::scalar::Raw;
 use super::suggest;
@@ -148,7 +149,7 @@ fn unknown_hint(name: &str, of_user: bool) -> String {
 pub(super) fn text<'r>(
     raw: &'r Raw<'_>,
     name: &str,
-    whose: &str,
+    whose: impl fmt::Display,
     at: &Pointer,
     hint: &str,
     found: &mut Found,
@@ -177,48 +178,64 @@ pub(super) fn text<'r>(
     }
 }
 
-/// Checks every user, and lists the pictures that they name. Users with an id
-/// are in the list even when something else about them is wrong, so that what
-/// stands twice is found in the same run; such a list is never planned from.
-pub(super) fn users(parts: Vec<Option<RawPart<'_>>>, found: &mut Found) -> (Vec<Entry>, Vec<Wanted>) {
-    let mut entries = Vec::new();
-    let mut wanted = Vec::new();
-    for (part, raw) in (0..).zip(parts) {
-        let Some(RawUsers::List(users)) = raw.map(|raw| raw.users) else {
-            continue;
-        };
-        entries.reserve(users.len());
-        for (index, raw) in (0..).zip(users) {
-            let at = Pointer {
-                part,
-                user: Some(index),
-                field: None,
-            };
-            let checked = match raw.shape {
-                Shape::Given => user(raw, at.clone(), found),
-                Shape::Skipped => None,
-                Shape::Empty => {
-                    found.push(error(
-                        "empty_user",
-                        at.clone(),
-                        format!("user {} is empty", u64::from(index) + 1),
-                        "remove the dash, or write `id`, `email` and `name` behind it",
-                    ));
-                    None
-                }
-            };
-            let Some((user, path)) = checked else { continue };
-            if let Some(path) = path {
-                wanted.push(Wanted {
-                    entry: entries.len(),
-                    at: at.field("avatar"),
-                    path,
-                });
-            }
-            entries.push(Entry { user, at });
-        }
+/// Users that were checked, and the pictures that they name.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// The users.
+    pub(super) entries: Vec<Entry>,
+    /// The pictures.
+    pub(super) wanted: Vec<Wanted>,
+}
+
+impl Checked {
+    /// Adds more users behind these.
+    pub(super) fn append(&mut self, mut more: Self) {
+        let before = self.entries.len();
+        more.wanted.iter_mut().for_each(|wanted| wanted.entry += before);
+        self.entries.append(&mut more.entries);
+        self.wanted.append(&mut more.wanted);
     }
-    (entries, wanted)
+}
+
+/// Checks users of a part, of which `first` is the number of the first one.
+/// Users with an id are in the list even when something else about them is
+/// wrong, so that what stands twice is found in the same run; such a list is
+/// never planned from.
+pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut Found) -> Checked {
+    let mut checked = Checked::default();
+    checked.entries.reserve(users.len());
+    for (index, raw) in (first..).zip(users) {
+        let at = Pointer {
+            part,
+            user: Some(index),
+            field: None,
+        };
+        let (user, path) = match raw.shape {
+            Shape::Given => match user(raw, at.clone(), found) {
+                Some(user) => user,
+                None => continue,
+            },
+            Shape::Skipped => continue,
+            Shape::Empty => {
+                found.push(error(
+                    "empty_user",
+                    at.clone(),
+                    format!("user {} is empty", u64::from(index) + 1),
+                    "remove the dash, or write `id`, `email` and `name` behind it",
+                ));
+                continue;
+            }
+        };
+        if let Some(path) = path {
+            checked.wanted.push(Wanted {
+                entry: checked.entries.len(),
+                at: at.field("avatar"),
+                path,
+            });
+        }
+        checked.entries.push(Entry { user, at });
+    }
+    checked
 }
 
 /// Checks one user; the path is its avatar's.
@@ -235,12 +252,9 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
         odd: surplus,
     } = raw;
     odd(&surplus, &at, found);
-    let whose = match &id {
-        Raw::Text(id) if !id.is_empty() => format!(" of user {}", quoted(id)),
-        _ => format!(" of user {}", at.user.map_or(0, u64::from) + 1),
-    };
+    let whose = Whose { id: &id, at: &at };
     let mut check = Checking {
-        whose: &whose,
+        whose,
         at: &at,
         found,
     };
@@ -272,10 +286,25 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
     Some((user, path))
 }
 
+/// " of user `u`", for messages. Worded only when there is one.
+#[derive(Clone, Copy)]
+struct Whose<'c> {
+    id: &'c Raw<'c>,
+    at: &'c Pointer,
+}
+
+impl fmt::Display for Whose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.id {
+            Raw::Text(id) if !id.is_empty() => write!(f, " of user {}", quoted(id)),
+            _ => write!(f, " of user {}", self.at.user.map_or(0, u64::from) + 1),
+        }
+    }
+}
+
 /// One user's fields being checked.
 struct Checking<'c> {
-    /// " of user `u`", for messages.
-    whose: &'c str,
+    whose: Whose<'c>,
     at: &'c Pointer,
     found: &'c mut Found,
 }

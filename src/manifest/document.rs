@@ -140,6 +140,24 @@ pub(super) fn read<'t>(text: &'t str, skips: &Skips) -> Result<RawPart<'t>, Unre
         })
 }
 
+/// Reads a text that is nothing but a list of users.
+pub(super) fn read_users(text: &str) -> Result<Vec<RawUser<'_>>, Unread> {
+    let skips = Skips::new();
+    let reading = Reading {
+        skips: &skips,
+        left: Cell::new(text.len().saturating_mul(BUDGET) + BUDGET_FLOOR),
+    };
+    let seed = UsersSeed {
+        reading: &reading,
+        skip: false,
+    };
+    match seed.deserialize(serde_yaml::Deserializer::from_str(text)) {
+        Ok(RawUsers::List(users)) => Ok(users),
+        Ok(_) => Ok(Vec::new()),
+        Err(error) => Err(unread(&error)),
+    }
+}
+
 /// What the parser itself has against a text, whatever its meaning.
 pub(super) fn syntax_error(text: &str) -> Option<Unread> {
     serde_yaml::from_str::<IgnoredAny>(text)

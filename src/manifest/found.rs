@@ -50,6 +50,14 @@ impl Found {
         }
     }
 
+    /// Adds what was found elsewhere behind this.
+    pub(super) fn append(&mut self, other: Self) {
+        other.errors.into_iter().for_each(|problem| self.push(problem));
+        other.warnings.into_iter().for_each(|problem| self.warn(problem));
+        self.errors_left_out += other.errors_left_out;
+        self.warnings_left_out += other.warnings_left_out;
+    }
+
     /// Errors and warnings, each followed by the number of those left out.
     pub(super) fn all(self) -> (Vec<Problem>, Vec<Problem>) {
         let Self {

@@ -12,6 +12,7 @@
 //! * `document` is the only user of serde_yaml; with `scalar` it keeps every
 //!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
 //!   boolean, a number and a time.
+//! * `pieces` reads a large text in pieces, side by side.
 //! * `syntax` refuses what would hurt the parser, and gets from its first
 //!   error to all of them.
 //! * `head` and `check` know the rules, `found` collects what breaks
@@ -30,6 +31,7 @@ mod found;
 mod head;
 mod lines;
 mod pictures;
+mod pieces;
 mod places;
 mod scalar;
 mod sources;
@@ -44,7 +46,10 @@ use crate::core::model::{Avatar, Desired, Entry, Place, Pointer, Problem};
 use crate::core::value::{PlatformId, UserKey};
 use crate::error::{Code, Error, Result};
 
+use check::Checked;
+use document::{RawPart, RawUsers};
 use found::Found;
+use pieces::InPieces;
 use places::Side;
 pub use sources::Sources;
 
@@ -96,14 +101,12 @@ pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
 /// Makes the desired state of all parts, and says where its users stand.
 /// `None` comes with at least one error found.
 fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<(u32, u32)>)> {
-    let parts: Vec<_> = (0..)
-        .zip(sources.parts())
-        .map(|(index, part)| syntax::read(index, part, found))
-        .collect();
+    let mut of_users = Found::default();
+    let (heads, Checked { mut entries, wanted }) = read(sources, found, &mut of_users);
     // A part that is left out would look like users who were taken out.
-    let whole = parts.iter().all(Option::is_some);
-    let head = head::head(&parts, found);
-    let (mut entries, wanted) = check::users(parts, found);
+    let whole = heads.iter().all(Option::is_some);
+    let head = head::head(&heads, found);
+    found.append(of_users);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
     for (entry, avatar) in avatars::read_all(wanted, &folders, found) {
         entries[entry].user.avatar = Some(avatar);
@@ -122,6 +125,35 @@ fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<(u32, 
             None
         }
     }
+}
+
+/// Reads all parts: what stands above the users, and the users themselves.
+fn read<'s>(
+    sources: &'s Sources,
+    found: &mut Found,
+    of_users: &mut Found,
+) -> (Vec<Option<RawPart<'s>>>, Checked) {
+    let mut heads = Vec::with_capacity(sources.parts().len());
+    let mut all = Checked::default();
+    let in_pieces = pieces::read(sources.parts());
+    for ((index, part), in_pieces) in (0..).zip(sources.parts()).zip(in_pieces) {
+        if let Some(InPieces { head, users, found }) = in_pieces {
+            heads.push(Some(head));
+            all.append(users);
+            of_users.append(found);
+            continue;
+        }
+        let mut head = syntax::read(index, part, found);
+        if let Some(RawPart {
+            users: RawUsers::List(users),
+            ..
+        }) = &mut head
+        {
+            all.append(check::users(index, 0, std::mem::take(users), of_users));
+        }
+        heads.push(head);
+    }
+    (heads, all)
 }
 
 /// Where users stand, in the order of their keys.

@@ -16,7 +16,7 @@ use super::sources::{Garbled, Part};
 
 /// How many `[` and `{` a text may hold without a closer look: so many cannot
 /// lie too deep within each other.
-const FEW_BRACKETS: usize = MOST_LEVELS;
+pub(super) const FEW_BRACKETS: usize = MOST_LEVELS;
 /// How many lines may begin with `%`. The parser compares each directive with
 /// all before it: a megabyte of them took it 80 seconds.
 const MOST_DIRECTIVES: usize = 16;
@@ -42,6 +42,11 @@ pub(super) fn read<'t>(index: u32, part: &'t Part, found: &mut Found) -> Option<
         return None;
     }
     reader.reread(unread, found)
+}
+
+/// Whether the parser may see the text, how deep it goes aside.
+pub(super) fn is_plain(part: &Part) -> bool {
+    Reader { index: 0, part }.refuse_characters().is_none()
 }
 
 /// One part at hand.
@@ -70,6 +75,11 @@ impl<'t> Reader<'t> {
 
     /// Why the parser may not see this text, if so.
     fn refuse(&self) -> Option<Problem> {
+        self.refuse_characters().or_else(|| self.too_deep())
+    }
+
+    /// The same, but for how deep it goes.
+    fn refuse_characters(&self) -> Option<Problem> {
         let text = &*self.part.text;
         if let Some(garbled) = self.part.garbled {
             return Some(self.garbled(garbled));
@@ -99,7 +109,7 @@ impl<'t> Reader<'t> {
                 "remove the lines that begin with `%`",
             ));
         }
-        self.too_deep()
+        None
     }
 
     /// Bytes that are no text. PowerShell's `>` writes UTF-16, so that is told.

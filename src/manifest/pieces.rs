@@ -1,0 +1,387 @@
+//! Reading a large part in pieces: the list of users is cut between users,
+//! and the pieces are read and checked side by side.
+//!
+//! The parser keeps every event of a text until the last one is read, so a
+//! text of a hundred megabytes would take a gigabyte. In pieces it takes what
+//! the pieces at hand take.
+//!
+//! A text is cut where a line begins with the dash of the list of users. Such
+//! a line can only be something else within quotes or brackets, and then both
+//! pieces are broken: a piece ends within an open quote or bracket. Whatever
+//! cannot be read in pieces, for that or any other reason (an alias across
+//! pieces, a mistake), is left to [`super::syntax`], which reads the text
+//! whole and has the words for it. So this never decides that a text is wrong.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::check::{self, Checked};
+use super::document::{self, RawPart, RawUsers, Skips};
+use super::found::Found;
+use super::sources::Part;
+use super::syntax;
+
+/// How long a piece is, in bytes, up to the next user. A text below twice this
+/// is read whole.
+const PIECE: usize = 256 * 1024;
+/// The most threads that read pieces.
+const MOST_THREADS: usize = 8;
+
+/// A part that was read in pieces.
+pub(super) struct InPieces<'t> {
+    /// What stands above the users; its list of users is empty.
+    pub(super) head: RawPart<'t>,
+    /// The users.
+    pub(super) users: Checked,
+    /// What is to be said of the users.
+    pub(super) found: Found,
+}
+
+/// Where a text is cut.
+struct Cut<'t> {
+    head: RawPart<'t>,
+    pieces: Vec<Piece<'t>>,
+}
+
+/// A stretch of the list of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece<'t> {
+    text: &'t str,
+    /// The number of its first user, from 0.
+    first: u32,
+    /// How many users it has.
+    users: u32,
+}
+
+/// Reads every part that can be read in pieces; `None` for the others.
+pub(super) fn read(parts: &[Part]) -> Vec<Option<InPieces<'_>>> {
+    read_by(parts, PIECE)
+}
+
+fn read_by(parts: &[Part], length: usize) -> Vec<Option<InPieces<'_>>> {
+    let cuts: Vec<_> = parts
+        .iter()
+        .map(|part| cut(part, length).filter(|cut| cut.pieces.len() > 1))
+        .collect();
+    let work: Vec<(u32, Piece<'_>)> = (0..)
+        .zip(&cuts)
+        .flat_map(|(part, cut)| {
+            cut.iter()
+                .flat_map(move |cut| cut.pieces.iter().map(move |piece| (part, *piece)))
+        })
+        .collect();
+    let mut read = side_by_side(&work, |(part, piece)| users(*part, *piece)).into_iter();
+    cuts.into_iter()
+        .map(|cut| {
+            let Cut { head, pieces } = cut?;
+            // All are taken, also behind one that could not be read.
+            let read: Vec<_> = read.by_ref().take(pieces.len()).collect();
+            join(head, read)
+        })
+        .collect()
+}
+
+/// Puts a part's pieces together again.
+fn join<'t>(head: RawPart<'t>, pieces: Vec<Option<(Checked, Found)>>) -> Option<InPieces<'t>> {
+    if pieces.iter().any(Option::is_none) {
+        return None;
+    }
+    let mut whole = InPieces {
+        head,
+        users: Checked::default(),
+        found: Found::default(),
+    };
+    let count = pieces
+        .iter()
+        .flatten()
+        .map(|(users, _)| users.entries.len())
+        .sum();
+    whole.users.entries.reserve_exact(count);
+    for (users, found) in pieces.into_iter().flatten() {
+        whole.users.append(users);
+        whole.found.append(found);
+    }
+    Some(whole)
+}
+
+/// Reads and checks a piece; `None` if it is not what it looked like.
+fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
+    let users = document::read_users(piece.text).ok()?;
+    if users.len() != piece.users as usize {
+        return None;
+    }
+    let mut found = Found::default();
+    let checked = check::users(part, piece.first, users, &mut found);
+    Some((checked, found))
+}
+
+/// Does all of the work, on as many threads as there are processors; the
+/// results have the work's order.
+fn side_by_side<W: Sync, R: Send>(work: &[W], perform: impl Fn(&W) -> R + Sync) -> Vec<R> {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = processors.min(MOST_THREADS).min(work.len());
+    let next = AtomicUsize::new(0);
+    let some = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = work.get(at) else { return done };
+            done.push((at, perform(item)));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        // This thread works too.
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(some)).collect();
+        let mut done = some();
+        for other in others {
+            match other.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Cuts a part's list of users; `None` if the part is too short for it, is
+/// written in another way, or must not be given to the parser as it is.
+fn cut(part: &Part, length: usize) -> Option<Cut<'_>> {
+    let text = &*part.text;
+    if text.len() < 2 * length || !syntax::is_plain(part) {
+        return None;
+    }
+    let list = list_of_users(text)?;
+    let (head, list) = text.split_at(list);
+    let pieces = pieces(list, length)?;
+    if brackets(head) > syntax::FEW_BRACKETS {
+        return None;
+    }
+    let mut head = document::read(head, &Skips::new()).ok()?;
+    if !matches!(head.users, RawUsers::Null) {
+        return None;
+    }
+    head.users = RawUsers::List(Vec::new());
+    Some(Cut { head, pieces })
+}
+
+/// Where the lines behind `users:` begin.
+fn list_of_users(text: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        at += line.len();
+        if let Some(rest) = line.strip_prefix("users:")
+            && (rest.trim().is_empty() || rest.trim_start().starts_with('#') && rest.starts_with(' '))
+        {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Cuts a list, behind which nothing else may stand.
+fn pieces(list: &str, length: usize) -> Option<Vec<Piece<'_>>> {
+    let mut pieces = Vec::new();
+    let (mut begin, mut first, mut users, mut at) = (0, 0, 0_u32, 0);
+    let (mut indent, mut open) = (None, 0);
+    for line in list.split_inclusive('\n') {
+        let here = at;
+        at += line.len();
+        let content = line.trim_start_matches(' ');
+        let spaces = line.len() - content.len();
+        if content.trim().is_empty() || content.starts_with('#') {
+            continue;
+        }
+        let is_dash = content
+            .strip_prefix('-')
+            .is_some_and(|rest| rest.starts_with([' ', '\n', '\r']));
+        if is_dash && *indent.get_or_insert(spaces) == spaces {
+            if users > 0 && here - begin >= length {
+                pieces.push(Piece {
+                    text: &list[begin..here],
+                    first,
+                    users,
+                });
+                (begin, first, users) = (here, first + users, 0);
+            }
+            users = users.checked_add(1)?;
+            open = 0;
+        } else if spaces <= indent? || content.starts_with('\t') {
+            return None;
+        }
+        open += brackets(content);
+        // So many could lie too deep within each other for the parser.
+        if open > syntax::FEW_BRACKETS {
+            return None;
+        }
+    }
+    pieces.push(Piece {
+        text: &list[begin..],
+        first,
+        users,
+    });
+    Some(pieces)
+}
+
+fn brackets(text: &str) -> usize {
+    text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn part(text: &str) -> Part {
+        Part {
+            text: text.to_owned(),
+            garbled: None,
+            display: "users.yaml".to_owned(),
+            directory: ".".into(),
+        }
+    }
+
+    /// Reads with a cut at every user; the whole as text, to compare it.
+    fn in_pieces(text: &str) -> Option<String> {
+        let parts = [part(text)];
+        let InPieces { head, users, found } = read_by(&parts, 1).pop()??;
+        Some(format!("{head:?} {users:?} {:?}", found.all()))
+    }
+
+    fn whole(text: &str) -> Option<String> {
+        let part = part(text);
+        let mut found = Found::default();
+        let mut head = syntax::read(0, &part, &mut found)?;
+        let RawUsers::List(list) = &mut head.users else {
+            return None;
+        };
+        let users = check::users(0, 0, std::mem::take(list), &mut found);
+        Some(format!("{head:?} {users:?} {:?}", found.all()))
+    }
+
+    const HEAD: &str = "version: 1\ncompany: biz_x\nusers: # ours\n";
+
+    #[test]
+    fn a_plain_list_is_cut_at_every_user() {
+        for indent in ["", "  "] {
+            let user = |n: u8| {
+                format!(
+                    "{indent}- id: u{n}\n\n{indent}  email: u{n}@a.co\n# note\n{indent}  name: '-'\n{indent}  avatar: a.png\n"
+                )
+            };
+            let text = format!("{HEAD}\n{}{}{}", user(0), user(1), user(2));
+            let list = &text[list_of_users(&text).unwrap()..];
+            let found: Vec<_> = pieces(list, 1)
+                .unwrap()
+                .iter()
+                .map(|piece| (piece.first, piece.users))
+                .collect();
+            assert_eq!(found, [(0, 1), (1, 1), (2, 1)]);
+            assert!(in_pieces(&text).is_some());
+            assert_eq!(in_pieces(&text), whole(&text));
+        }
+    }
+
+    #[test]
+    fn what_reaches_over_a_cut_is_left_to_the_whole() {
+        let good = "  - {id: a, email: a@b.co, name: A}\n";
+        for bad in [
+            "  - id: b\n    name: \"x\n  - y\"\n",
+            "  - id: b\n    title: &t T\n  - title: *t\n",
+            "  - [x,\n  - y]\n",
+            "  - id: b\nguardrails: {}\n",
+            "  - id: b\n...\n",
+            "  - id: b\n   - id: c\n",
+            "  - id: b\n\tname: x\n",
+        ] {
+            let text = format!("{HEAD}{good}{bad}");
+            assert_eq!(in_pieces(&text), None, "{bad}");
+        }
+        let deep = format!("{HEAD}{good}  - id: {}\n", "[".repeat(100));
+        assert_eq!(in_pieces(&deep), None);
+    }
+
+    #[test]
+    fn work_keeps_its_order() {
+        let work: Vec<u32> = (0..1_000).collect();
+        assert_eq!(
+            side_by_side(&work, |n| n * 2),
+            work.iter().map(|n| n * 2).collect::<Vec<_>>()
+        );
+        assert!(side_by_side(&[] as &[u32], |n| *n).is_empty());
+    }
+
+    /// Mostly well written users, so that many texts can be cut.
+    fn lines() -> impl Strategy<Value = &'static str> {
+        prop_oneof![
+            3 => Just("  - id: h\n    email: h@b.co\n    name: H\n"),
+            1 => Just("  - id: i\n    metadata: &m {a: b}\n    title: |\n      - T\n"),
+            2 => line(),
+        ]
+    }
+
+    fn line() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "  - id: a\n",
+            "  - id: b\n",
+            "- id: c\n",
+            "    - id: d\n",
+            "  -\n",
+            "  - - x\n",
+            "  - ~\n",
+            "    email: a@b.co\n",
+            "    email: b@b.co\n",
+            "    name: N\n",
+            "    name: N\n      more\n",
+            "    name: \"x\n",
+            "  - y\"\n",
+            "    name: 'it''s\n",
+            "  '\n",
+            "    name: |\n",
+            "      - text\n",
+            "   - less\n",
+            "    name: >1\n",
+            "     - q\n",
+            "    metadata: {a: 1,\n",
+            "    b: 2}\n",
+            "  - {id: e}\n",
+            "    metadata: [\n",
+            "    ]\n",
+            "    title: &t T\n",
+            "    title: *t\n",
+            "    <<: *t\n",
+            "    metadata:\n",
+            "# c\n",
+            "  # c\n",
+            "\n",
+            "   \n",
+            "other: 1\n",
+            "users:\n",
+            "---\n",
+            "...\n",
+            "\t- x\n",
+            "    \"q\n",
+            "    ? key\n",
+            "    : value\n",
+            "    name: !env N\n",
+            "  - id: f\r\n",
+            "    nmae: x\n",
+            "  - id: g # c",
+        ])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn pieces_never_read_anything_else(lines in prop::collection::vec(lines(), 1..12)) {
+            let text = format!("{HEAD}{}", lines.concat());
+            if let Some(read) = in_pieces(&text) {
+                prop_assert_eq!(Some(read), whole(&text));
+            }
+        }
+    }
+}
