@@ -13,7 +13,7 @@ use std::error::Error;
 use whop_sync::core::digest::Digest;
 use whop_sync::core::model::{
     Account, Desired, DesiredUser, Dialect, Entry, Guardrails, Known, KnownUser, Link, MetaValue, Observed,
-    Pointer, Policy, Profile, ProfileRead,
+    Policy, Profile, ProfileRead, Stand,
 };
 use whop_sync::core::planner;
 use whop_sync::core::value::{AccountId, DisplayName, Email, PlatformId, UserId, UserKey};
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let platform = PlatformId::parse("biz_example")?;
     let entries = users.map(|user| Entry {
         user,
-        at: Pointer::default(),
+        at: Stand::default(),
     });
     let desired = Desired::new(platform.clone(), Guardrails::default(), entries.into())
         .map_err(|problems| format!("{problems:?}"))?;

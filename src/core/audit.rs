@@ -114,7 +114,7 @@ impl Auditor<'_> {
             complain("would get a name the manifest does not say");
         }
         if let Some(picture) = &action.profile.picture
-            && user.avatar.as_ref() != Some(&picture.new)
+            && user.avatar.as_deref() != Some(&picture.new)
         {
             complain("would get a picture the manifest does not say");
         }

@@ -200,7 +200,7 @@ impl<'a> Finder<'a> {
     fn find_by_email(&self, user: &DesiredUser, gone: Option<&'a AccountId>, policy: &Policy) -> Linked<'a> {
         let same_email = self
             .by_email
-            .get(&user.email.folded())
+            .get(&*user.email.folded())
             .map(Vec::as_slice)
             .unwrap_or_default();
         let (nobodys, somebodys): (Vec<&Account>, Vec<&Account>) = same_email

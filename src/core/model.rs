@@ -2,6 +2,7 @@
 //! the policy that bounds it, and the problems a manifest can have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,7 @@ pub struct DesiredUser {
     /// The company-specific display name.
     pub name: DisplayName,
     /// The company-specific picture; `None` leaves the picture alone.
-    pub avatar: Option<Avatar>,
+    pub avatar: Option<Box<Avatar>>,
     /// The account's title; `None` means the name at creation, unmanaged after.
     pub title: Option<Title>,
     /// Managed metadata keys, without [`IDENTITY_KEYS`].
@@ -64,7 +65,27 @@ pub struct Entry {
     /// The user.
     pub user: DesiredUser,
     /// Where it stands.
-    pub at: Pointer,
+    pub at: Stand,
+}
+
+/// Where a user stands in a manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stand {
+    /// Which part of the manifest.
+    pub part: u32,
+    /// Which of the part's users, from 0.
+    pub user: u32,
+}
+
+impl Stand {
+    /// Points at a field of the user.
+    pub fn field(self, name: &str) -> Pointer {
+        Pointer {
+            part: self.part,
+            user: Some(self.user),
+            field: Some(name.into()),
+        }
+    }
 }
 
 impl Desired {
@@ -115,8 +136,7 @@ impl Desired {
     }
 }
 
-/// Finds what stands twice. Works on sorted indices rather than on maps of
-/// copies: a million users cost one sort each.
+/// Finds what stands twice.
 fn conflicts(entries: &[Entry]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let key = |at: usize| entries[at].user.key.as_str().to_owned();
@@ -135,12 +155,9 @@ fn conflicts(entries: &[Entry]) -> Vec<Problem> {
             ));
         },
     );
-    let folded: Vec<String> = entries.iter().map(|entry| entry.user.email.folded()).collect();
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_by(|a, b| folded[*a].cmp(&folded[*b]).then(a.cmp(b)));
-    each_repeat(
-        &order,
-        |a, b| folded[a] == folded[b],
+    repeated(
+        entries,
+        |entry| Some(entry.user.email.folded()),
         |first, again| {
             problems.push(twice(entries, first, again, "email", "duplicate_email",
             &format!("users `{}` and `{}` have the same email", key(first), key(again)),
@@ -192,26 +209,34 @@ fn conflicts(entries: &[Entry]) -> Vec<Problem> {
     problems
 }
 
-fn repeated<'a>(
+/// Calls `found` with the first of equals and each further one, in the order
+/// of their values' fingerprints. Values are compared, and those made for it
+/// made again, only where fingerprints agree: a million users cost one sort of
+/// numbers.
+fn repeated<'a, V: Ord + Hash>(
     entries: &'a [Entry],
-    value: impl Fn(&'a Entry) -> Option<&'a str>,
-    found: impl FnMut(usize, usize),
+    value: impl Fn(&'a Entry) -> Option<V>,
+    mut found: impl FnMut(usize, usize),
 ) {
-    let mut order: Vec<usize> = (0..entries.len())
-        .filter(|at| value(&entries[*at]).is_some())
+    let fingerprint = |value: V| {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut order: Vec<(u64, usize)> = entries
+        .iter()
+        .enumerate()
+        .filter_map(|(at, entry)| Some((fingerprint(value(entry)?), at)))
         .collect();
-    order.sort_by(|a, b| value(&entries[*a]).cmp(&value(&entries[*b])).then(a.cmp(b)));
-    each_repeat(&order, |a, b| value(&entries[a]) == value(&entries[b]), found);
-}
-
-/// Calls `found` with the first of equals and each further one.
-fn each_repeat(order: &[usize], same: impl Fn(usize, usize) -> bool, mut found: impl FnMut(usize, usize)) {
-    let mut first = 0;
-    for at in 1..order.len() {
-        if same(order[first], order[at]) {
-            found(order[first], order[at]);
-        } else {
-            first = at;
+    order.sort_unstable();
+    for alike in order.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1) {
+        let mut alike: Vec<_> = alike.iter().map(|(_, at)| (value(&entries[*at]), *at)).collect();
+        alike.sort_unstable();
+        for equal in alike.chunk_by(|a, b| a.0 == b.0) {
+            let mut places = equal.iter().map(|(_, at)| *at);
+            if let Some(first) = places.next() {
+                places.for_each(|again| found(first, again));
+            }
         }
     }
 }

@@ -104,10 +104,10 @@ impl Planner<'_> {
             resend,
             replaces: gone.cloned(),
         };
-        let picture = user.avatar.clone().map(|new| PictureChange {
+        let picture = user.avatar.as_deref().map(|new| PictureChange {
             old: None,
             old_url: None,
-            new,
+            new: new.clone(),
             cause: Cause::New,
         });
         Ok(Action {

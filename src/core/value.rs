@@ -1,6 +1,7 @@
 //! Parsed values: one that exists is valid. Each has a private field and one
 //! parsing constructor, and things that look alike are different types.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -132,8 +133,12 @@ text_type!(
 
 impl Email {
     /// The form in which two addresses are compared: case does not count.
-    pub fn folded(&self) -> String {
-        self.0.to_lowercase()
+    pub fn folded(&self) -> Cow<'_, str> {
+        let is_folded = |c: char| c.is_ascii() && !c.is_ascii_uppercase();
+        match self.0.chars().all(is_folded) {
+            true => Cow::Borrowed(&self.0),
+            false => Cow::Owned(self.0.to_lowercase()),
+        }
     }
 
     /// Whether the domain is reserved for examples and tests (RFC 2606, RFC

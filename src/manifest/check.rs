@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Pointer, Problem, Related};
+use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Pointer, Problem, Related, Stand};
 use crate::core::value::{DisplayName, Email, Invalid, Title, UserKey};
 
 use super::avatars::Wanted;
@@ -233,6 +233,7 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
                 path,
             });
         }
+        let at = Stand { part, user: index };
         checked.entries.push(Entry { user, at });
     }
     checked

@@ -42,7 +42,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
-use crate::core::model::{Avatar, Desired, Entry, Place, Pointer, Problem};
+use crate::core::model::{Avatar, Desired, Entry, Place, Pointer, Problem, Stand};
 use crate::core::value::{PlatformId, UserKey};
 use crate::error::{Code, Error, Result};
 
@@ -65,7 +65,7 @@ pub struct Manifest {
     sources: Sources,
     /// Where the users stand: part and position, in the order of
     /// [`Desired::users`].
-    stands: Vec<(u32, u32)>,
+    stands: Vec<Stand>,
 }
 
 /// Reads the manifest at these paths, each a file or a directory, and every
@@ -100,7 +100,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
 
 /// Makes the desired state of all parts, and says where its users stand.
 /// `None` comes with at least one error found.
-fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<(u32, u32)>)> {
+fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<Stand>)> {
     let mut of_users = Found::default();
     let (heads, Checked { mut entries, wanted }) = read(sources, found, &mut of_users);
     // A part that is left out would look like users who were taken out.
@@ -109,7 +109,7 @@ fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<(u32, 
     found.append(of_users);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
     for (entry, avatar) in avatars::read_all(wanted, &folders, found) {
-        entries[entry].user.avatar = Some(avatar);
+        entries[entry].user.avatar = Some(Box::new(avatar));
     }
     let stands = if found.is_fine() {
         stands(&entries)
@@ -157,11 +157,10 @@ fn read<'s>(
 }
 
 /// Where users stand, in the order of their keys.
-fn stands(entries: &[Entry]) -> Vec<(u32, u32)> {
+fn stands(entries: &[Entry]) -> Vec<Stand> {
     let mut order: Vec<&Entry> = entries.iter().collect();
     order.sort_unstable_by(|a, b| a.user.key.cmp(&b.user.key));
-    let stand = |entry: &Entry| (entry.at.part, entry.at.user.unwrap_or_default());
-    order.into_iter().map(stand).collect()
+    order.into_iter().map(|entry| entry.at).collect()
 }
 
 /// Looks up where problems and what belongs to them stand, and sorts them by
@@ -259,13 +258,11 @@ impl Manifest {
             let Ok(index) = users.binary_search_by(|user| user.key.cmp(key)) else {
                 continue;
             };
-            let (part, user) = self.stands[index];
-            let pointer = Pointer {
-                part,
-                user: Some(user),
-                field: Some("id".into()),
-            };
-            by_part.entry(part).or_default().push((key, pointer));
+            let stand = self.stands[index];
+            by_part
+                .entry(stand.part)
+                .or_default()
+                .push((key, stand.field("id")));
         }
         let mut places = BTreeMap::new();
         for (part, wanted) in by_part {

@@ -11,9 +11,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use whop_sync::core::audit::audit;
 use whop_sync::core::digest::Digest;
-use whop_sync::core::model::Avatar;
 use whop_sync::core::model::{
-    Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Pointer, Policy, Refresh,
+    Avatar, Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Policy, Refresh, Stand,
 };
 use whop_sync::core::plan::Plan;
 use whop_sync::core::planner;
@@ -166,7 +165,7 @@ impl Lab {
     pub(crate) fn desired(&self) -> Desired {
         let entries = self.users.iter().map(|user| Entry {
             user: user.clone(),
-            at: Pointer::default(),
+            at: Stand::default(),
         });
         Desired::new(self.platform(), Guardrails::default(), entries.collect())
             .expect("the test's users agree")
@@ -365,11 +364,10 @@ pub(crate) fn picture(path: &str) -> Vec<u8> {
 }
 
 /// An avatar of that name, whose digest is that of its bytes.
-pub(crate) fn face(name: &str) -> Avatar {
-    Avatar {
-        digest: Digest::of(&picture(name)),
-        ..avatar(name)
-    }
+pub(crate) fn face(name: &str) -> Box<Avatar> {
+    let mut face = avatar(name);
+    face.digest = Digest::of(&picture(name));
+    face
 }
 
 /// The example's shape: twelve users, eleven with a picture, two of whom share

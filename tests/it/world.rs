@@ -9,7 +9,7 @@ use whop_sync::core::digest::Digest;
 use whop_sync::core::link::profiles_to_read;
 use whop_sync::core::model::{
     Account, AppliedPicture, Avatar, Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Link,
-    MetaValue, Observed, Pointer, Policy, Profile, ProfileRead, Refresh,
+    MetaValue, Observed, Policy, Profile, ProfileRead, Refresh, Stand,
 };
 use whop_sync::core::plan::{Action, Kind, Plan, Step};
 use whop_sync::core::planner::plan;
@@ -22,8 +22,8 @@ pub(crate) fn key(text: &str) -> UserKey {
     UserKey::parse(text).unwrap()
 }
 
-pub(crate) fn avatar(content: &str) -> Avatar {
-    Avatar {
+pub(crate) fn avatar(content: &str) -> Box<Avatar> {
+    Box::new(Avatar {
         path: format!("{content}.png").into(),
         part: 0,
         digest: Digest::of(content.as_bytes()),
@@ -31,7 +31,7 @@ pub(crate) fn avatar(content: &str) -> Avatar {
         bytes: 100,
         width: 10,
         height: 10,
-    }
+    })
 }
 
 /// A user with an id; email and name follow from it.
@@ -102,7 +102,7 @@ impl World {
     pub(crate) fn desired(&self) -> Desired {
         let entries = self.users.iter().map(|user| Entry {
             user: user.clone(),
-            at: Pointer::default(),
+            at: Stand::default(),
         });
         let platform = PlatformId::parse("biz_platform").unwrap();
         Desired::new(platform, self.guardrails, entries.collect()).expect("the test's users agree")
