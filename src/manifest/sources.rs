@@ -129,10 +129,11 @@ fn folder_of(file: &Path) -> PathBuf {
 /// Lists the files behind the named paths.
 fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
+    let mut seen = BTreeMap::new();
     for path in paths {
         let about = fs::metadata(path).map_err(|cause| unreadable(path, cause))?;
+        let before = files.len();
         if about.is_dir() {
-            let before = files.len();
             below(path, MOST_LEVELS, &mut files)?;
             if files.len() == before {
                 return Err(Error::new(
@@ -144,8 +145,16 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         } else {
             files.push(path.clone());
         }
+        let folder = if about.is_dir() {
+            path.clone()
+        } else {
+            folder_of(path)
+        };
+        let folder = fs::canonicalize(&folder).map_err(|cause| unreadable(path, cause))?;
+        for file in &files[before..] {
+            refuse_strange(file, &folder, &mut seen)?;
+        }
     }
-    refuse_twice(&files)?;
     Ok(files)
 }
 
@@ -195,19 +204,26 @@ fn is_yaml(path: &Path) -> bool {
         .is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// A file that stands twice would give every user twice, and hundreds of
-/// problems that say the wrong thing.
-fn refuse_twice(files: &[PathBuf]) -> Result<()> {
-    let mut seen: BTreeMap<PathBuf, &Path> = BTreeMap::new();
-    for file in files {
-        let real = fs::canonicalize(file).map_err(|cause| unreadable(file, cause))?;
-        if let Some(first) = seen.insert(real, file) {
-            return Err(Error::new(
-                Code::ManifestInvalid,
-                format!("`{}` and `{}` are the same file", shown(first), shown(file)),
-            )
-            .hint("name it once: a directory given with `-f` already includes the files in it"));
-        }
+/// Refuses a file that stands twice, which would give every user twice and
+/// hundreds of problems that say the wrong thing; and one that a link leads out
+/// of its folder. A manifest may come from a stranger's pull request, and
+/// problems show the lines they are about: a link to a file that others may not
+/// see, such as the environment of this very process, would print it.
+fn refuse_strange(file: &Path, folder: &Path, seen: &mut BTreeMap<PathBuf, PathBuf>) -> Result<()> {
+    let real = fs::canonicalize(file).map_err(|cause| unreadable(file, cause))?;
+    if !real.starts_with(folder) {
+        return Err(Error::new(
+            Code::ManifestInvalid,
+            format!("`{}` is a link to a file outside its folder", shown(file)),
+        )
+        .hint("name the file itself with `-f`, or put it in the link's place"));
+    }
+    if let Some(first) = seen.insert(real, file.to_owned()) {
+        return Err(Error::new(
+            Code::ManifestInvalid,
+            format!("`{}` and `{}` are the same file", shown(&first), shown(file)),
+        )
+        .hint("name it once: a directory given with `-f` already includes the files in it"));
     }
     Ok(())
 }

@@ -903,6 +903,24 @@ mod unix {
     }
 
     #[test]
+    fn a_manifest_that_links_out_of_its_folder_is_refused_unread() {
+        let outside = Folder::new().file("secret.yaml", "token: deadbeef");
+        let folder = Folder::new().file("m/a.yaml", user(""));
+        symlink(outside.path("secret.yaml"), folder.path("m/b.yaml")).unwrap();
+        symlink("a.yaml", folder.path("m/inside.yaml")).unwrap();
+        for named in ["m", "m/b.yaml"] {
+            let refusal = folder.load_all(&[named]).unwrap_err();
+            assert!(refusal.message().contains("outside its folder"), "{refusal:?}");
+            assert!(!format!("{refusal:?}").contains("deadbeef"));
+        }
+        assert!(folder.load_all(&["m/inside.yaml"]).is_ok());
+        // Its problems would show its lines.
+        symlink("/proc/self/environ", folder.path("m/environ.yaml")).unwrap();
+        let refusal = folder.load_all(&["m/environ.yaml"]).unwrap_err();
+        assert!(refusal.message().contains("outside its folder"), "{refusal:?}");
+    }
+
+    #[test]
     fn links_to_folders_are_not_followed_for_manifests() {
         let outside = Folder::new().file("x.yaml", "]");
         let folder = Folder::new().file("m/a.yaml", user(""));
