@@ -11,15 +11,18 @@ use tokio::sync::watch;
 use super::connect::{self, Ends};
 use super::output::Printer;
 use super::plan::{self, look_and_plan, refusal, ticking};
-use super::reports;
 use super::settings::{Consent, Settings};
 use super::signals::{Wishes, until};
 use super::values::Format;
 use super::{now, seconds};
+use super::{reports, saved};
 use crate::core::audit::audit;
+use crate::core::lineage::{PlanRef, Purpose};
 use crate::core::model::Dialect;
 use crate::core::plan::{Plan, Step};
 use crate::core::report::{Report, Stop};
+use crate::core::saved::Saved;
+use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
 use crate::execute::{self, Ended, Run};
 use crate::render::progress::Progress;
@@ -31,6 +34,7 @@ pub(super) async fn run(
     printer: &Printer,
     consent: Consent,
     deadline: Option<Duration>,
+    plan_file: Option<Saved>,
 ) -> Result<Exit> {
     if consent == Consent::Nobody {
         return Err(
@@ -39,7 +43,12 @@ pub(super) async fn run(
         );
     }
     let began = tokio::time::Instant::now();
-    let ends = Ends::open(settings)?;
+    let plan_file = plan_file.as_ref();
+    let mut ends = Ends::open(settings).map_err(|error| saved::or_stale(error, plan_file))?;
+    if let Some(saved) = plan_file {
+        saved::belongs_here(settings, saved, &ends)?;
+        ends.policy.touched = Some(saved.users());
+    }
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let session = Session::open(
         ends.paths.clone(),
@@ -51,8 +60,29 @@ pub(super) async fn run(
         printer.story("An earlier apply did not end in order; this one takes up where it was.");
     }
     let known = &session.loaded().known;
+    if let Some(saved) = plan_file {
+        if known.lineage.is_done(saved.plan()) {
+            if session.loaded().interrupted {
+                // All that is left of it is its journal.
+                session.commit(known, seconds(now()))?;
+            }
+            return saved::already_applied(settings, printer, &ends, saved);
+        }
+        if known.lineage.is_under_way(saved.plan()) {
+            printer.story("This plan was begun before; what is left of it is carried out now.");
+        }
+    }
     let mut wishes = Wishes::listen(deadline.map(|deadline| began + deadline))?;
     let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
+    let moved = plan_file.and_then(|saved| saved::moved(saved, &ends, &plan, known));
+    if let Some((error, changes)) = moved {
+        return saved::refuse(printer, &error, &changes);
+    }
+    if plan_file.is_none()
+        && let Some(unexpected) = saved::unexpected(settings, printer, &plan, &known.lineage)
+    {
+        return plan::refuse(settings, printer, &ends, &plan, &unexpected);
+    }
     if let Some(refusal) = refusal(&plan) {
         return plan::refuse(settings, printer, &ends, &plan, &refusal);
     }
@@ -71,10 +101,23 @@ pub(super) async fn run(
         return Err(Error::new(Code::PlanDeclined, "not confirmed; nothing was done"));
     }
     wishes.or_stop(check_permissions(&ends, &plan)).await??;
+    let plan_ref = plan_file.map_or_else(
+        || PlanRef {
+            plan: summary::digest(&plan),
+            base: known.generation,
+        },
+        Saved::plan,
+    );
+    let purpose = saved::purpose(settings, &ends, plan_ref);
     let held = plan.holds.len();
     let is_told = printer.format() != Format::Human || !settings.reports.is_empty();
     let copy = is_told.then(|| plan.clone());
-    let ended = carry_out(settings, &ends, plan, session, began, wishes).await?;
+    let work = Work {
+        plan,
+        purpose,
+        session,
+    };
+    let ended = carry_out(settings, &ends, work, began, wishes).await?;
     let Some(Ended { report, error }) = ended else {
         return Err(
             Error::new(Code::Interrupted, "stopped at once, by a second signal")
@@ -126,16 +169,27 @@ fn finish(
     })
 }
 
+/// What is carried out, and where that is written down.
+struct Work {
+    plan: Plan,
+    purpose: Purpose,
+    session: Session,
+}
+
 /// Carries the plan out with progress, listening for signals; `None` when a
 /// second signal ended it at once.
 async fn carry_out(
     settings: &Settings,
     ends: &Ends,
-    plan: Plan,
-    session: Session,
+    work: Work,
     began: tokio::time::Instant,
     wishes: Wishes,
 ) -> Result<Option<Ended>> {
+    let Work {
+        plan,
+        purpose,
+        session,
+    } = work;
     let Wishes { mut signals, due } = wishes;
     let (stop, stopped) = watch::channel(None);
     let manifest = ends.manifest.clone();
@@ -143,6 +197,7 @@ async fn carry_out(
         client: ends.client.clone(),
         read_picture: Arc::new(move |avatar| manifest.read_picture(avatar)),
         id: ends.run_id.clone(),
+        purpose: Some(purpose),
         began: seconds(now()),
         stop: stopped,
     };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use whop_sync::core::audit::audit;
 use whop_sync::core::digest::Digest;
+use whop_sync::core::lineage::{PlanRef, Purpose, State, desired_digest};
 use whop_sync::core::model::Avatar;
 use whop_sync::core::model::{
     Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Pointer, Policy, Refresh,
@@ -18,6 +19,7 @@ use whop_sync::core::model::{
 use whop_sync::core::plan::Plan;
 use whop_sync::core::planner;
 use whop_sync::core::report::{Report, Stop};
+use whop_sync::core::summary;
 use whop_sync::core::value::{DisplayName, PlatformId};
 use whop_sync::emulator::{Emulator, Operation, Settings};
 use whop_sync::error::Error;
@@ -148,6 +150,7 @@ impl Lab {
                 allow: Default::default(),
                 only: None,
                 refresh: Refresh::Full,
+                touched: None,
                 now: 0,
             },
             version,
@@ -267,10 +270,21 @@ impl Lab {
             .map_err(CallError::into_error)?;
         let plan = planner::plan(&desired, &observed, &known, &policy);
         assert_eq!(audit(&plan, &desired, &observed, &known), []);
+        let purpose = Purpose {
+            state: State {
+                desired: desired_digest(&desired),
+                commit: None,
+            },
+            plan: PlanRef {
+                plan: summary::digest(&plan),
+                base: known.generation,
+            },
+        };
         let run = Run {
             client,
             read_picture: Arc::new(|avatar| Ok(picture(&avatar.path))),
             id: format!("run-{}", self.runs.fetch_add(1, Ordering::SeqCst)),
+            purpose: Some(purpose),
             began: policy.now,
             stop,
         };
