@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, BufRead};
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use super::connect::{self, Ends};
 use super::output::Printer;
 use super::plan::{self, look_and_plan, refusal, ticking};
+use super::receipt::{End, Writing};
 use super::settings::{Consent, Settings};
 use super::signals::{Wishes, until};
 use super::values::Format;
@@ -20,7 +22,7 @@ use crate::core::audit::audit;
 use crate::core::lineage::{PlanRef, Purpose};
 use crate::core::model::Dialect;
 use crate::core::plan::{Plan, Step};
-use crate::core::report::{Report, Stop};
+use crate::core::report::{Event, Report, Stop};
 use crate::core::saved::Saved;
 use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
@@ -29,13 +31,25 @@ use crate::render::progress::Progress;
 use crate::render::{self, json, markdown};
 use crate::store::{Holder, OsDisk, Session};
 
-pub(super) async fn run(
-    settings: &Settings,
-    printer: &Printer,
-    consent: Consent,
-    deadline: Option<Duration>,
-    plan_file: Option<Saved>,
-) -> Result<Exit> {
+/// What is wanted of one apply.
+pub(super) struct Wanted<'a> {
+    /// Who agrees to the plan.
+    pub(super) consent: Consent,
+    /// Stop cleanly within this time.
+    pub(super) deadline: Option<Duration>,
+    /// Where to write down what was done.
+    pub(super) receipt: Option<&'a Path>,
+    /// The saved plan to carry out.
+    pub(super) saved: Option<Saved>,
+}
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, wanted: Wanted<'_>) -> Result<Exit> {
+    let Wanted {
+        consent,
+        deadline,
+        receipt: receipt_file,
+        saved: plan_file,
+    } = wanted;
     if consent == Consent::Nobody {
         return Err(
             Error::new(Code::Usage, "there is no terminal to ask, and no `--yes`")
@@ -66,7 +80,15 @@ pub(super) async fn run(
                 // All that is left of it is its journal.
                 session.commit(known, seconds(now()))?;
             }
-            return saved::already_applied(settings, printer, &ends, saved);
+            let receipt = Writing::begin(receipt_file, saved.digest, &Plan::new(&ends.manifest.desired))?;
+            let exit = saved::already_applied(settings, printer, &ends, saved)?;
+            let report = Report::default();
+            let end = End {
+                report: Some(&report),
+                error: None,
+                exit,
+            };
+            return Ok(receipt.map_or(exit, |receipt| receipt.end(settings, &ends, printer, end)));
         }
         if known.lineage.is_under_way(saved.plan()) {
             printer.story("This plan was begun before; what is left of it is carried out now.");
@@ -97,10 +119,6 @@ pub(super) async fn run(
                 .hint("nothing was done; please report this with the manifest's structure"),
         );
     }
-    if consent == Consent::Ask && !plan.is_empty() && !wishes.or_stop(ask(printer)).await?? {
-        return Err(Error::new(Code::PlanDeclined, "not confirmed; nothing was done"));
-    }
-    wishes.or_stop(check_permissions(&ends, &plan)).await??;
     let plan_ref = plan_file.map_or_else(
         || PlanRef {
             plan: summary::digest(&plan),
@@ -108,6 +126,11 @@ pub(super) async fn run(
         },
         Saved::plan,
     );
+    let mut receipt = Writing::begin(receipt_file, plan_ref.plan, &plan)?;
+    if consent == Consent::Ask && !plan.is_empty() && !wishes.or_stop(ask(printer)).await?? {
+        return Err(Error::new(Code::PlanDeclined, "not confirmed; nothing was done"));
+    }
+    wishes.or_stop(check_permissions(&ends, &plan)).await??;
     let purpose = saved::purpose(settings, &ends, plan_ref);
     let held = plan.holds.len();
     let is_told = printer.format() != Format::Human || !settings.reports.is_empty();
@@ -117,14 +140,39 @@ pub(super) async fn run(
         purpose,
         session,
     };
-    let ended = carry_out(settings, &ends, work, began, wishes).await?;
-    let Some(Ended { report, error }) = ended else {
-        return Err(
+    let ended = carry_out(settings, &ends, work, began, wishes, receipt.as_mut()).await;
+    let ended = ended.and_then(|ended| {
+        ended.ok_or_else(|| {
             Error::new(Code::Interrupted, "stopped at once, by a second signal")
-                .hint("run it again: what was in flight is in the journal and is settled first"),
+                .hint("run it again: what was in flight is in the journal and is settled first")
+        })
+    });
+    let mut received = Exit::Done;
+    if let Some(receipt) = receipt {
+        let (report, error) = match &ended {
+            Ok(ended) => (Some(&ended.report), ended.error.as_ref()),
+            Err(error) => (None, Some(error)),
+        };
+        let exit = error.map_or_else(
+            || report.map_or(Exit::Failed, |report| exit(report, held)),
+            |error| error.code().exit(),
         );
-    };
-    finish(settings, printer, &ends, copy.as_ref(), held, &report, error)
+        let end = End { report, error, exit };
+        received = receipt.end(settings, &ends, printer, end);
+    }
+    let Ended { report, error } = ended?;
+    let exit = finish(settings, printer, &ends, copy.as_ref(), held, &report, error)?;
+    Ok(if exit == Exit::Done { received } else { exit })
+}
+
+/// How a run that nothing ended early ends.
+fn exit(report: &Report, held: usize) -> Exit {
+    match report.stopped {
+        Some(Stop::Interrupted) => Exit::Interrupted,
+        Some(Stop::Deadline | Stop::Fatal) => Exit::Partial,
+        None if report.is_complete() && held == 0 => Exit::Done,
+        None => Exit::Partial,
+    }
 }
 
 /// Tells how it ended. `plan` is there if an output tells it again.
@@ -161,12 +209,7 @@ fn finish(
         return Err(error);
     }
     reported?;
-    Ok(match report.stopped {
-        Some(Stop::Interrupted) => Exit::Interrupted,
-        Some(Stop::Deadline | Stop::Fatal) => Exit::Partial,
-        None if report.is_complete() && held == 0 => Exit::Done,
-        None => Exit::Partial,
-    })
+    Ok(exit(report, held))
 }
 
 /// What is carried out, and where that is written down.
@@ -184,6 +227,7 @@ async fn carry_out(
     work: Work,
     began: tokio::time::Instant,
     wishes: Wishes,
+    mut receipt: Option<&mut Writing>,
 ) -> Result<Option<Ended>> {
     let Work {
         plan,
@@ -202,7 +246,13 @@ async fn carry_out(
         stop: stopped,
     };
     let progress = RefCell::new(Progress::new(settings.output.progress, io::stderr()));
-    let work = execute::execute(plan, run, session, |event| progress.borrow_mut().on(event));
+    let on_event = |event: &Event| {
+        progress.borrow_mut().on(event);
+        if let Some(receipt) = &mut receipt {
+            receipt.on(event);
+        }
+    };
+    let work = execute::execute(plan, run, session, on_event);
     let work = ticking(work, || progress.borrow_mut().tick(began.elapsed()));
     let mut work = std::pin::pin!(work);
     let mut asked = false;

@@ -11,6 +11,7 @@ pub mod key;
 mod output;
 pub mod paths;
 mod plan;
+mod receipt;
 mod reports;
 mod saved;
 pub mod settings;
@@ -74,8 +75,16 @@ async fn perform(settings: &Settings, printer: &Printer, saved: Option<Saved>) -
         Job::Apply {
             consent,
             deadline,
-            receipt: _,
-        } => apply::run(settings, printer, *consent, *deadline, saved).await,
+            receipt,
+        } => {
+            let wanted = apply::Wanted {
+                consent: *consent,
+                deadline: *deadline,
+                receipt: receipt.as_deref(),
+                saved,
+            };
+            apply::run(settings, printer, wanted).await
+        }
         Job::Show { id } => show::run(settings, printer, id.as_ref()),
         Job::Emulator {
             port,

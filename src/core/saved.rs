@@ -142,7 +142,8 @@ impl Saved {
 }
 
 impl SavedAction {
-    fn of(action: &Action) -> Self {
+    /// The action as it is told.
+    pub(crate) fn of(action: &Action) -> Self {
         let link = action.link();
         Self {
             id: action.key.clone(),

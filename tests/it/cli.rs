@@ -15,6 +15,8 @@ mod documents;
 #[cfg(unix)]
 mod plans;
 #[cfg(unix)]
+mod receipts;
+#[cfg(unix)]
 mod stale;
 #[cfg(unix)]
 mod stops;

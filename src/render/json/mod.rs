@@ -27,6 +27,7 @@ use crate::error::Error;
 mod moved;
 mod plan;
 mod problem;
+pub mod receipt;
 
 /// The version of these documents.
 const FORMAT_VERSION: &str = "1.0";
