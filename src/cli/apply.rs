@@ -98,7 +98,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, wanted: Wanted<'
     let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
     let moved = plan_file.and_then(|saved| saved::moved(saved, &ends, &plan, known));
     if let Some((error, changes)) = moved {
-        return saved::refuse(printer, &error, &changes);
+        return saved::refuse(settings, printer, &error, &changes);
     }
     if plan_file.is_none()
         && let Some(unexpected) = saved::unexpected(settings, printer, &plan, &known.lineage)

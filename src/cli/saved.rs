@@ -21,6 +21,7 @@ use crate::core::report::Report;
 use crate::core::saved::{self, Changes, Place, Saved};
 use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
+use crate::render::safe::Safe;
 use crate::render::{json, moved};
 use crate::store::{self, MOST_PLAN_BYTES, OsDisk, Replacement};
 
@@ -104,7 +105,7 @@ pub(super) fn save(
     Replacement::begin(&OsDisk, path)?.finish(&bytes)?;
     printer.story(&format!(
         "Saved to `{0}`: `whop-sync apply {0}`, for the same server, carries out exactly this plan.",
-        path.display()
+        Safe(path.display())
     ));
     Ok(())
 }
@@ -196,15 +197,29 @@ pub(super) fn moved(saved: &Saved, ends: &Ends, plan: &Plan, known: &Known) -> O
     })
 }
 
-/// Shows what has moved, then the refusal.
+/// Shows and reports what has moved, then the refusal.
 ///
 /// # Errors
 /// stdout cannot be written to.
-pub(super) fn refuse(printer: &Printer, error: &Error, changes: &Changes) -> Result<Exit> {
+pub(super) fn refuse(
+    settings: &Settings,
+    printer: &Printer,
+    error: &Error,
+    changes: &Changes,
+) -> Result<Exit> {
+    let reported = reports::write(
+        &settings.reports,
+        |out| json::stale(out, error, changes),
+        || moved::markdown(changes),
+    );
     match printer.format() {
         Format::Json => {}
         Format::Markdown => printer.result(|out| out.write_all(moved::markdown(changes).as_bytes()))?,
         Format::Human | Format::Csv => printer.result(|out| moved::write(out, changes, printer.palette))?,
+    }
+    // That it is refused weighs more than that a report is missing.
+    if let Err(error) = &reported {
+        printer.story(&format!("warning: {error}"));
     }
     Ok(printer.show_error(error, |out, error| json::stale(out, error, changes)))
 }

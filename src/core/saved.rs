@@ -296,7 +296,8 @@ pub fn changes(saved: &Saved, plan: &Plan, known: &Known, manifest: Digest) -> C
     }
     let mut planned = saved.actions.iter().peekable();
     let mut moved = |id: &UserKey, planned: Option<&SavedAction>, now: Option<SavedAction>| {
-        let hold = plan.holds.iter().find(|hold| hold.key == *id);
+        let hold = plan.holds.binary_search_by(|hold| hold.key.cmp(id));
+        let hold = hold.ok().map(|at| &plan.holds[at]);
         changes.users.push(Moved {
             id: id.clone(),
             planned: planned.cloned(),

@@ -86,6 +86,9 @@ fn whatever_moves_makes_a_saved_plan_stale_and_is_told() {
         place.edit(EXAMPLE, "tier: platinum", "tier: diamond");
         place.expect(0, &format!("plan {OPTIONS} --out p.json"));
         moves(&place);
+        let reported = place.expect(4, &format!("{APPLY} --report r.md"));
+        let report = String::from_utf8(place.read("r.md")).unwrap();
+        assert!(report.contains("The saved plan is stale"), "{}", reported.shown());
         let before = place.files();
         let ran = place.expect(4, APPLY);
         let document = place.expect(4, &format!("{APPLY} --format json")).json();
@@ -374,7 +377,13 @@ fn an_expected_digest_lets_only_that_plan_pass() {
             .stderr
             .contains("12 digits")
     );
-    // Another way of looking, another moment: the same digest.
+    // Another way of looking, another moment, another path: the same digest.
+    let elsewhere = place.path(EXAMPLE);
+    let line = format!(
+        "plan -q --server emulator -f {} --expect {digest}",
+        elsewhere.display()
+    );
+    place.expect(0, &line);
     for refresh in ["full", "changed"] {
         place.expect(
             0,
