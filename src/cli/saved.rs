@@ -132,7 +132,7 @@ pub(super) fn unexpected(
         Code::PlanStale,
         format!("the plan is not the one expected: expected {expected}, found {found}"),
     );
-    Some(error.hint(match last {
+    Some(error.hint(match last.filter(|last| last.open) {
         Some(_) => "the one expected was begun before, and this is what is left of it: look at it, then expect its digest",
         None => "something has moved since that plan was made: look at this one, then expect its digest",
     }))

@@ -189,6 +189,11 @@ impl Lineage {
         }
     }
 
+    /// The desired state that was applied last.
+    pub fn newest(&self) -> Option<&State> {
+        self.states.last()
+    }
+
     /// The plan that took effect last.
     pub fn last(&self) -> Option<&Run> {
         self.plans.last()

@@ -101,6 +101,14 @@ pub async fn execute(
     for learned in &plan.learned {
         replay::learn(&mut known, learned.fact());
     }
+    if !plan.learned.is_empty() && known.users != session.loaded().known.users {
+        // Whop shows what the manifest asks for, perhaps by a request of a run
+        // that died before its answer: that counts as applied too.
+        if let Some(purpose) = run.purpose.clone() {
+            known.lineage.begin(purpose);
+            known.lineage.took_effect();
+        }
+    }
     let (client, began) = (run.client.clone(), run.began);
     let plan_ref = run.purpose.as_ref().map(|purpose| purpose.plan);
     let mut error = None;

@@ -339,6 +339,10 @@ impl Lab {
         }
         let ours =
             |id: &str| self.users.iter().any(|user| user.key.as_str() == id) || self.others.contains(id);
+        // However it came about, something was applied.
+        if known.lineage.newest().is_none() && !known.users.is_empty() {
+            return Err("the mapping does not know what was applied".to_owned());
+        }
         let settled = known.doubts.is_empty() && known.unsure.is_empty();
         match settled && known.users.keys().all(|key| ours(key.as_str())) {
             true => Ok(()),

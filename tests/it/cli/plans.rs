@@ -59,6 +59,23 @@ fn a_saved_plan_is_carried_out_once_and_then_does_nothing() {
     );
     golden("cli/plan_again.txt", &place.expect(0, APPLY).steady());
     assert_eq!(place.read(MAPPING), mapping);
+
+    // Killed after the mapping was published and before its journal was gone.
+    let head: Value = serde_json::from_slice(mapping.split(|b| *b == b'\n').next().unwrap()).unwrap();
+    let (state, run) = (&head["applied"]["states"][1], &head["applied"]["plans"][1]);
+    let journal = format!(
+        "{}\n{}\n",
+        json!({"format": "whop-sync journal", "version": 1, "company": head["company"], "server": "emulator"}),
+        json!({"entry": "opened", "run": "r", "at": 1, "purpose": {
+            "desired": state["desired"], "plan": run["plan"], "base": run["base"],
+        }}),
+    );
+    let path = place.path(".whop-sync/users.example.mapping.journal");
+    fs::write(&path, journal).unwrap();
+    let again = place.expect(0, &format!("{APPLY} --format json")).json();
+    assert_eq!(again["already_applied"], true);
+    assert!(!path.exists(), "its journal is cleared");
+    assert_eq!(place.read(MAPPING), mapping);
     place.expect(0, &format!("plan --detailed-exitcode {OPTIONS}"));
 }
 
