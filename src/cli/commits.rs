@@ -33,8 +33,10 @@ fn is_ancestor(folder: &Path, older: &Commit, newer: &Commit) -> bool {
     git.stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    // It has no business with the key.
+    // It has no business with the key, nor with the network where the clone is
+    // a partial one.
     git.env_remove("WHOP_API_KEY");
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0");
     git.status().is_ok_and(|status| status.success())
 }
 

@@ -293,6 +293,7 @@ impl Settings {
         } else {
             KeySource::Nowhere
         };
+        keep_apart(&verb, &manifests, &paths)?;
         Ok(Self {
             job: job(verb, facts, &mut paths),
             manifests,
@@ -404,6 +405,28 @@ fn terms(verb: &mut Verb) -> Terms {
     match verb {
         Verb::Plan { terms, .. } | Verb::Apply { terms, .. } => std::mem::take(terms),
         _ => Terms::default(),
+    }
+}
+
+/// A plan or a receipt written over what it is about would destroy it.
+///
+/// # Errors
+/// Such a path, as far as it is written the same way.
+fn keep_apart(verb: &Verb, manifests: &[PathBuf], paths: &Paths) -> Result<()> {
+    let (Verb::Plan { out: Some(file), .. }
+    | Verb::Apply {
+        receipt: Some(file), ..
+    }) = verb
+    else {
+        return Ok(());
+    };
+    let state = &paths.state;
+    let mut taken = manifests
+        .iter()
+        .chain([&state.mapping, &state.journal, &state.lock]);
+    match taken.any(|path| path == file) {
+        true => Err(usage(format!("`{}` would be overwritten", file.display())).hint("name another file")),
+        false => Ok(()),
     }
 }
 

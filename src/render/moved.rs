@@ -177,3 +177,124 @@ pub fn markdown(changes: &Changes) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::safe::is_hostile;
+    use super::*;
+    use crate::core::digest::Digest;
+    use crate::core::plan::{Cause, Reason};
+    use crate::core::report::Verb;
+    use crate::core::sample;
+
+    const HOSTILE: &str = "a\u{1b}[2J\u{202e}`|<script>\n# b";
+
+    fn field(name: &str, old: Option<&str>, new: &str) -> SavedField {
+        SavedField {
+            name: name.to_owned(),
+            old: old.map(str::to_owned),
+            new: new.to_owned(),
+            cause: Cause::Edited,
+        }
+    }
+
+    fn action(kind: Verb, fields: Vec<SavedField>) -> SavedAction {
+        SavedAction {
+            id: sample::key("u1"),
+            kind,
+            account_id: None,
+            user_id: None,
+            fields,
+            digest: Digest::of(b"x"),
+        }
+    }
+
+    fn moved(planned: Option<SavedAction>, now: Option<SavedAction>) -> Moved {
+        Moved {
+            id: sample::key("u1"),
+            planned,
+            now,
+            held: None,
+        }
+    }
+
+    fn human(changes: &Changes) -> String {
+        let mut out = Vec::new();
+        write(&mut out, changes, Palette::Plain).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_way_of_moving_has_its_sentence() {
+        let name = |new| vec![field("name", Some("A"), new)];
+        let update = |new| Some(action(Verb::Update, name(new)));
+        let held = Moved {
+            held: Some(Reason::Vanished),
+            ..moved(update("B"), None)
+        };
+        let linked = SavedAction {
+            account_id: Some(sample::account("biz_2")),
+            ..action(Verb::Update, name("B"))
+        };
+        for (moved, says) in [
+            (moved(update("B"), None), "nothing to do"),
+            (held, "now held: nothing is created while"),
+            (moved(None, update("B")), "not in the plan, now to update"),
+            (
+                moved(update("B"), Some(action(Verb::Create, name("B")))),
+                "to update, now to create",
+            ),
+            (moved(update("B"), Some(linked)), "another account"),
+            (moved(update("B"), update("B")), "rides along"),
+            (moved(update("B"), update("C")), "not with the values"),
+        ] {
+            assert!(sentence(&moved).contains(says), "{}", sentence(&moved));
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_listed() {
+        let planned = vec![
+            field("title", None, "T"),
+            field("name", Some("A"), "B"),
+            field("avatar", None, "1"),
+        ];
+        let now = vec![
+            field("title", None, "T"),
+            field("name", Some("X"), "B"),
+            field("metadata.k", None, "v"),
+        ];
+        let moved = moved(
+            Some(action(Verb::Update, planned)),
+            Some(action(Verb::Update, now)),
+        );
+        let names: Vec<_> = fields(&moved).into_iter().map(|field| field.name).collect();
+        assert_eq!(names, ["name", "avatar", "metadata.k"]);
+    }
+
+    #[test]
+    fn hostile_texts_are_harmless_and_much_is_counted() {
+        let one = moved(
+            Some(action(Verb::Update, vec![field(HOSTILE, Some(HOSTILE), "b")])),
+            None,
+        );
+        let changes = Changes {
+            basis: vec![Parted {
+                what: "mapping",
+                planned: HOSTILE.to_owned(),
+                now: HOSTILE.to_owned(),
+            }],
+            users: vec![one; 1_000],
+        };
+        for text in [human(&changes), markdown(&changes)] {
+            assert!(!text.chars().any(|c| c != '\n' && is_hostile(c)), "{text}");
+            assert!(!text.contains("\n# b"), "{text}");
+            assert!(text.contains("more"), "{text}");
+        }
+        assert!(markdown(&changes).len() < LIMIT);
+        assert_eq!(
+            headline(&changes),
+            "the mapping has changed, and 1,000 users are not as planned"
+        );
+    }
+}

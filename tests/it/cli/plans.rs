@@ -247,6 +247,10 @@ fn what_is_no_plan_and_what_only_plan_decides() {
             .contains("io.failed")
     );
     place.expect(0, &format!("plan {OPTIONS} --out p.json"));
+    for file in [EXAMPLE, MAPPING] {
+        place.expect(64, &format!("plan {OPTIONS} --out {file}"));
+        place.expect(64, &format!("apply --yes {OPTIONS} --receipt {file}"));
+    }
     for option in ["--only 007", "--refresh full"] {
         let ran = place.expect(64, &format!("{APPLY} {option}"));
         assert!(ran.stderr.contains("saved plan"), "{}", ran.shown());
