@@ -94,6 +94,7 @@ async fn apply(
         read_picture: Arc::new(move |avatar| pictures.read_picture(avatar)),
         // A random id in earnest: no two runs may share an idempotency key.
         id: "example".to_owned(),
+        purpose: None,
         began: 0,
         stop: stopped,
     };

@@ -143,6 +143,7 @@ async fn run(
         client,
         read_picture: Arc::new(move |avatar| pictures.read_picture(avatar)),
         id: id.to_owned(),
+        purpose: None,
         began: NOW,
         stop: stopped,
     };

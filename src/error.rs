@@ -202,6 +202,8 @@ codes! {
     PlanRefused = "plan.refused" => Refused,
     /// The plan is not the one expected.
     PlanStale = "plan.stale" => Stale,
+    /// The saved plan cannot be read as one.
+    PlanUnreadable = "plan.unreadable" => Failed,
     /// The plan was not confirmed.
     PlanDeclined = "plan.declined" => Failed,
     /// Some users failed or were left.

@@ -61,6 +61,8 @@
 //!   make a second account, or held.
 //! - The key is in one header to one origin. A presigned URL never gets it.
 //! - What is printed is what is carried out: both are the same value.
+//! - Nothing is carried out from a saved plan's file: the plan is made again
+//!   and compared, and the file says neither where to go nor whose key to use.
 //! - Time, randomness and the environment enter through arguments; only
 //!   [`cli`] and the emulator's clock ask for them.
 //!

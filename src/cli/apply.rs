@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, BufRead};
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,27 +12,44 @@ use tokio::sync::watch;
 use super::connect::{self, Ends};
 use super::output::Printer;
 use super::plan::{self, look_and_plan, refusal, ticking};
-use super::reports;
+use super::receipt::{End, Writing};
 use super::settings::{Consent, Settings};
 use super::signals::{Wishes, until};
 use super::values::Format;
 use super::{now, seconds};
+use super::{reports, saved};
 use crate::core::audit::audit;
+use crate::core::lineage::{PlanRef, Purpose};
 use crate::core::model::Dialect;
 use crate::core::plan::{Plan, Step};
-use crate::core::report::{Report, Stop};
+use crate::core::report::{Event, Report, Stop};
+use crate::core::saved::Saved;
+use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
 use crate::execute::{self, Ended, Run};
 use crate::render::progress::Progress;
 use crate::render::{self, json, markdown};
 use crate::store::{Holder, OsDisk, Session};
 
-pub(super) async fn run(
-    settings: &Settings,
-    printer: &Printer,
-    consent: Consent,
-    deadline: Option<Duration>,
-) -> Result<Exit> {
+/// What is wanted of one apply.
+pub(super) struct Wanted<'a> {
+    /// Who agrees to the plan.
+    pub(super) consent: Consent,
+    /// Stop cleanly within this time.
+    pub(super) deadline: Option<Duration>,
+    /// Where to write down what was done.
+    pub(super) receipt: Option<&'a Path>,
+    /// The saved plan to carry out.
+    pub(super) saved: Option<Saved>,
+}
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, wanted: Wanted<'_>) -> Result<Exit> {
+    let Wanted {
+        consent,
+        deadline,
+        receipt: receipt_file,
+        saved: plan_file,
+    } = wanted;
     if consent == Consent::Nobody {
         return Err(
             Error::new(Code::Usage, "there is no terminal to ask, and no `--yes`")
@@ -39,7 +57,12 @@ pub(super) async fn run(
         );
     }
     let began = tokio::time::Instant::now();
-    let ends = Ends::open(settings)?;
+    let plan_file = plan_file.as_ref();
+    let mut ends = Ends::open(settings).map_err(|error| saved::or_stale(error, plan_file))?;
+    if let Some(saved) = plan_file {
+        saved::belongs_here(settings, saved, &ends)?;
+        ends.policy.touched = Some(saved.users());
+    }
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let session = Session::open(
         ends.paths.clone(),
@@ -51,8 +74,37 @@ pub(super) async fn run(
         printer.story("An earlier apply did not end in order; this one takes up where it was.");
     }
     let known = &session.loaded().known;
+    if let Some(saved) = plan_file {
+        if known.lineage.is_done(saved.plan()) {
+            if session.loaded().interrupted {
+                // All that is left of it is its journal.
+                session.commit(known, seconds(now()))?;
+            }
+            let receipt = Writing::begin(receipt_file, saved.digest, &Plan::new(&ends.manifest.desired))?;
+            let exit = saved::already_applied(settings, printer, &ends, saved)?;
+            let report = Report::default();
+            let end = End {
+                report: Some(&report),
+                error: None,
+                exit,
+            };
+            return Ok(receipt.map_or(exit, |receipt| receipt.end(settings, &ends, printer, end)));
+        }
+        if known.lineage.is_under_way(saved.plan()) {
+            printer.story("This plan was begun before; what is left of it is carried out now.");
+        }
+    }
     let mut wishes = Wishes::listen(deadline.map(|deadline| began + deadline))?;
     let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
+    let moved = plan_file.and_then(|saved| saved::moved(saved, &ends, &plan, known));
+    if let Some((error, changes)) = moved {
+        return saved::refuse(settings, printer, &error, &changes);
+    }
+    if plan_file.is_none()
+        && let Some(unexpected) = saved::unexpected(settings, printer, &plan, &known.lineage)
+    {
+        return plan::refuse(settings, printer, &ends, &plan, &unexpected);
+    }
     if let Some(refusal) = refusal(&plan) {
         return plan::refuse(settings, printer, &ends, &plan, &refusal);
     }
@@ -67,21 +119,60 @@ pub(super) async fn run(
                 .hint("nothing was done; please report this with the manifest's structure"),
         );
     }
+    let plan_ref = plan_file.map_or_else(
+        || PlanRef {
+            plan: summary::digest(&plan),
+            base: known.generation,
+        },
+        Saved::plan,
+    );
+    let mut receipt = Writing::begin(receipt_file, plan_ref.plan, &plan)?;
     if consent == Consent::Ask && !plan.is_empty() && !wishes.or_stop(ask(printer)).await?? {
         return Err(Error::new(Code::PlanDeclined, "not confirmed; nothing was done"));
     }
     wishes.or_stop(check_permissions(&ends, &plan)).await??;
+    let purpose = saved::purpose(settings, &ends, plan_ref);
     let held = plan.holds.len();
     let is_told = printer.format() != Format::Human || !settings.reports.is_empty();
     let copy = is_told.then(|| plan.clone());
-    let ended = carry_out(settings, &ends, plan, session, began, wishes).await?;
-    let Some(Ended { report, error }) = ended else {
-        return Err(
-            Error::new(Code::Interrupted, "stopped at once, by a second signal")
-                .hint("run it again: what was in flight is in the journal and is settled first"),
-        );
+    let work = Work {
+        plan,
+        purpose,
+        session,
     };
-    finish(settings, printer, &ends, copy.as_ref(), held, &report, error)
+    let ended = carry_out(settings, &ends, work, began, wishes, receipt.as_mut()).await;
+    let ended = ended.and_then(|ended| {
+        ended.ok_or_else(|| {
+            Error::new(Code::Interrupted, "stopped at once, by a second signal")
+                .hint("run it again: what was in flight is in the journal and is settled first")
+        })
+    });
+    let mut received = Exit::Done;
+    if let Some(receipt) = receipt {
+        let (report, error) = match &ended {
+            Ok(ended) => (Some(&ended.report), ended.error.as_ref()),
+            Err(error) => (None, Some(error)),
+        };
+        let exit = error.map_or_else(
+            || report.map_or(Exit::Failed, |report| exit(report, held)),
+            |error| error.code().exit(),
+        );
+        let end = End { report, error, exit };
+        received = receipt.end(settings, &ends, printer, end);
+    }
+    let Ended { report, error } = ended?;
+    let exit = finish(settings, printer, &ends, copy.as_ref(), held, &report, error)?;
+    Ok(if exit == Exit::Done { received } else { exit })
+}
+
+/// How a run that nothing ended early ends.
+fn exit(report: &Report, held: usize) -> Exit {
+    match report.stopped {
+        Some(Stop::Interrupted) => Exit::Interrupted,
+        Some(Stop::Deadline | Stop::Fatal) => Exit::Partial,
+        None if report.is_complete() && held == 0 => Exit::Done,
+        None => Exit::Partial,
+    }
 }
 
 /// Tells how it ended. `plan` is there if an output tells it again.
@@ -118,12 +209,14 @@ fn finish(
         return Err(error);
     }
     reported?;
-    Ok(match report.stopped {
-        Some(Stop::Interrupted) => Exit::Interrupted,
-        Some(Stop::Deadline | Stop::Fatal) => Exit::Partial,
-        None if report.is_complete() && held == 0 => Exit::Done,
-        None => Exit::Partial,
-    })
+    Ok(exit(report, held))
+}
+
+/// What is carried out, and where that is written down.
+struct Work {
+    plan: Plan,
+    purpose: Purpose,
+    session: Session,
 }
 
 /// Carries the plan out with progress, listening for signals; `None` when a
@@ -131,11 +224,16 @@ fn finish(
 async fn carry_out(
     settings: &Settings,
     ends: &Ends,
-    plan: Plan,
-    session: Session,
+    work: Work,
     began: tokio::time::Instant,
     wishes: Wishes,
+    mut receipt: Option<&mut Writing>,
 ) -> Result<Option<Ended>> {
+    let Work {
+        plan,
+        purpose,
+        session,
+    } = work;
     let Wishes { mut signals, due } = wishes;
     let (stop, stopped) = watch::channel(None);
     let manifest = ends.manifest.clone();
@@ -143,11 +241,18 @@ async fn carry_out(
         client: ends.client.clone(),
         read_picture: Arc::new(move |avatar| manifest.read_picture(avatar)),
         id: ends.run_id.clone(),
+        purpose: Some(purpose),
         began: seconds(now()),
         stop: stopped,
     };
     let progress = RefCell::new(Progress::new(settings.output.progress, io::stderr()));
-    let work = execute::execute(plan, run, session, |event| progress.borrow_mut().on(event));
+    let on_event = |event: &Event| {
+        progress.borrow_mut().on(event);
+        if let Some(receipt) = &mut receipt {
+            receipt.on(event);
+        }
+    };
+    let work = execute::execute(plan, run, session, on_event);
     let work = ticking(work, || progress.borrow_mut().tick(began.elapsed()));
     let mut work = std::pin::pin!(work);
     let mut asked = false;

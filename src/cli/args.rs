@@ -15,7 +15,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::early::Early;
 use super::settings::Facts;
-use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server, some_time, span};
+use super::values::{Expected, Format, KeyGrant, LogFormat, Rate, ReportFile, Server, some_time, span};
+use crate::core::lineage::Commit;
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
 use crate::remote::Version;
@@ -42,11 +43,21 @@ pub enum Verb {
     Plan {
         /// Exit with 2 when changes are pending.
         detailed_exitcode: bool,
+        /// Where to save the plan.
+        out: Option<PathBuf>,
+        /// What it must be, and whence.
+        terms: Terms,
         /// Files to report to.
         reports: Vec<ReportFile>,
     },
     /// Make it so.
     Apply {
+        /// The saved plan to carry out.
+        plan: Option<PathBuf>,
+        /// Where to write down what was done.
+        receipt: Option<PathBuf>,
+        /// What it must be, and whence.
+        terms: Terms,
         /// Do not ask.
         yes: bool,
         /// Stop cleanly within this time.
@@ -100,6 +111,7 @@ Examples:
 Environment:
   WHOP_API_KEY        the key; it is never given on the command line
   WHOP_API_VERSION    as --api-version
+  WHOP_SYNC_COMMIT    as --commit; else GITHUB_SHA or CI_COMMIT_SHA
   WHOP_SYNC_MAPPING   as --mapping
   WHOP_SYNC_SERVER    as --server
   WHOP_SYNC_LOG       which logs to print, such as debug or whop_sync=trace
@@ -133,6 +145,14 @@ enum VerbLine {
         /// Exit with 2 when changes are pending, and with 0 when there are none
         #[arg(long)]
         detailed_exitcode: bool,
+        /// Save the plan to this file, for `apply FILE`
+        ///
+        /// It holds no secret and no picture. A plan that a guardrail refuses
+        /// is not saved.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        terms: Terms,
         /// Write a report to this file too, .json or .md; repeatable
         #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
         reports: Vec<ReportFile>,
@@ -145,6 +165,19 @@ enum VerbLine {
     /// recorded at once: after a crash or Ctrl-C, run it again to resume.
     #[command(after_help = APPLY_EXAMPLES)]
     Apply {
+        /// Carry out exactly this plan, saved by `plan --out`
+        ///
+        /// Refused with 4 when anything it rests on has moved since. A plan
+        /// runs once: carried out to its end, it does nothing more.
+        #[arg(value_name = "PLAN")]
+        plan: Option<PathBuf>,
+        /// Write what was done to this file, in JSON: each step, its request and answer
+        ///
+        /// Written as well when users failed or the run was interrupted.
+        #[arg(long, value_name = "FILE")]
+        receipt: Option<PathBuf>,
+        #[command(flatten)]
+        terms: Terms,
         /// Do not ask; needed where no terminal is
         #[arg(long, short = 'y')]
         yes: bool,
@@ -194,13 +227,16 @@ Examples:
   whop-sync plan --server emulator
   whop-sync plan --only user_12345 --refresh full
   whop-sync plan --detailed-exitcode --format json
-  whop-sync plan --report plan.md --report plan.json";
+  whop-sync plan --report plan.md --report plan.json
+  whop-sync plan --out users.plan.json    save it, for `whop-sync apply users.plan.json`";
 
 const APPLY_EXAMPLES: &str = "\
 Examples:
   whop-sync apply --server emulator --yes
   whop-sync apply --yes --deadline 50min
-  whop-sync apply --allow max_updates";
+  whop-sync apply --allow max_updates
+  whop-sync apply users.plan.json --yes --receipt receipt.json
+  whop-sync apply --yes --expect d6ed27f40dc4";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -225,6 +261,23 @@ all) and `chance` in a hundred. The strikes and their fields:
   truncated      stale seconds    dies_in_progress acts    page_grows
   page_skips entries              page_repeats entries
   file_fails     file_stalls      url_expires";
+
+/// What a plan must be, and what it is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Terms {
+    /// Refuse with 4 unless the plan has this digest, or one that begins so
+    ///
+    /// As `plan` prints it, at least 12 digits. It covers what is done, not
+    /// when it was planned.
+    #[arg(long, value_name = "DIGEST", value_parser = Expected::parse)]
+    pub expect: Option<Expected>,
+    /// The commit the manifest stands in, by its full id [env: WHOP_SYNC_COMMIT]
+    ///
+    /// The mapping remembers it, so that applying an older commit later is
+    /// noticed. GitHub's and GitLab's pipelines tell it by themselves.
+    #[arg(long, value_name = "SHA", value_parser = Commit::parse)]
+    pub commit: Option<Commit>,
+}
 
 /// How the emulator is served.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -369,6 +422,11 @@ fn guard() -> impl TypedValueParser<Value = Guard> {
             "creating again where an answer was lost",
             Guard::InDoubt,
         ),
+        (
+            "stale",
+            "applying a manifest older than what was applied last",
+            Guard::Stale,
+        ),
     ])
 }
 
@@ -470,22 +528,32 @@ fn combine(line: Line) -> Result<Args, String> {
         VerbLine::Validate { options } => (Verb::Validate, options),
         VerbLine::Plan {
             detailed_exitcode,
+            out,
+            terms,
             reports,
             options,
         } => {
             let verb = Verb::Plan {
                 detailed_exitcode,
+                out,
+                terms,
                 reports,
             };
             (verb, options)
         }
         VerbLine::Apply {
+            plan,
+            receipt,
+            terms,
             yes,
             deadline,
             reports,
             options,
         } => {
             let verb = Verb::Apply {
+                plan,
+                receipt,
+                terms,
                 yes,
                 deadline,
                 reports,
@@ -601,21 +669,36 @@ mod tests {
             assert!(options.quiet && options.color == Some(Choice::Never), "{verb}");
         }
         let verb = |line| parsed(line).verb;
-        let detailed = verb("whop-sync plan --detailed-exitcode --report a.md --report b.json");
+        let detailed = verb(
+            "whop-sync plan --detailed-exitcode --report a.md --report b.json --out p.json --expect 0123456789AB",
+        );
         let report = |path| ReportFile::parse(path).unwrap();
         assert_eq!(
             detailed,
             Verb::Plan {
                 detailed_exitcode: true,
+                out: Some("p.json".into()),
+                terms: Terms {
+                    expect: Expected::parse("0123456789ab").ok(),
+                    commit: None,
+                },
                 reports: vec![report("a.md"), report("b.json")],
             }
         );
+        let sha = "c".repeat(40);
         let apply = Verb::Apply {
+            plan: Some("p.json".into()),
+            receipt: Some("r.json".into()),
+            terms: Terms {
+                expect: None,
+                commit: Commit::parse(&sha).ok(),
+            },
             yes: true,
             deadline: Some(Duration::from_secs(90)),
             reports: Vec::new(),
         };
-        assert_eq!(verb("whop-sync apply --yes --deadline 90s"), apply);
+        let line = format!("whop-sync apply p.json --yes --deadline 90s --receipt r.json --commit {sha}");
+        assert_eq!(verb(&line), apply);
         let id = Some(UserKey::parse("u1").unwrap());
         assert_eq!(verb("whop-sync show u1"), Verb::Show { id });
         let Verb::Emulator(emulator) =

@@ -3,6 +3,7 @@
 
 mod apply;
 pub mod args;
+mod commits;
 mod connect;
 pub mod early;
 mod emulator;
@@ -10,7 +11,9 @@ pub mod key;
 mod output;
 pub mod paths;
 mod plan;
+mod receipt;
 mod reports;
+mod saved;
 pub mod settings;
 mod show;
 mod signals;
@@ -26,12 +29,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use self::early::Early;
 use self::output::Printer;
 use self::settings::{Facts, Job, Settings, VARIABLES};
+use crate::core::saved::Saved;
 use crate::error::{Exit, Result};
 
 /// Runs a command line, the program's name first, and says how it ended.
 pub async fn run(raw: Vec<OsString>) -> Exit {
     let facts = facts();
-    let args = match args::parse(&raw, &facts) {
+    let mut args = match args::parse(&raw, &facts) {
         Ok(args) => args,
         Err(Early { stdout, stderr, exit }) => {
             output::print_early(&stdout, &stderr);
@@ -39,13 +43,17 @@ pub async fn run(raw: Vec<OsString>) -> Exit {
         }
     };
     let unsettled = Printer::before_settings(&args.options, &facts);
-    let settings = match Settings::resolve(args, &facts, Path::is_dir) {
-        Ok(settings) => settings,
+    let resolved = saved::take_over(&mut args).and_then(|saved| {
+        let settings = Settings::resolve(args, &facts, Path::is_dir)?;
+        Ok((settings, saved))
+    });
+    let (settings, saved) = match resolved {
+        Ok(resolved) => resolved,
         Err(error) => return unsettled.error(&error),
     };
     let printer = Printer::new(&settings.output);
     output::start_logs(&settings.output);
-    match perform(&settings, &printer).await {
+    match perform(&settings, &printer, saved).await {
         Ok(exit) => exit,
         Err(error) => printer.error(&error),
     }
@@ -57,11 +65,26 @@ pub fn no_runtime(error: &std::io::Error) -> std::process::ExitCode {
     std::process::ExitCode::from(Exit::Failed as u8)
 }
 
-async fn perform(settings: &Settings, printer: &Printer) -> Result<Exit> {
+async fn perform(settings: &Settings, printer: &Printer, saved: Option<Saved>) -> Result<Exit> {
     match &settings.job {
         Job::Validate => validate::run(settings, printer),
-        Job::Plan { detailed_exitcode } => plan::run(settings, printer, *detailed_exitcode).await,
-        Job::Apply { consent, deadline } => apply::run(settings, printer, *consent, *deadline).await,
+        Job::Plan {
+            detailed_exitcode,
+            out,
+        } => plan::run(settings, printer, *detailed_exitcode, out.as_deref()).await,
+        Job::Apply {
+            consent,
+            deadline,
+            receipt,
+        } => {
+            let wanted = apply::Wanted {
+                consent: *consent,
+                deadline: *deadline,
+                receipt: receipt.as_deref(),
+                saved,
+            };
+            apply::run(settings, printer, wanted).await
+        }
         Job::Show { id } => show::run(settings, printer, id.as_ref()),
         Job::Emulator {
             port,

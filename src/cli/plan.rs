@@ -2,15 +2,18 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::path::Path;
 
+use super::commits;
 use super::connect::{self, Ends};
 use super::output::Printer;
-use super::reports;
 use super::settings::Settings;
 use super::signals::Wishes;
 use super::values::Format;
-use crate::core::model::{Known, Observed};
-use crate::core::plan::Plan;
+use super::{reports, saved};
+use crate::core::lineage::{Commit, desired_digest};
+use crate::core::model::{Guard, Known, Observed};
+use crate::core::plan::{Breach, Plan};
 use crate::core::planner;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::refresh::{self, Progress as Looked};
@@ -18,7 +21,12 @@ use crate::render::progress::Progress;
 use crate::render::{self, json, markdown, words};
 use crate::store::{self, OsDisk};
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcode: bool) -> Result<Exit> {
+pub(super) async fn run(
+    settings: &Settings,
+    printer: &Printer,
+    detailed_exitcode: bool,
+    out: Option<&Path>,
+) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
     let ends = Ends::open(settings)?;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
@@ -28,10 +36,22 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcod
     }
     let looking = look_and_plan(settings, &ends, &loaded.known);
     let (plan, _) = wishes.or_stop(looking).await??;
-    if let Some(refusal) = refusal(&plan) {
+    let lineage = &loaded.known.lineage;
+    if let Some(refusal) = saved::unexpected(settings, printer, &plan, lineage) {
         return refuse(settings, printer, &ends, &plan, &refusal);
     }
+    let refused = plan.breaches.iter().any(|breach| breach.guard != Guard::Stale);
+    match refusal(&plan) {
+        Some(refusal) if refused => return refuse(settings, printer, &ends, &plan, &refusal),
+        // An older manifest is refused by `apply`. Here it is only looked at,
+        // and a pull request that goes back on purpose must be readable.
+        Some(stale) => printer.story(&format!("warning: {stale}; `apply` will refuse it")),
+        None => {}
+    }
     show(printer, &ends, &plan)?;
+    if let Some(path) = out {
+        saved::save(settings, printer, &ends, &plan, &loaded.known, path)?;
+    }
     reports::write(
         &settings.reports,
         |out| json::plan(out, &plan, &ends.header),
@@ -61,8 +81,27 @@ pub(super) async fn look_and_plan(
     let looking = refresh::refresh(&ends.client, &ends.manifest.desired, known, &ends.policy, on_look);
     let tick = || progress.borrow_mut().tick(started.elapsed());
     let observed = ticking(looking, tick).await.map_err(|error| error.into_error())?;
-    let plan = planner::plan(&ends.manifest.desired, &observed, known, &ends.policy);
+    let mut plan = planner::plan(&ends.manifest.desired, &observed, known, &ends.policy);
+    plan.breaches.extend(older(settings, ends, known, &plan));
     Ok((plan, observed))
+}
+
+/// Whether the manifest is older than what was applied last: applying it would
+/// undo what somebody merged since. One that changes nothing undoes nothing.
+fn older(settings: &Settings, ends: &Ends, known: &Known, plan: &Plan) -> Option<Breach> {
+    if plan.is_empty() || !ends.policy.enforces(Guard::Stale) {
+        return None;
+    }
+    let desired = desired_digest(&ends.manifest.desired);
+    let ancestry =
+        |last: &Commit| commits::compare(ends.manifest.directory(), settings.commit.as_ref(), last);
+    let since = known.lineage.newer_than(&desired, ancestry)?;
+    Some(Breach {
+        guard: Guard::Stale,
+        most: 0,
+        wanted: since,
+        limit: None,
+    })
 }
 
 /// Waits for work while calling `tick` ten times a second.

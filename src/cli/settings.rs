@@ -7,10 +7,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{Args, EmulatorArgs, Options, Verb};
+use super::args::{Args, EmulatorArgs, Options, Terms, Verb};
 use super::key::KeySource;
 use super::paths::Paths;
-use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
+use super::values::{Expected, Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
+use crate::core::lineage::Commit;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
@@ -20,14 +21,17 @@ use crate::render::problems::Look;
 use crate::render::progress::Mode;
 
 /// The environment variables that have a say; no other is read.
-pub const VARIABLES: [&str; 10] = [
+pub const VARIABLES: [&str; 13] = [
+    "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",
+    "GITHUB_SHA",
     "GITHUB_STEP_SUMMARY",
     "NO_COLOR",
     "TERM",
     "WHOP_API_KEY",
     "WHOP_API_VERSION",
+    "WHOP_SYNC_COMMIT",
     "WHOP_SYNC_LOG",
     "WHOP_SYNC_MAPPING",
     "WHOP_SYNC_SERVER",
@@ -123,6 +127,10 @@ pub struct Settings {
     pub only: Option<BTreeSet<UserKey>>,
     /// The guards lifted for this run.
     pub allow: BTreeSet<Guard>,
+    /// The digest that the plan must have.
+    pub expect: Option<Expected>,
+    /// The commit that the manifest stands in, where known.
+    pub commit: Option<Commit>,
     /// How to tell about it.
     pub output: Output,
     /// Where else to tell about it.
@@ -154,6 +162,8 @@ pub enum Job {
     Plan {
         /// Exit with 2 when changes are pending.
         detailed_exitcode: bool,
+        /// Where to save the plan.
+        out: Option<PathBuf>,
     },
     /// Make it so.
     Apply {
@@ -161,6 +171,8 @@ pub enum Job {
         consent: Consent,
         /// Stop cleanly within this time.
         deadline: Option<Duration>,
+        /// Where to write down what was done.
+        receipt: Option<PathBuf>,
     },
     /// Show the mapping.
     Show {
@@ -237,6 +249,13 @@ impl Settings {
         let Args { options, mut verb } = args;
         let output = output(&options, &verb, facts)?;
         let reports = reports(&mut verb, facts);
+        let Terms { expect, commit } = terms(&mut verb);
+        let commit = match commit {
+            Some(commit) => Some(commit),
+            None => {
+                from_variable(facts, "WHOP_SYNC_COMMIT", Commit::parse)?.or_else(|| foreign_commit(facts))
+            }
+        };
         let Options {
             mut manifests,
             mapping,
@@ -274,6 +293,7 @@ impl Settings {
         } else {
             KeySource::Nowhere
         };
+        keep_apart(&verb, &manifests, &paths)?;
         Ok(Self {
             job: job(verb, facts, &mut paths),
             manifests,
@@ -284,6 +304,8 @@ impl Settings {
             refresh: refresh.unwrap_or_default(),
             only: (!only.is_empty()).then(|| only.into_iter().collect()),
             allow: allow.into_iter().collect(),
+            expect,
+            commit,
             output,
             reports,
         })
@@ -307,6 +329,7 @@ impl Settings {
             allow: self.allow.clone(),
             only: self.only.clone(),
             refresh: self.refresh,
+            touched: None,
             now,
         }
     }
@@ -331,9 +354,17 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
         Verb::Validate => Job::Validate,
         Verb::Plan {
             detailed_exitcode,
+            out,
+            terms: _,
             reports: _,
-        } => Job::Plan { detailed_exitcode },
+        } => Job::Plan {
+            detailed_exitcode,
+            out,
+        },
         Verb::Apply {
+            plan: _,
+            receipt,
+            terms: _,
             yes,
             deadline,
             reports: _,
@@ -344,6 +375,7 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
                 (false, false) => Consent::Nobody,
             },
             deadline,
+            receipt,
         },
         Verb::Show { id } => Job::Show { id },
         Verb::Emulator(EmulatorArgs {
@@ -366,6 +398,44 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
             }
         }
     }
+}
+
+/// What is demanded of the plan.
+fn terms(verb: &mut Verb) -> Terms {
+    match verb {
+        Verb::Plan { terms, .. } | Verb::Apply { terms, .. } => std::mem::take(terms),
+        _ => Terms::default(),
+    }
+}
+
+/// A plan or a receipt written over what it is about would destroy it.
+///
+/// # Errors
+/// Such a path, as far as it is written the same way.
+fn keep_apart(verb: &Verb, manifests: &[PathBuf], paths: &Paths) -> Result<()> {
+    let (Verb::Plan { out: Some(file), .. }
+    | Verb::Apply {
+        receipt: Some(file), ..
+    }) = verb
+    else {
+        return Ok(());
+    };
+    let state = &paths.state;
+    let mut taken = manifests
+        .iter()
+        .chain([&state.mapping, &state.journal, &state.lock]);
+    match taken.any(|path| path == file) {
+        true => Err(usage(format!("`{}` would be overwritten", file.display())).hint("name another file")),
+        false => Ok(()),
+    }
+}
+
+/// The commit that a pipeline says it runs on. The variables are not ours, so
+/// one that makes no sense is none.
+fn foreign_commit(facts: &Facts) -> Option<Commit> {
+    ["GITHUB_SHA", "CI_COMMIT_SHA"]
+        .into_iter()
+        .find_map(|name| Commit::parse(facts.variable(name)?.to_str()?).ok())
 }
 
 /// The reports that are asked for, and the one that GitHub wants.

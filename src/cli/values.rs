@@ -8,6 +8,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::core::digest::Digest;
+
 /// The base of Whop's production API (`whop-api.md` §1).
 const PRODUCTION: &str = "https://api.whop.com/api/v1";
 
@@ -70,6 +72,38 @@ impl fmt::Display for Server {
             Self::Emulator => "emulator",
             Self::Url(url) => url,
         })
+    }
+}
+
+/// The digest a plan must have, or how it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected(String);
+
+impl Expected {
+    /// Fewest digits: 48 bits, which no two plans of one pipeline share.
+    const FEWEST: usize = 12;
+
+    /// Parses 12 to 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// Says what a digest is.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let fits = (Self::FEWEST..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        match fits {
+            true => Ok(Self(text.to_ascii_lowercase())),
+            false => Err("must be a plan's digest, or at least its first 12 digits".to_owned()),
+        }
+    }
+
+    /// Whether this is the digest.
+    pub fn is(&self, digest: &Digest) -> bool {
+        digest.to_string().starts_with(&self.0)
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which account is whose. A mapping entry decides; without one, an account
 //! is recognised by what it carries, and whatever is not certain is held.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::digest::Digest;
 use super::model::{
@@ -322,15 +322,20 @@ fn differs(user: &DesiredUser, entry: &KnownUser) -> bool {
 }
 
 /// The part of the mapped users that a refresh reads whatever was applied.
-enum Slice {
+enum Slice<'a> {
     All,
     None,
+    /// These users.
+    Users(&'a BTreeSet<UserKey>),
     /// Those whose hash lies in this range.
     Range(std::ops::RangeInclusive<u64>),
 }
 
-impl Slice {
-    fn of(known: &Known, policy: &Policy) -> Self {
+impl<'a> Slice<'a> {
+    fn of(known: &Known, policy: &'a Policy) -> Self {
+        if let Some(touched) = &policy.touched {
+            return Self::Users(touched);
+        }
         let mapped = known.users.len();
         match policy.refresh {
             Refresh::Full => Self::All,
@@ -350,6 +355,7 @@ impl Slice {
         match self {
             Self::All => true,
             Self::None => false,
+            Self::Users(users) => users.contains(key),
             Self::Range(range) => range.contains(&rank(key)),
         }
     }

@@ -4,6 +4,8 @@
 
 pub mod audit;
 pub mod digest;
+pub(crate) mod fields;
+pub mod lineage;
 pub mod link;
 pub mod model;
 pub mod plan;
@@ -12,5 +14,6 @@ pub mod replay;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod saved;
 pub mod summary;
 pub mod value;

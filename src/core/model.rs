@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use super::lineage::Lineage;
 use super::value::{AccountId, DisplayName, Email, FileId, ImageFormat, PlatformId, Title, UserId, UserKey};
 
 /// The two metadata keys that carry the platform's own id (`whop-api.md` §3).
@@ -523,6 +524,8 @@ pub struct Known {
     pub unsure: BTreeSet<UserKey>,
     /// Pictures already on Whop from an interrupted run.
     pub files: BTreeMap<Digest, FileId>,
+    /// What was applied before, in which order.
+    pub lineage: Lineage,
 }
 
 /// Names a limit, so that it can be lifted for one run (`--allow`).
@@ -542,17 +545,20 @@ pub enum Guard {
     Duplicate,
     /// A create in doubt that looking could not settle.
     InDoubt,
+    /// A manifest older than what was applied last.
+    Stale,
 }
 
 impl Guard {
     /// Every guard.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::MaxCreates,
         Self::MaxUpdates,
         Self::MaxAvatars,
         Self::Vanished,
         Self::Duplicate,
         Self::InDoubt,
+        Self::Stale,
     ];
 
     /// The name in manifests, plans and on the command line.
@@ -564,6 +570,7 @@ impl Guard {
             Self::Vanished => "vanished",
             Self::Duplicate => "duplicate",
             Self::InDoubt => "in_doubt",
+            Self::Stale => "stale",
         }
     }
 }
@@ -600,7 +607,8 @@ pub struct Guardrails {
 }
 
 /// Which profiles a refresh reads (contract §7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Refresh {
     /// Full up to 600 mapped users; above that changed plus a rotating slice.
     #[default]
@@ -624,6 +632,9 @@ pub struct Policy {
     pub only: Option<BTreeSet<UserKey>>,
     /// Which profiles to read.
     pub refresh: Refresh,
+    /// The users of a saved plan: theirs are then read, and of the others only
+    /// those that [`Refresh::Changed`] would read.
+    pub touched: Option<BTreeSet<UserKey>>,
     /// The time of the run, in seconds since 1970. Decides which doubts are
     /// old enough to be settled, and the slice that `auto` reads.
     pub now: u64,
@@ -639,6 +650,7 @@ impl Policy {
             allow: BTreeSet::new(),
             only: None,
             refresh: Refresh::default(),
+            touched: None,
             now,
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use super::lineage::Purpose;
 use super::model::{AppliedPicture, Doubt, IDENTITY_KEYS, Known, KnownUser, Link};
 use super::planner::RESEND_WITHIN;
 use super::value::{FileId, UserKey};
@@ -23,6 +24,9 @@ pub enum Entry {
         run: String,
         /// When, in seconds since 1970.
         at: u64,
+        /// What it sets out to do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<Purpose>,
     },
     /// A request is about to be sent.
     Begun {
@@ -124,9 +128,18 @@ pub enum Fact {
 pub fn replay(known: &mut Known, entries: impl IntoIterator<Item = Entry>) {
     for entry in entries {
         match entry {
-            Entry::Opened { .. } => {}
+            Entry::Opened { purpose, .. } => {
+                if let Some(purpose) = purpose {
+                    known.lineage.begin(purpose);
+                }
+            }
             Entry::Begun { intent } => begin(known, intent),
-            Entry::Ended { fact } => learn(known, fact),
+            Entry::Ended { fact } => {
+                if changes_a_user(&fact) {
+                    known.lineage.took_effect();
+                }
+                learn(known, fact);
+            }
         }
     }
 }
@@ -139,6 +152,18 @@ fn begin(known: &mut Known, intent: Intent) {
         Intent::Account { key } | Intent::Profile { key } => {
             known.unsure.insert(key);
         }
+    }
+}
+
+/// Whether a fact says that something was done for a user.
+fn changes_a_user(fact: &Fact) -> bool {
+    match fact {
+        Fact::Created { .. }
+        | Fact::Recorded { .. }
+        | Fact::Dropped { .. }
+        | Fact::Account { .. }
+        | Fact::Profile { .. } => true,
+        Fact::Refused { .. } | Fact::File { .. } => false,
     }
 }
 
@@ -209,9 +234,9 @@ fn settle(known: &mut Known, key: &UserKey) {
     known.unsure.remove(key);
 }
 
-/// The entries that carry what is still open into the next run's journal. A
-/// create that Whop can no longer repeat is none: by then the list of accounts
-/// is proof either way, and the planner no longer asks.
+/// The entries that carry what is still open into the next run's journal,
+/// with whose it is. A create that Whop can no longer repeat is none: by then
+/// the list of accounts is proof either way, and the planner no longer asks.
 pub fn outstanding(known: &Known, now: u64) -> Vec<Entry> {
     let open = known
         .doubts
@@ -225,8 +250,17 @@ pub fn outstanding(known: &Known, now: u64) -> Vec<Entry> {
         .unsure
         .iter()
         .map(|key| Intent::Profile { key: key.clone() });
-    creates
+    let mut entries: Vec<Entry> = creates
         .chain(unsure)
         .map(|intent| Entry::Begun { intent })
-        .collect()
+        .collect();
+    if let Some(purpose) = known.lineage.begun().filter(|_| !entries.is_empty()) {
+        let opened = Entry::Opened {
+            run: String::new(),
+            at: now,
+            purpose: Some(purpose.clone()),
+        };
+        entries.insert(0, opened);
+    }
+    entries
 }

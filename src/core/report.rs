@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::digest::Digest;
+use super::model::Link;
 use super::plan::Step;
 use super::value::UserKey;
 
 /// What an action was, without its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verb {
     /// An account was to be made.
@@ -71,6 +73,25 @@ pub enum Outcome {
     },
 }
 
+/// What a step was about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A user, and who that is on Whop once the step is done.
+    User(UserKey, Link),
+    /// A picture, which several users may share.
+    Picture(Digest),
+}
+
+/// Whop's last answer to a request, as far as it is worth keeping. Empty where
+/// a step sent nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Trace {
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// Whop's id of the request.
+    pub request_id: Option<String>,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -83,8 +104,12 @@ pub enum Event {
     },
     /// A remote call of the plan succeeded.
     Stepped {
-        /// Which step; the user is not named since pictures are shared.
+        /// Which step.
         step: Step,
+        /// For whom or what.
+        subject: Subject,
+        /// Whop's answer.
+        trace: Trace,
     },
     /// An action ended.
     Ended {

@@ -7,10 +7,10 @@ use super::scribe::NotWritten;
 use crate::core::model::{Account, AppliedPicture, Avatar, Doubt, IDENTITY_KEYS, Link};
 use crate::core::plan::{AccountChange, Action, Kind, NewAccount, ProfileChange, Step};
 use crate::core::replay::{Fact, Intent};
-use crate::core::report::{Event, Failure, Outcome, Stop};
+use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
 use crate::core::value::{FileId, UserKey};
 use crate::error::Code;
-use crate::remote::{CallError, CallErrorKind, Effect, Operation, ProfileUpdate};
+use crate::remote::{Answered, CallError, CallErrorKind, Effect, Operation, ProfileUpdate};
 
 /// Why an action ends before its last step.
 pub(super) enum Halt {
@@ -59,9 +59,9 @@ async fn steps(shared: &Shared, action: Action) -> Result<(), Halt> {
         profile,
     } = action;
     let link = match kind {
-        Kind::Forget { .. } => {
-            shared.scribe.record(Fact::Dropped { key }).await?;
-            shared.tell(Event::Stepped { step: Step::DropLink });
+        Kind::Forget { link } => {
+            shared.scribe.record(Fact::Dropped { key: key.clone() }).await?;
+            shared.stepped(Step::DropLink, &key, &link, Trace::default());
             return Ok(());
         }
         Kind::Create(new) => create(shared, &key, &new).await?,
@@ -75,9 +75,7 @@ async fn steps(shared: &Shared, action: Action) -> Result<(), Halt> {
                     from: renamed_from,
                 })
                 .await?;
-            shared.tell(Event::Stepped {
-                step: Step::RecordLink,
-            });
+            shared.stepped(Step::RecordLink, &key, &link, Trace::default());
             link
         }
         Kind::Update { entry, record: false } => entry.link,
@@ -120,8 +118,8 @@ async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link
             })
             .await?;
     }
-    let account = match shared.client.create_account(permit, &call).await {
-        Ok(account) => account,
+    let (account, trace) = match shared.client.create_account(permit, &call).await {
+        Ok(Answered { value, trace }) => (value, trace),
         // This sending may have failed before Whop looked at what became of
         // the first one; that one then stays in doubt.
         Err(error) if new.resend.is_some() && !error.settles() => {
@@ -138,7 +136,7 @@ async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link
         owner: account.owner.clone(),
     };
     shared.scribe.record(created(key, new, &account)).await?;
-    shared.tell(Event::Stepped { step });
+    shared.stepped(step, key, &link, trace);
     match shared.owners.get(&link.owner) {
         Some(other) if other != key => Err(Halt::With(Outcome::Failed(shared_owner(&link, other)))),
         _ => Ok(link),
@@ -223,8 +221,8 @@ async fn update_account(
         .client
         .update_account(permit, &link.account, title.as_ref(), whole.as_ref())
         .await;
-    let account = match answer {
-        Ok(account) => account,
+    let (account, trace) = match answer {
+        Ok(Answered { value, trace }) => (value, trace),
         Err(error) => return Err(shared.settle_failure(key, step, error).await),
     };
     let wrong_title = title
@@ -243,7 +241,7 @@ async fn update_account(
             .collect(),
     };
     shared.scribe.record(fact).await?;
-    shared.tell(Event::Stepped { step });
+    shared.stepped(step, key, link, trace);
     let differs = if wrong_title {
         Some("the title".to_owned())
     } else {
@@ -273,8 +271,8 @@ async fn update_profile(
     };
     let permit = shared.admit(Operation::UpdateUser, step).await?;
     shared.scribe.begin(Intent::Profile { key: key.clone() }).await?;
-    let shown = match shared.client.update_profile(permit, &update).await {
-        Ok(profile) => profile,
+    let (shown, trace) = match shared.client.update_profile(permit, &update).await {
+        Ok(Answered { value, trace }) => (value, trace),
         Err(error) => return Err(shared.settle_failure(key, step, error).await),
     };
     let taken = name.filter(|name| shown.name.as_deref() == Some(name.as_str()));
@@ -288,7 +286,7 @@ async fn update_profile(
         }),
     };
     shared.scribe.record(fact).await?;
-    shared.tell(Event::Stepped { step });
+    shared.stepped(step, key, link, trace);
     if refused {
         Err(not_as_asked(step, "the name"))
     } else {
@@ -315,6 +313,15 @@ fn not_as_asked(step: Step, what: &str) -> Halt {
 }
 
 impl Shared {
+    /// Tells that a step for a user is done.
+    fn stepped(&self, step: Step, key: &UserKey, link: &Link, trace: Trace) {
+        self.tell(Event::Stepped {
+            step,
+            subject: Subject::User(key.clone(), link.clone()),
+            trace,
+        });
+    }
+
     /// Waits for the operation's budget; nothing begins after a stop.
     async fn admit(&self, operation: Operation, step: Step) -> Result<crate::remote::Permit, Halt> {
         if let Some(why) = self.stopped() {

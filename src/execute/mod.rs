@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use self::pictures::Pictures;
 use self::scribe::Scribe;
 use crate::core::digest::Hasher;
+use crate::core::lineage::Purpose;
 use crate::core::model::Avatar;
 use crate::core::plan::{Action, Kind, Plan};
 use crate::core::replay::{self, Entry};
@@ -63,6 +64,8 @@ pub struct Run {
     /// The run's random id: idempotency keys must differ between runs, since
     /// Whop also replays refusals for a day (`whop-api.md` §7).
     pub id: String,
+    /// What it sets out to do, for the mapping to remember.
+    pub purpose: Option<Purpose>,
     /// When it began, in seconds since 1970.
     pub began: u64,
     /// Turns to `Some` when the run is to stop.
@@ -98,14 +101,26 @@ pub async fn execute(
     for learned in &plan.learned {
         replay::learn(&mut known, learned.fact());
     }
+    if !plan.learned.is_empty() && known.users != session.loaded().known.users {
+        // Whop shows what the manifest asks for, perhaps by a request of a run
+        // that died before its answer: that counts as applied too.
+        if let Some(purpose) = run.purpose.clone() {
+            known.lineage.begin(purpose);
+            known.lineage.took_effect();
+        }
+    }
     let (client, began) = (run.client.clone(), run.began);
+    let plan_ref = run.purpose.as_ref().map(|purpose| purpose.plan);
     let mut error = None;
     if !plan.actions.is_empty() {
         let mut journal = session.journal()?;
-        journal.append([&Entry::Opened {
+        let opened = Entry::Opened {
             run: run.id.clone(),
             at: run.began,
-        }])?;
+            purpose: run.purpose.clone(),
+        };
+        journal.append([&opened])?;
+        replay::replay(&mut known, [opened]);
         let (scribe, writing) = Scribe::start(journal, known);
         error = carry_out(plan, run, scribe, &mut |event: &Event| {
             report.fold(event);
@@ -125,6 +140,9 @@ pub async fn execute(
                 error: Some(error),
             });
         }
+    }
+    if let Some(plan) = plan_ref.filter(|_| error.is_none() && report.is_complete()) {
+        known.lineage.finish(plan);
     }
     let committed = session.commit(&known, began + started.elapsed().as_secs());
     report.requests = client.requests();

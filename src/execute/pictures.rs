@@ -20,7 +20,7 @@ use crate::core::digest::Digest;
 use crate::core::model::Avatar;
 use crate::core::plan::{Plan, Step};
 use crate::core::replay::Fact;
-use crate::core::report::{Event, Failure, Outcome, Stop};
+use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
 use crate::core::value::FileId;
 use crate::error::Code;
 use crate::remote::FileState;
@@ -95,6 +95,8 @@ struct Sent {
     /// missing or never have been filled, and is then made anew.
     ours: bool,
     at: Instant,
+    /// The answer that made the file, where this run made it.
+    trace: Trace,
 }
 
 /// Uploads every picture and settles each, in order, until done or stopped.
@@ -116,6 +118,7 @@ async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::Unboun
                 file: file.clone(),
                 ours: false,
                 at,
+                trace: Trace::default(),
             });
             continue;
         }
@@ -135,12 +138,13 @@ async fn upload(
     sent: mpsc::UnboundedSender<Sent>,
 ) {
     match send(&shared, &read, &avatar).await {
-        Ok(file) => {
+        Ok((file, trace)) => {
             let _ = sent.send(Sent {
                 digest: avatar.digest,
                 file,
                 ours: true,
                 at: Instant::now(),
+                trace,
             });
         }
         Err(Halt::With(outcome)) => shared.pictures.settle(&avatar.digest, Err(outcome)),
@@ -152,7 +156,7 @@ async fn upload(
     }
 }
 
-async fn send(shared: &Shared, read: &Arc<ReadPicture>, avatar: &Avatar) -> Result<FileId, Halt> {
+async fn send(shared: &Shared, read: &Arc<ReadPicture>, avatar: &Avatar) -> Result<(FileId, Trace), Halt> {
     if let Some(why) = shared.stopped() {
         return Err(Halt::With(Outcome::Left { why }));
     }
@@ -191,7 +195,7 @@ async fn send(shared: &Shared, read: &Arc<ReadPicture>, avatar: &Avatar) -> Resu
             file: file.id.clone(),
         })
         .await?;
-    Ok(file.id)
+    Ok((file.id, file.trace))
 }
 
 fn failed(code: Code, message: String, hint: &str) -> Halt {
@@ -257,6 +261,8 @@ async fn look(shared: &Shared, read: &Arc<ReadPicture>, batch: Vec<Sent>) -> Vec
             FileState::Ready => {
                 shared.tell(Event::Stepped {
                     step: Step::UploadPicture,
+                    subject: Subject::Picture(sent.digest),
+                    trace: sent.trace,
                 });
                 shared.pictures.settle(&sent.digest, Ok(sent.file));
             }
@@ -282,11 +288,12 @@ async fn again(shared: &Shared, read: &Arc<ReadPicture>, digest: Digest) -> Opti
         .iter()
         .find(|avatar| avatar.digest == digest)?;
     match send(shared, read, avatar).await {
-        Ok(file) => Some(Sent {
+        Ok((file, trace)) => Some(Sent {
             digest,
             file,
             ours: true,
             at: Instant::now(),
+            trace,
         }),
         Err(halt) => {
             let outcome = match halt {

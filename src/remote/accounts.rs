@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::call::{Call, header};
+use super::call::{Answered, Call, header};
 use super::client::{Client, Permit};
 use super::error::{CallError, CallErrorKind};
 use super::operation::Operation;
@@ -100,7 +100,11 @@ impl Client {
     /// With [`Effect::Unknown`](super::Effect::Unknown) the account may exist.
     /// Where the same call was sent before by another run, only an error that
     /// [settles](CallError::settles) says what became of that.
-    pub async fn create_account(&self, permit: Permit, call: &PreparedCall) -> Result<Account, CallError> {
+    pub async fn create_account(
+        &self,
+        permit: Permit,
+        call: &PreparedCall,
+    ) -> Result<Answered<Account>, CallError> {
         let own = self.asked(Operation::CreateAccount, self.version(), false);
         let version = Version::parse(&call.version)
             .map_err(|why| own.nonsense(&format!("the prepared request's API version {why}")))?;
@@ -134,7 +138,7 @@ impl Client {
         id: &AccountId,
         title: Option<&Title>,
         metadata: Option<&BTreeMap<Box<str>, MetaValue>>,
-    ) -> Result<Account, CallError> {
+    ) -> Result<Answered<Account>, CallError> {
         let asked = self.asked(Operation::UpdateAccount, self.version(), false);
         if title.is_none() && metadata.is_none() {
             return Err(asked.nonsense("nothing to change"));
@@ -162,7 +166,7 @@ impl Client {
         let request = self.request(Method::Get, self.account_path(id.as_str()), None);
         let call = self.repeatable(Operation::RetrieveAccount, request);
         match self.one(None, &call, Some(id)).await {
-            Ok(account) => Ok(Some(account)),
+            Ok(answered) => Ok(Some(answered.value)),
             Err(error) if error.kind == CallErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -189,7 +193,7 @@ impl Client {
         permit: Option<Permit>,
         call: &Call<'_>,
         expected: Option<&AccountId>,
-    ) -> Result<Account, CallError> {
+    ) -> Result<Answered<Account>, CallError> {
         let answer = self.call(permit, call).await?;
         serde_json::from_slice::<Box<RawValue>>(&answer.body)
             .map_err(|why| format!("the answer is not as documented: {why}"))
@@ -199,6 +203,7 @@ impl Client {
                 Some(_) => Err(format!("the answer is about another account, `{id}`")),
                 None => Err(format!("the answer is about `{id}`, which is not the platform's")),
             })
+            .map(|account| Answered::new(account, &answer))
             .map_err(|why| self.about(call).malformed(&answer, &why))
     }
 
@@ -392,7 +397,7 @@ mod tests {
             let call = client.prepare_create(&new_account(), "run-1/u-1".to_owned());
             assert_eq!((call.version.as_str(), call.body.as_str()), (version, body));
             let permit = client.admit(Operation::CreateAccount).await.unwrap();
-            let account = client.create_account(permit, &call).await.unwrap();
+            let account = client.create_account(permit, &call).await.unwrap().value;
             assert_eq!(account.owner.as_str(), "user_1");
             let request = &script.seen()[0];
             assert_eq!((script.lines()[0].as_str(), body_of(request)), (line, body));

@@ -20,6 +20,33 @@ use super::retry::{self, Met, Next, Repeat};
 use super::transport::{Lost, Method, Request, Response, Target};
 use super::version::Version;
 use crate::core::model::Dialect;
+use crate::core::report::Trace;
+
+/// What an answer says, and which answer it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered<T> {
+    /// What it says.
+    pub value: T,
+    /// Its status and id.
+    pub trace: Trace,
+}
+
+impl<T> Answered<T> {
+    pub(super) fn new(value: T, answer: &Response) -> Self {
+        Self {
+            value,
+            trace: trace(answer),
+        }
+    }
+}
+
+/// An answer's status and id.
+pub(super) fn trace(answer: &Response) -> Trace {
+    Trace {
+        status: Some(answer.status),
+        request_id: super::error::request_id(answer),
+    }
+}
 
 /// What the client introduces itself as.
 const USER_AGENT: &str = concat!("whop-sync/", env!("CARGO_PKG_VERSION"));

@@ -9,12 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::call::header;
+use super::call::{header, trace};
 use super::client::Client;
 use super::error::{CallError, CallErrorKind, Effect};
 use super::operation::Operation;
 use super::query::{PageInfo, Pages, Turn, path};
 use super::transport::{Method, Request, Target};
+use crate::core::report::Trace;
 use crate::core::value::FileId;
 
 /// How many files one request asks about: a page of the answer holds 100.
@@ -27,6 +28,8 @@ pub struct NewFile {
     pub id: FileId,
     /// Where and how to send the bytes, within the hour.
     pub upload: UploadTarget,
+    /// The answer that named both.
+    pub trace: Trace,
 }
 
 /// A presigned destination. Whoever has it can write there, so it is never
@@ -74,7 +77,7 @@ impl Client {
         let answer = self.call(None, &call).await?;
         serde_json::from_slice(&answer.body)
             .map_err(|why| format!("the answer is not as documented: {why}"))
-            .and_then(new_file)
+            .and_then(|body| new_file(body, trace(&answer)))
             .map_err(|why| self.about(&call).malformed(&answer, &why))
     }
 
@@ -203,7 +206,7 @@ impl FileBody {
     }
 }
 
-fn new_file(body: FileBody) -> Result<NewFile, String> {
+fn new_file(body: FileBody, trace: Trace) -> Result<NewFile, String> {
     let id = FileId::parse(&body.id).map_err(|why| format!("the file's id {why}"))?;
     let url = body.upload_url.ok_or("the file has no upload URL")?;
     let headers = body
@@ -220,6 +223,7 @@ fn new_file(body: FileBody) -> Result<NewFile, String> {
     Ok(NewFile {
         id,
         upload: UploadTarget { url, headers },
+        trace,
     })
 }
 

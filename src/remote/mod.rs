@@ -51,6 +51,7 @@ mod version;
 mod wire;
 
 pub use accounts::Listing;
+pub use call::Answered;
 pub use client::{Client, Options, Permit};
 pub use error::{CallError, CallErrorKind, Effect};
 pub use files::{FileState, NewFile, UploadTarget};

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::call::Answered;
 use super::client::{Client, Permit};
 use super::error::{CallError, CallErrorKind};
 use super::operation::Operation;
@@ -140,7 +141,11 @@ impl Client {
     /// # Errors
     /// An update made for another platform than the client's is refused
     /// without a request.
-    pub async fn update_profile(&self, permit: Permit, update: &ProfileUpdate) -> Result<Profile, CallError> {
+    pub async fn update_profile(
+        &self,
+        permit: Permit,
+        update: &ProfileUpdate,
+    ) -> Result<Answered<Profile>, CallError> {
         if update.platform != *self.platform() {
             let asked = self.asked(Operation::UpdateUser, self.version(), false);
             return Err(asked.nonsense("the update is for another platform"));
@@ -148,7 +153,9 @@ impl Client {
         let (at, body) = update.encode(self.dialect());
         let call = self.repeatable(Operation::UpdateUser, self.request(Method::Patch, at, Some(body)));
         let answer = self.call(Some(permit), &call).await?;
-        read(&answer.body, &update.user).map_err(|why| self.about(&call).malformed(&answer, &why))
+        read(&answer.body, &update.user)
+            .map(|profile| Answered::new(profile, &answer))
+            .map_err(|why| self.about(&call).malformed(&answer, &why))
     }
 }
 
@@ -293,7 +300,7 @@ mod tests {
             let client = script.client(version);
             let permit = client.admit(Operation::UpdateUser).await.unwrap();
             let update = ProfileUpdate::new(&platform, &user(), name, picture).unwrap();
-            let profile = client.update_profile(permit, &update).await.unwrap();
+            let profile = client.update_profile(permit, &update).await.unwrap().value;
             assert_eq!(profile.name.as_deref(), Some("Ana R."));
             let request = &script.seen()[0];
             assert_eq!((script.lines()[0].as_str(), body_of(request)), (line, body));

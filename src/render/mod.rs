@@ -15,6 +15,7 @@ mod fields;
 pub mod json;
 pub mod mapping;
 pub mod markdown;
+pub mod moved;
 pub mod paint;
 pub mod plan;
 pub mod problems;

@@ -106,7 +106,7 @@ impl<W: Write> Progress<W> {
                 self.since = self.now;
                 (self.actions, self.calls) = (*actions as u64, *calls as u64);
             }
-            Event::Stepped { step: _ } => self.called += 1,
+            Event::Stepped { .. } => self.called += 1,
             Event::Ended {
                 key: _,
                 verb: _,
@@ -233,7 +233,7 @@ mod tests {
 
     use super::*;
     use crate::core::plan::Step;
-    use crate::core::report::{Failure, Verb};
+    use crate::core::report::{Failure, Subject, Trace, Verb};
     use crate::core::sample;
 
     fn ended(outcome: Outcome) -> Event {
@@ -266,6 +266,8 @@ mod tests {
         for _ in 0..4 {
             progress.on(&Event::Stepped {
                 step: Step::UpdateProfile,
+                subject: Subject::User(sample::key("u1"), sample::link("1")),
+                trace: Trace::default(),
             });
         }
         progress.on(&ended(Outcome::Done));

@@ -124,6 +124,7 @@ pub fn breach(breach: &Breach) -> Words {
         Guard::Vanished => "mapped accounts not found",
         Guard::Duplicate => "emails that already own an account",
         Guard::InDoubt => "creates in doubt",
+        Guard::Stale => return stale(*wanted),
     };
     let set = match limit {
         Some(Limit::Percent(percent)) => format!(" ({percent}% of the managed users)"),
@@ -141,6 +142,7 @@ pub fn breach(breach: &Breach) -> Words {
         Guard::Duplicate | Guard::InDoubt => {
             format!("look at the users held for it; pass `--allow {name}` only if second accounts are fine")
         }
+        Guard::Stale => return stale(*wanted),
     };
     words(
         format!(
@@ -149,6 +151,17 @@ pub fn breach(breach: &Breach) -> Words {
             number(*most)
         ),
         mend,
+    )
+}
+
+/// A manifest older than what was applied last.
+fn stale(since: usize) -> Words {
+    words(
+        format!(
+            "`stale`: this manifest is older than what was applied last, by {}",
+            plural(since, "applied state")
+        ),
+        "apply the newest commit instead; if going back is meant, pass `--allow stale`",
     )
 }
 
@@ -285,7 +298,7 @@ mod tests {
 
     #[test]
     fn every_breach_says_how_to_allow_it() {
-        for guard in Guard::ALL {
+        for guard in Guard::ALL.into_iter().filter(|guard| *guard != Guard::Stale) {
             let words = breach(&Breach {
                 guard,
                 most: 3,
@@ -295,6 +308,18 @@ mod tests {
             assert!(words.what_to_do.contains(&format!("--allow {}", guard.name())));
             assert!(words.message.contains("1,200") && words.message.contains("at most 3 (30%"));
         }
+    }
+
+    #[test]
+    fn an_older_manifest_is_told_by_how_much() {
+        let words = breach(&Breach {
+            guard: Guard::Stale,
+            most: 0,
+            wanted: 1,
+            limit: None,
+        });
+        assert!(words.message.ends_with("by 1 applied state"), "{}", words.message);
+        assert!(words.what_to_do.contains("--allow stale"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
+use crate::core::lineage::Lineage;
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
 use crate::core::replay::Entry;
 use crate::core::value::{AccountId, PlatformId, UserId, UserKey};
@@ -26,6 +27,8 @@ pub(super) struct MappingHeader<'a> {
     company: PlatformId,
     server: Cow<'a, str>,
     generation: u64,
+    #[serde(default, skip_serializing_if = "nothing_applied")]
+    applied: Cow<'a, Lineage>,
 }
 
 /// The journal's first line.
@@ -64,6 +67,10 @@ struct Row<'a> {
     picture: Option<Cow<'a, AppliedPicture>>,
 }
 
+fn nothing_applied(lineage: &Lineage) -> bool {
+    lineage.is_empty()
+}
+
 fn map_is_empty(map: &BTreeMap<Box<str>, Box<str>>) -> bool {
     map.is_empty()
 }
@@ -76,17 +83,15 @@ pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// The whole mapping as text: the same facts always give the same bytes.
-pub(super) fn write_mapping(
-    identity: &Identity,
-    generation: u64,
-    users: &BTreeMap<UserKey, KnownUser>,
-) -> Vec<u8> {
+pub(super) fn write_mapping(identity: &Identity, generation: u64, known: &Known) -> Vec<u8> {
+    let Known { users, lineage, .. } = known;
     let mut text = line(&MappingHeader {
         format: MAPPING.into(),
         version: VERSION,
         company: identity.company.clone(),
         server: (&*identity.server).into(),
         generation,
+        applied: Cow::Borrowed(lineage),
     });
     text.reserve(users.len() * 256);
     for (key, user) in users {
@@ -136,6 +141,7 @@ pub(super) fn parse_mapping(path: &Path, bytes: &[u8], identity: &Identity) -> R
     Ok(Known {
         generation: header.generation,
         users,
+        lineage: header.applied.into_owned(),
         ..Known::default()
     })
 }

@@ -29,6 +29,7 @@
 
 mod disk;
 mod files;
+mod saved;
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -40,6 +41,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::disk::{Disk, DurableFile, OsDisk};
 use self::files::JournalHeader;
+pub use self::saved::{MOST_BYTES as MOST_PLAN_BYTES, read_plan};
 use crate::core::model::{Known, KnownUser};
 use crate::core::replay::{self, Entry};
 use crate::core::value::{PlatformId, UserKey};
@@ -203,9 +205,9 @@ impl Session {
     /// lost.
     pub fn commit(&self, known: &Known, now: u64) -> Result<()> {
         let before = read(&*self.disk, &self.paths.mapping)?;
-        let mut next = files::write_mapping(&self.identity, known.generation, &known.users);
+        let mut next = files::write_mapping(&self.identity, known.generation, known);
         if before.as_ref() != Some(&next) && !(before.is_none() && known.users.is_empty()) {
-            next = files::write_mapping(&self.identity, known.generation + 1, &known.users);
+            next = files::write_mapping(&self.identity, known.generation + 1, known);
             self.replace(&self.paths.mapping, &next)?;
         }
         let open = replay::outstanding(known, now);
@@ -220,30 +222,82 @@ impl Session {
         self.replace(&self.paths.journal, &journal)
     }
 
-    /// Replaces a file in one step that either happens or does not.
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let temporary = path.with_file_name(name);
-        let write = || {
-            let mut file = self.disk.create(&temporary)?;
-            file.append(bytes)?;
-            file.sync()?;
-            drop(file);
-            self.disk.rename(&temporary, path)
-        };
-        write().map_err(|cause| Error::file("write", path, cause))?;
-        self.sync_folder(path)
+        Replacement::begin(&*self.disk, path)?.finish(bytes)
     }
 
     fn sync_folder(&self, path: &Path) -> Result<()> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        self.disk
-            .sync_folder(folder)
-            .map_err(|cause| Error::file("flush the folder", folder, cause))
+        sync_folder(&*self.disk, path)
+    }
+}
+
+fn sync_folder(disk: &dyn Disk, path: &Path) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    disk.sync_folder(folder)
+        .map_err(|cause| Error::file("flush the folder", folder, cause))
+}
+
+/// A file about to be replaced in one step that either happens or does not:
+/// written beside it under another name, then renamed. Dropped unfinished, it
+/// leaves everything as it was.
+#[derive(Debug)]
+pub struct Replacement<'a> {
+    disk: &'a dyn Disk,
+    path: PathBuf,
+    temporary: PathBuf,
+    file: Option<Box<dyn DurableFile>>,
+}
+
+impl<'a> Replacement<'a> {
+    /// Makes the file beside, which shows whether writing will be possible.
+    ///
+    /// # Errors
+    /// [`Code::IoFailed`].
+    pub fn begin(disk: &'a dyn Disk, path: &Path) -> Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let temporary = path.with_file_name(name);
+        let file = disk
+            .create(&temporary)
+            .map_err(|cause| Error::file("write", path, cause))?;
+        Ok(Self {
+            disk,
+            path: path.to_owned(),
+            temporary,
+            file: Some(file),
+        })
+    }
+
+    /// Puts these bytes in the file's place.
+    ///
+    /// # Errors
+    /// [`Code::IoFailed`]; the file is then as it was.
+    pub fn finish(mut self, bytes: &[u8]) -> Result<()> {
+        let Some(mut file) = self.file.take() else {
+            return Ok(());
+        };
+        let mut write = || {
+            file.append(bytes)?;
+            file.sync()
+        };
+        let written = write().and_then(|()| {
+            drop(file);
+            self.disk.rename(&self.temporary, &self.path)
+        });
+        written.map_err(|cause| Error::file("write", &self.path, cause))?;
+        sync_folder(self.disk, &self.path)
+    }
+}
+
+impl Drop for Replacement<'_> {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            // What stays behind is in nobody's way.
+            let _ = self.disk.remove(&self.temporary);
+        }
     }
 }
 

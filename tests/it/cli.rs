@@ -13,6 +13,12 @@ use tempfile::TempDir;
 mod bad_input;
 mod documents;
 #[cfg(unix)]
+mod plans;
+#[cfg(unix)]
+mod receipts;
+#[cfg(unix)]
+mod stale;
+#[cfg(unix)]
 mod stops;
 mod story;
 mod streams;

@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use whop_sync::core::audit::audit;
 use whop_sync::core::digest::Digest;
+use whop_sync::core::lineage::{PlanRef, Purpose, State, desired_digest};
 use whop_sync::core::model::{
     Avatar, Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Policy, Refresh, Stand,
 };
 use whop_sync::core::plan::Plan;
 use whop_sync::core::planner;
 use whop_sync::core::report::{Report, Stop};
+use whop_sync::core::summary;
 use whop_sync::core::value::{DisplayName, PlatformId};
 use whop_sync::emulator::{Emulator, Operation, Settings};
 use whop_sync::error::Error;
@@ -149,6 +151,7 @@ impl Lab {
                 allow: Default::default(),
                 only: None,
                 refresh: Refresh::Full,
+                touched: None,
                 now: 0,
             },
             version,
@@ -268,10 +271,21 @@ impl Lab {
             .map_err(CallError::into_error)?;
         let plan = planner::plan(&desired, &observed, &known, &policy);
         assert_eq!(audit(&plan, &desired, &observed, &known), []);
+        let purpose = Purpose {
+            state: State {
+                desired: desired_digest(&desired),
+                commit: None,
+            },
+            plan: PlanRef {
+                plan: summary::digest(&plan),
+                base: known.generation,
+            },
+        };
         let run = Run {
             client,
             read_picture: Arc::new(|avatar| Ok(picture(&avatar.path))),
             id: format!("run-{}", self.runs.fetch_add(1, Ordering::SeqCst)),
+            purpose: Some(purpose),
             began: policy.now,
             stop,
         };
@@ -326,6 +340,10 @@ impl Lab {
         }
         let ours =
             |id: &str| self.users.iter().any(|user| user.key.as_str() == id) || self.others.contains(id);
+        // However it came about, something was applied.
+        if known.lineage.newest().is_none() && !known.users.is_empty() {
+            return Err("the mapping does not know what was applied".to_owned());
+        }
         let settled = known.doubts.is_empty() && known.unsure.is_empty();
         match settled && known.users.keys().all(|key| ours(key.as_str())) {
             true => Ok(()),

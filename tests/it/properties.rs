@@ -4,9 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use whop_sync::core::model::{Account, Dialect, Guard, MetaValue};
+use whop_sync::core::digest::Digest;
+use whop_sync::core::lineage::{Purpose, State, desired_digest};
+use whop_sync::core::model::{Account, Dialect, Guard, MetaValue, Refresh};
 use whop_sync::core::plan::{Action, Kind, Plan, Step};
-use whop_sync::core::value::{DisplayName, UserKey};
+use whop_sync::core::saved::{Place, Saved, basis, changes as moved};
+use whop_sync::core::summary;
+use whop_sync::core::value::{DisplayName, PlatformId, UserKey};
 
 use crate::world::{World, avatar, key, owner_of, user};
 
@@ -247,6 +251,31 @@ fn untouched(world: &World, plan: &Plan) -> (Vec<Account>, Vec<Option<Box<str>>>
     (accounts, profiles)
 }
 
+/// Changes without those that only a look at a profile shows.
+fn without_drift(changes: Vec<Change>) -> Vec<Change> {
+    let drifts = |change: &Change| matches!(change, Change::NameDrift(..) | Change::PictureDrift(_));
+    changes.into_iter().filter(|change| !drifts(change)).collect()
+}
+
+/// The plan as it would be saved.
+fn saved(world: &World, plan: &Plan) -> Saved {
+    let company = PlatformId::parse("biz_platform").unwrap();
+    let place = Place {
+        program: "1",
+        company: &company,
+        server: "emulator",
+        api_version: "2026-10-15-1",
+    };
+    Saved::new(
+        plan,
+        basis(place, Vec::new(), manifest(), &world.known, &world.policy),
+    )
+}
+
+fn manifest() -> Digest {
+    Digest::of(b"manifest")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
@@ -261,6 +290,69 @@ proptest! {
             // The old dialect lists no email, so that a create may turn out
             // to be for a person who is somebody else's already.
             prop_assert_eq!(again.holds, plan.holds);
+        }
+    }
+
+    #[test]
+    fn where_nothing_drifted_all_ways_of_looking_agree_on_the_digest(
+        dialect in dialect(), past in changes(), since in changes(), forget in 0..12_usize, later in 0..100_000_u64
+    ) {
+        let mut world = world(dialect, &without_drift(past), &without_drift(since));
+        // Mappings of old know no URLs; a look learns them.
+        for entry in world.known.users.values_mut().take(forget) {
+            entry.picture.iter_mut().for_each(|picture| picture.url = None);
+        }
+        let full = summary::digest(&world.plan());
+        world.policy.now += later;
+        for refresh in [Refresh::Changed, Refresh::Auto] {
+            world.policy.refresh = refresh;
+            prop_assert_eq!(summary::digest(&world.plan()), full, "{:?}", refresh);
+        }
+        world.policy.touched = Some(Default::default());
+        prop_assert_eq!(summary::digest(&world.plan()), full, "a saved plan's own look");
+    }
+
+    #[test]
+    fn the_rest_of_a_saved_plan_is_not_stale_and_anything_else_is(
+        dialect in dialect(), past in changes(), since in changes(), cuts in proptest::collection::vec(0..5_usize, 12)
+    ) {
+        let mut world = world(dialect, &past, &since);
+        let plan = world.plan();
+        let saved = saved(&world, &plan);
+        world.policy.touched = Some(saved.users());
+        let look = |world: &World| moved(&saved, &world.plan(), &world.known, manifest());
+        prop_assert_eq!(look(&world), Default::default(), "nothing has moved yet");
+
+        let before = world.known.clone();
+        world.known.lineage.begin(Purpose {
+            state: State { desired: desired_digest(&world.desired()), commit: None },
+            plan: saved.plan(),
+        });
+        for (action, cut) in plan.actions.iter().zip(cuts.iter().cycle()) {
+            world.act(action, *cut);
+            if *cut > 0 {
+                world.known.lineage.took_effect();
+            }
+        }
+        prop_assert_eq!(look(&world), Default::default(), "what is left is the plan's own rest");
+
+        // The same steps taken by somebody else.
+        let lineage = std::mem::take(&mut world.known.lineage);
+        if world.known.users != before.users {
+            prop_assert!(!look(&world).is_empty(), "another run's work went unnoticed");
+        }
+        world.known.lineage = lineage;
+
+        // A hand on a user who is still to be changed.
+        let again = world.plan();
+        let renamed = again.actions.iter().find(|a| a.profile.name.as_ref().is_some_and(|name| {
+            a.link().is_some() && name.cause != whop_sync::core::plan::Cause::New
+        }));
+        if let Some(action) = renamed {
+            let owner = action.link().unwrap().owner.clone();
+            world.profiles.get_mut(&owner).unwrap().name = Some("By hand".into());
+            let moved = look(&world);
+            prop_assert_eq!(moved.users.iter().map(|m| &m.id).collect::<Vec<_>>(), [&action.key]);
         }
     }
 

@@ -118,6 +118,7 @@ fn a_journal_outlives_its_run_and_a_torn_line_is_dropped_then_cut_off() {
         Entry::Opened {
             run: "r".into(),
             at: 1,
+            purpose: None,
         },
         Entry::Begun { intent: create("a") },
         Entry::Begun { intent: create("b") },

@@ -85,6 +85,7 @@ impl World {
                 allow: BTreeSet::new(),
                 only: None,
                 refresh: Refresh::Full,
+                touched: None,
                 now: 1_800_000_000,
             },
             next: 0,

@@ -10,6 +10,7 @@ use std::io::{self, BufWriter, Write};
 
 use serde::{Serialize, Serializer};
 
+use self::moved::MovedDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
 use self::problem::problem_doc;
 use super::safe::SafeJson;
@@ -18,12 +19,15 @@ use crate::core::digest::Digest;
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Severity};
 use crate::core::plan::{Hold, Plan};
 use crate::core::report::{Outcome, Report, Stop, Verb};
+use crate::core::saved::{Changes, Saved};
 use crate::core::summary;
 use crate::core::value::UserKey;
 use crate::error::Error;
 
+mod moved;
 mod plan;
 mod problem;
+pub mod receipt;
 
 /// The version of these documents.
 const FORMAT_VERSION: &str = "1.0";
@@ -83,6 +87,48 @@ pub fn error(out: &mut dyn Write, error: &Error, refused: Option<(&Plan, &Header
         plan: refused.map(|(plan, header)| PlanDoc::new(plan, header)),
     };
     write(out, "error", content)
+}
+
+/// Writes why a saved plan is refused, with all that has moved.
+///
+/// # Errors
+/// The writer's own.
+pub fn stale(out: &mut dyn Write, error: &Error, changes: &Changes) -> io::Result<()> {
+    let content = StaleDoc {
+        code: error.code().as_str(),
+        exit_status: error.code().exit() as u8,
+        message: error.message(),
+        hint: error.what_to_do(),
+        moved: MovedDoc::new(changes),
+    };
+    write(out, "error", content)
+}
+
+/// Writes a plan to be saved: the document that `apply` reads.
+///
+/// # Errors
+/// The writer's own.
+pub fn saved(out: &mut dyn Write, saved: &Saved) -> io::Result<()> {
+    write(out, "saved_plan", saved)
+}
+
+/// Writes that a saved plan was carried out before: a report of nothing.
+///
+/// # Errors
+/// The writer's own.
+pub fn already_applied(
+    out: &mut dyn Write,
+    digest: Digest,
+    nothing: &Report,
+    plan: &Plan,
+    header: &Header,
+) -> io::Result<()> {
+    let content = ReportDoc {
+        digest,
+        already_applied: true,
+        ..ReportDoc::new(nothing, plan, header)
+    };
+    write(out, "report", content)
 }
 
 /// Writes what `validate` found.
@@ -154,6 +200,8 @@ type Parts<'a, T, D> = Each<'a, T, fn(&'a T) -> D>;
 #[derive(Serialize)]
 struct ReportDoc<'a> {
     digest: Digest,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    already_applied: bool,
     company: &'a str,
     server: &'a str,
     api_version: &'a str,
@@ -180,6 +228,7 @@ impl<'a> ReportDoc<'a> {
         } = report;
         Self {
             digest: summary::digest(plan),
+            already_applied: false,
             company: header.company.as_str(),
             server: &header.server,
             api_version: &header.version,
@@ -223,6 +272,15 @@ struct ErrorDoc<'a, P> {
     problems: P,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanDoc<'a>>,
+}
+
+#[derive(Serialize)]
+struct StaleDoc<'a> {
+    code: &'static str,
+    exit_status: u8,
+    message: &'a str,
+    hint: Option<&'a str>,
+    moved: MovedDoc<'a>,
 }
 
 #[derive(Serialize)]

@@ -15,7 +15,8 @@ use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 use crate::core::value::UserKey;
 
 pub use sink::LIMIT;
-use sink::{Section, code, document, marker, row, sentence, value};
+pub(super) use sink::code;
+use sink::{Section, document, marker, row, sentence, value};
 
 /// Longest row, in bytes. A longer one gives way to its user and a count, so
 /// that nobody can crowd out the others.

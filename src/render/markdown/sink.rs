@@ -26,7 +26,7 @@ const UNFOLDED: usize = 10;
 
 /// Foreign text as a code span, cut if it is long. Different texts that fit
 /// never look the same.
-pub(super) fn code(text: &str) -> String {
+pub(in crate::render) fn code(text: &str) -> String {
     span(text, "", |_| false)
 }
 

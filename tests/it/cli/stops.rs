@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 use super::{EXAMPLE, Place, Ran, Running, Served};
 use crate::golden::golden;
 
-const KEY: (&str, &str) = ("WHOP_API_KEY", "any");
+pub(super) const KEY: (&str, &str) = ("WHOP_API_KEY", "any");
 
 /// Sends a signal to a process of ours.
-fn signal(name: &str, process: &Running) {
+pub(super) fn signal(name: &str, process: &Running) {
     let line = format!("kill -{name} {}", process.0.id());
     assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
 }
 
 /// Starts a run whose output is collected at its end.
-fn start(place: &Place, line: &str) -> Running {
+pub(super) fn start(place: &Place, line: &str) -> Running {
     let mut command = place.command(line);
     command
         .env(KEY.0, KEY.1)
@@ -31,7 +31,7 @@ fn start(place: &Place, line: &str) -> Running {
 }
 
 /// Waits for its end.
-fn finish(mut process: Running, line: &str) -> Ran {
+pub(super) fn finish(mut process: Running, line: &str) -> Ran {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     process.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
     process.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
@@ -101,7 +101,7 @@ fn an_interrupted_plan_says_so_in_json_too() {
 }
 
 /// Forwards connections to a server, and tells of every create on its way.
-fn forward(to: SocketAddr) -> (String, Receiver<()>) {
+pub(super) fn forward(to: SocketAddr) -> (String, Receiver<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let base = format!("http://{}/api/v1", listener.local_addr().unwrap());
     let (tell, told) = mpsc::channel();
