@@ -16,6 +16,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::early::Early;
 use super::settings::Facts;
 use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server, some_time, span};
+use crate::core::drift::Others;
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
 use crate::remote::Version;
@@ -54,6 +55,13 @@ pub enum Verb {
         /// Files to report to.
         reports: Vec<ReportFile>,
     },
+    /// Show what changed on Whop.
+    Drift {
+        /// What accounts mean that the mapping does not know.
+        others: Others,
+        /// Files to report to.
+        reports: Vec<ReportFile>,
+    },
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -61,6 +69,13 @@ pub enum Verb {
     },
     /// Serve the emulator.
     Emulator(EmulatorArgs),
+}
+
+impl Verb {
+    /// Whether it talks to Whop, so that it needs a key.
+    pub fn asks_whop(&self) -> bool {
+        matches!(self, Self::Plan { .. } | Self::Apply { .. } | Self::Drift { .. })
+    }
 }
 
 /// Keeps a platform's users on Whop equal to a YAML manifest
@@ -160,6 +175,22 @@ enum VerbLine {
         #[command(flatten)]
         options: Options,
     },
+    /// Show what changed on Whop behind the manifest's back
+    ///
+    /// Compares what was last applied with what Whop shows, user by user.
+    /// Writes nothing at all. Exits with 2 when there is drift, and with 0 when
+    /// there is none; what was only edited in the manifest is no drift.
+    #[command(after_help = DRIFT_EXAMPLES)]
+    Drift {
+        /// Accounts that the mapping does not know are no drift
+        #[arg(long)]
+        ignore_unmanaged: bool,
+        /// Write a report to this file too, .json or .md; repeatable
+        #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
+        reports: Vec<ReportFile>,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Show which account and user on Whop belong to your users
     ///
     /// Reads the mapping only. The user_id is what chat tokens are made for.
@@ -201,6 +232,12 @@ Examples:
   whop-sync apply --server emulator --yes
   whop-sync apply --yes --deadline 50min
   whop-sync apply --allow max_updates";
+
+const DRIFT_EXAMPLES: &str = "\
+Examples:
+  whop-sync drift --refresh full
+  whop-sync drift --format markdown       an issue's body, such as for a nightly job
+  whop-sync drift --report drift.json";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -382,7 +419,7 @@ fn format() -> impl TypedValueParser<Value = Format> {
         ),
         (
             "markdown",
-            "for a pull request's comment; plan and apply only",
+            "for a comment or an issue; plan, apply and drift only",
             Format::Markdown,
         ),
         ("csv", "a table for spreadsheets; show only", Format::Csv),
@@ -492,6 +529,18 @@ fn combine(line: Line) -> Result<Args, String> {
             };
             (verb, options)
         }
+        VerbLine::Drift {
+            ignore_unmanaged,
+            reports,
+            options,
+        } => {
+            let others = if ignore_unmanaged {
+                Others::Expect
+            } else {
+                Others::Count
+            };
+            (Verb::Drift { others, reports }, options)
+        }
         VerbLine::Show { id, options } => (Verb::Show { id }, options),
         VerbLine::Emulator { emulator, options } => (Verb::Emulator(emulator), options),
     };
@@ -595,7 +644,7 @@ mod tests {
     fn every_command_and_option_is_understood() {
         let all = "--mapping m --server emulator --api-key-file k --api-version 2025-01-01 --refresh full \
                    --color never --log-format json -q";
-        for verb in ["validate", "plan", "apply", "show", "emulator"] {
+        for verb in ["validate", "plan", "apply", "drift", "show", "emulator"] {
             let options = parsed(&format!("whop-sync {verb} {all}")).options;
             assert_eq!(options.refresh, Some(Refresh::Full), "{verb}");
             assert!(options.quiet && options.color == Some(Choice::Never), "{verb}");

@@ -4,6 +4,7 @@
 mod apply;
 pub mod args;
 mod connect;
+mod drift;
 pub mod early;
 mod emulator;
 pub mod key;
@@ -62,6 +63,7 @@ async fn perform(settings: &Settings, printer: &Printer) -> Result<Exit> {
         Job::Validate => validate::run(settings, printer),
         Job::Plan { detailed_exitcode } => plan::run(settings, printer, *detailed_exitcode).await,
         Job::Apply { consent, deadline } => apply::run(settings, printer, *consent, *deadline).await,
+        Job::Drift { others } => drift::run(settings, printer, *others).await,
         Job::Show { id } => show::run(settings, printer, id.as_ref()),
         Job::Emulator {
             port,

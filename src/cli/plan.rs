@@ -51,6 +51,13 @@ pub(super) async fn look_and_plan(
     ends: &Ends,
     known: &Known,
 ) -> Result<(Plan, Observed)> {
+    let observed = look(settings, ends, known).await?;
+    let plan = planner::plan(&ends.manifest.desired, &observed, known, &ends.policy);
+    Ok((plan, observed))
+}
+
+/// Refreshes, with progress.
+pub(super) async fn look(settings: &Settings, ends: &Ends, known: &Known) -> Result<Observed> {
     let progress = RefCell::new(Progress::new(settings.output.progress, io::stderr()));
     let started = tokio::time::Instant::now();
     let on_look = |looked| {
@@ -60,9 +67,7 @@ pub(super) async fn look_and_plan(
     };
     let looking = refresh::refresh(&ends.client, &ends.manifest.desired, known, &ends.policy, on_look);
     let tick = || progress.borrow_mut().tick(started.elapsed());
-    let observed = ticking(looking, tick).await.map_err(|error| error.into_error())?;
-    let plan = planner::plan(&ends.manifest.desired, &observed, known, &ends.policy);
-    Ok((plan, observed))
+    ticking(looking, tick).await.map_err(|error| error.into_error())
 }
 
 /// Waits for work while calling `tick` ten times a second.

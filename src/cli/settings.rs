@@ -11,6 +11,7 @@ use super::args::{Args, EmulatorArgs, Options, Verb};
 use super::key::KeySource;
 use super::paths::Paths;
 use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
+use crate::core::drift::Others;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
@@ -162,6 +163,11 @@ pub enum Job {
         /// Stop cleanly within this time.
         deadline: Option<Duration>,
     },
+    /// Show what changed on Whop.
+    Drift {
+        /// What accounts mean that the mapping does not know.
+        others: Others,
+    },
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -180,6 +186,13 @@ pub enum Job {
         /// The fault script, if any.
         faults: Option<PathBuf>,
     },
+}
+
+impl Job {
+    /// Whether it talks to Whop.
+    pub fn asks_whop(&self) -> bool {
+        matches!(self, Self::Plan { .. } | Self::Apply { .. } | Self::Drift { .. })
+    }
 }
 
 /// Who agrees to a plan before it is carried out.
@@ -268,7 +281,7 @@ impl Settings {
         };
         let mapping = mapping.or_else(|| facts.variable("WHOP_SYNC_MAPPING").map(PathBuf::from));
         let mut paths = Paths::new(&manifests, mapping, &server, is_folder)?;
-        let needs_key = matches!(verb, Verb::Plan { .. } | Verb::Apply { .. }) && server != Server::Emulator;
+        let needs_key = verb.asks_whop() && server != Server::Emulator;
         let key = if needs_key {
             KeySource::find(api_key_file, facts.environment.get("WHOP_API_KEY"))?
         } else {
@@ -296,7 +309,7 @@ impl Settings {
 
     /// Whether the job talks to a server that wants a key.
     pub fn needs_key(&self) -> bool {
-        matches!(self.job, Job::Plan { .. } | Job::Apply { .. }) && self.server != Server::Emulator
+        self.job.asks_whop() && self.server != Server::Emulator
     }
 
     /// The policy of a run at this time, in seconds since 1970.
@@ -345,6 +358,7 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
             },
             deadline,
         },
+        Verb::Drift { others, reports: _ } => Job::Drift { others },
         Verb::Show { id } => Job::Show { id },
         Verb::Emulator(EmulatorArgs {
             port,
@@ -370,7 +384,8 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
 
 /// The reports that are asked for, and the one that GitHub wants.
 fn reports(verb: &mut Verb, facts: &Facts) -> Reports {
-    let (Verb::Plan { reports, .. } | Verb::Apply { reports, .. }) = verb else {
+    let (Verb::Plan { reports, .. } | Verb::Apply { reports, .. } | Verb::Drift { reports, .. }) = verb
+    else {
         return Reports::default();
     };
     Reports {
@@ -384,8 +399,10 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
     if format == Format::Csv && !matches!(verb, Verb::Show { .. }) {
         return Err(usage("`--format csv` is for `show` only").hint("use `--format json`"));
     }
-    if format == Format::Markdown && !matches!(verb, Verb::Plan { .. } | Verb::Apply { .. }) {
-        let message = "`--format markdown` is for `plan` and `apply` only";
+    if format == Format::Markdown
+        && !matches!(verb, Verb::Plan { .. } | Verb::Apply { .. } | Verb::Drift { .. })
+    {
+        let message = "`--format markdown` is for `plan`, `apply` and `drift` only";
         return Err(usage(message).hint("use `--format json`"));
     }
     let choice: Choice = options.color.unwrap_or_default();

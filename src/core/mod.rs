@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod digest;
+pub mod drift;
 pub mod link;
 pub mod model;
 pub mod plan;

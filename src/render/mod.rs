@@ -10,6 +10,7 @@ use crate::core::value::PlatformId;
 
 pub mod annotations;
 mod change;
+pub mod drift;
 pub mod failure;
 mod fields;
 pub mod json;

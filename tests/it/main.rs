@@ -12,6 +12,7 @@ mod apply;
 mod cli;
 mod crash;
 mod disk;
+mod drift;
 mod emulator;
 mod faults;
 mod golden;

@@ -10,11 +10,13 @@ use std::io::{self, BufWriter, Write};
 
 use serde::{Serialize, Serializer};
 
+use self::drift::DriftDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
 use self::problem::problem_doc;
 use super::safe::SafeJson;
 use super::{Header, Validation};
 use crate::core::digest::Digest;
+use crate::core::drift::{Drift, Others};
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Severity};
 use crate::core::plan::{Hold, Plan};
 use crate::core::report::{Outcome, Report, Stop, Verb};
@@ -22,6 +24,7 @@ use crate::core::summary;
 use crate::core::value::UserKey;
 use crate::error::Error;
 
+mod drift;
 mod plan;
 mod problem;
 
@@ -57,6 +60,14 @@ fn write<T: Serialize>(out: &mut dyn Write, kind: &'static str, content: T) -> i
 /// The writer's own.
 pub fn plan(out: &mut dyn Write, plan: &Plan, header: &Header) -> io::Result<()> {
     write(out, "plan", PlanDoc::new(plan, header))
+}
+
+/// Writes what changed on Whop behind the manifest's back.
+///
+/// # Errors
+/// The writer's own.
+pub fn drift(out: &mut dyn Write, drift: &Drift, header: &Header, others: Others) -> io::Result<()> {
+    write(out, "drift", DriftDoc::new(drift, header, others))
 }
 
 /// Writes how carrying out a plan went, with the plan's summary and holds.

@@ -39,6 +39,7 @@ fn every_exit_prints_exactly_one_document() {
         (format!("apply --yes {example}"), 0, "report", ""),
         (format!("apply --yes {example}"), 0, "report", ""),
         (format!("plan --detailed-exitcode {example}"), 0, "plan", ""),
+        (format!("drift {example}"), 0, "drift", ""),
         (format!("show {example}"), 0, "mapping", ""),
         (format!("show 007 {example}"), 0, "mapping", ""),
         (format!("show nobody {example}"), 64, "error", "user.unknown"),
