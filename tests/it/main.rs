@@ -12,6 +12,7 @@ mod apply;
 mod cli;
 mod crash;
 mod disk;
+mod download;
 mod drift;
 mod emulator;
 mod faults;
