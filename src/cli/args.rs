@@ -14,6 +14,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::early::Early;
+use super::export::ExportArgs;
 use super::settings::Facts;
 use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server, some_time, span};
 use crate::core::drift::Others;
@@ -62,6 +63,13 @@ pub enum Verb {
         /// Files to report to.
         reports: Vec<ReportFile>,
     },
+    /// Show one user from every side.
+    Explain {
+        /// The user.
+        id: UserKey,
+    },
+    /// Write what Whop has as a manifest.
+    Export(ExportArgs),
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -74,7 +82,14 @@ pub enum Verb {
 impl Verb {
     /// Whether it talks to Whop, so that it needs a key.
     pub fn asks_whop(&self) -> bool {
-        matches!(self, Self::Plan { .. } | Self::Apply { .. } | Self::Drift { .. })
+        matches!(
+            self,
+            Self::Plan { .. }
+                | Self::Apply { .. }
+                | Self::Drift { .. }
+                | Self::Explain { .. }
+                | Self::Export(_)
+        )
     }
 }
 
@@ -191,6 +206,31 @@ enum VerbLine {
         #[command(flatten)]
         options: Options,
     },
+    /// Explain one user: what is known, what is decided, and why
+    ///
+    /// Shows the manifest's entry, the mapping's, the account and the profile
+    /// on Whop, what a plan does about it, and the next command. Reads the list
+    /// of accounts and one profile, and writes nothing at all.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// Your platform's id of the user
+        #[arg(value_name = "ID", value_parser = UserKey::parse)]
+        id: UserKey,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Write what Whop has now as a manifest
+    ///
+    /// Planning it beside the same mapping comes to nothing; without a mapping
+    /// it adopts the accounts. Accounts without an id of yours are named and
+    /// left out. Sends GET only, and overwrites nothing unless told to.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export {
+        #[command(flatten)]
+        export: ExportArgs,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Show which account and user on Whop belong to your users
     ///
     /// Reads the mapping only. The user_id is what chat tokens are made for.
@@ -238,6 +278,16 @@ Examples:
   whop-sync drift --refresh full
   whop-sync drift --format markdown       an issue's body, such as for a nightly job
   whop-sync drift --report drift.json";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  whop-sync explain user_12345
+  whop-sync explain user_12345 --format json";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  whop-sync export --company biz_XXXXXXXXXXXXX --out users.yaml
+  whop-sync export --out users.new.yaml --avatars avatars";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -454,6 +504,8 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "only",
             "allow",
         ],
+        "explain" => &["refresh", "only", "allow"],
+        "export" => &["refresh", "only", "allow", "format"],
         "show" => &["api_key_file", "api_version", "refresh", "only", "allow"],
         "emulator" => &[
             "mapping",
@@ -541,6 +593,8 @@ fn combine(line: Line) -> Result<Args, String> {
             };
             (Verb::Drift { others, reports }, options)
         }
+        VerbLine::Explain { id, options } => (Verb::Explain { id }, options),
+        VerbLine::Export { export, options } => (Verb::Export(export), options),
         VerbLine::Show { id, options } => (Verb::Show { id }, options),
         VerbLine::Emulator { emulator, options } => (Verb::Emulator(emulator), options),
     };

@@ -7,6 +7,8 @@ mod connect;
 mod drift;
 pub mod early;
 mod emulator;
+mod explain;
+pub mod export;
 pub mod key;
 mod output;
 pub mod paths;
@@ -64,6 +66,8 @@ async fn perform(settings: &Settings, printer: &Printer) -> Result<Exit> {
         Job::Plan { detailed_exitcode } => plan::run(settings, printer, *detailed_exitcode).await,
         Job::Apply { consent, deadline } => apply::run(settings, printer, *consent, *deadline).await,
         Job::Drift { others } => drift::run(settings, printer, *others).await,
+        Job::Export(args) => export::run(settings, printer, args).await,
+        Job::Explain { id } => explain::run(settings, printer, id).await,
         Job::Show { id } => show::run(settings, printer, id.as_ref()),
         Job::Emulator {
             port,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{Args, EmulatorArgs, Options, Verb};
+use super::export::ExportArgs;
 use super::key::KeySource;
 use super::paths::Paths;
 use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
@@ -168,6 +169,13 @@ pub enum Job {
         /// What accounts mean that the mapping does not know.
         others: Others,
     },
+    /// Show one user from every side.
+    Explain {
+        /// The user.
+        id: UserKey,
+    },
+    /// Write what Whop has as a manifest.
+    Export(ExportArgs),
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -191,7 +199,14 @@ pub enum Job {
 impl Job {
     /// Whether it talks to Whop.
     pub fn asks_whop(&self) -> bool {
-        matches!(self, Self::Plan { .. } | Self::Apply { .. } | Self::Drift { .. })
+        matches!(
+            self,
+            Self::Plan { .. }
+                | Self::Apply { .. }
+                | Self::Drift { .. }
+                | Self::Explain { .. }
+                | Self::Export(_)
+        )
     }
 }
 
@@ -359,6 +374,8 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
             deadline,
         },
         Verb::Drift { others, reports: _ } => Job::Drift { others },
+        Verb::Explain { id } => Job::Explain { id },
+        Verb::Export(args) => Job::Export(args),
         Verb::Show { id } => Job::Show { id },
         Verb::Emulator(EmulatorArgs {
             port,

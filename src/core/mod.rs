@@ -5,6 +5,8 @@
 pub mod audit;
 pub mod digest;
 pub mod drift;
+pub mod explain;
+pub mod export;
 pub mod link;
 pub mod model;
 pub mod plan;

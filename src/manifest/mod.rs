@@ -46,6 +46,7 @@ use crate::error::{Code, Error, Result};
 use found::Found;
 use places::Side;
 pub use sources::Sources;
+pub use suggest::nearest;
 
 /// A manifest without errors.
 #[derive(Debug)]

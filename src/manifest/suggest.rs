@@ -23,7 +23,7 @@ const OTHER_WORDS: [(&str, &str); 16] = [
 /// The known name that looks most like this one, if any does: at most a third
 /// of its letters may be wrong, and case does not count. Of equals the first
 /// wins, so that the answer never depends on chance.
-pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // Comparing takes time in proportion to both lengths.
     if name.len() > 255 {
         return None;

@@ -11,6 +11,7 @@ use crate::core::value::PlatformId;
 pub mod annotations;
 mod change;
 pub mod drift;
+pub mod explain;
 pub mod failure;
 mod fields;
 pub mod json;
@@ -23,6 +24,7 @@ pub mod progress;
 pub mod report;
 pub mod safe;
 pub mod words;
+pub mod yaml;
 
 /// What an output is about, besides its content.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod disk;
 mod download;
 mod drift;
 mod emulator;
+mod export;
 mod faults;
 mod golden;
 mod house;

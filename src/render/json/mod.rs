@@ -11,13 +11,15 @@ use std::io::{self, BufWriter, Write};
 use serde::{Serialize, Serializer};
 
 use self::drift::DriftDoc;
+use self::explain::ExplanationDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
 use self::problem::problem_doc;
 use super::safe::SafeJson;
 use super::{Header, Validation};
 use crate::core::digest::Digest;
 use crate::core::drift::{Drift, Others};
-use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Severity};
+use crate::core::explain::Explanation;
+use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Place, Severity};
 use crate::core::plan::{Hold, Plan};
 use crate::core::report::{Outcome, Report, Stop, Verb};
 use crate::core::summary;
@@ -25,6 +27,7 @@ use crate::core::value::UserKey;
 use crate::error::Error;
 
 mod drift;
+mod explain;
 mod plan;
 mod problem;
 
@@ -68,6 +71,18 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, header: &Header) -> io::Result<()>
 /// The writer's own.
 pub fn drift(out: &mut dyn Write, drift: &Drift, header: &Header, others: Others) -> io::Result<()> {
     write(out, "drift", DriftDoc::new(drift, header, others))
+}
+
+/// Writes one user from every side.
+///
+/// # Errors
+/// The writer's own.
+pub fn explanation(
+    out: &mut dyn Write,
+    explained: &Explanation<'_>,
+    place: Option<&Place>,
+) -> io::Result<()> {
+    write(out, "explanation", ExplanationDoc::new(explained, place))
 }
 
 /// Writes how carrying out a plan went, with the plan's summary and holds.
@@ -311,7 +326,7 @@ mod tests {
 
     use super::super::safe::is_hostile;
     use super::*;
-    use crate::core::model::{Dialect, Guard, Limit, Place, Pointer, Problem, Related};
+    use crate::core::model::{Dialect, Guard, Limit, Pointer, Problem, Related};
     use crate::core::plan::{Breach, Cause, Evidence, Kind, Learned, Reads, Step};
     use crate::core::report::Failure;
     use crate::core::sample;

@@ -156,3 +156,154 @@ fn drift_tells_who_changed_what() {
     scene.look(2, "drift --only user_10006");
     scene.look(0, "drift --only user_10006 --ignore-unmanaged");
 }
+
+#[test]
+fn one_user_is_explained_from_every_side() {
+    let scene = Scene::applied();
+    scene.meddle();
+    let mut told = String::new();
+    let mut tell = |id: &str| {
+        let sent = scene.emulator.requests().len();
+        let ran = scene.look(0, &format!("explain {id}"));
+        let profiles = scene.emulator.requests().split_off(sent);
+        let profiles = profiles
+            .iter()
+            .filter(|seen| seen.path.contains("/users/"))
+            .count();
+        assert!(profiles <= 1, "{profiles} profiles were read for {id}");
+        told += &format!("{}\n", ran.steady());
+    };
+    tell("user_10001");
+    tell("user_10006");
+    // Gone from Whop, suspended with a change, and left the manifest.
+    tell("007");
+    scene
+        .place
+        .edit(EXAMPLE, "name: Νίκος Παπαδάκης\n", "name: Νίκος\n");
+    tell("user_10003");
+    scene.place.edit(
+        EXAMPLE,
+        "id: user_10004\n",
+        "id: user_10444\n    renamed_from: user_10004\n",
+    );
+    tell("user_10004");
+    tell("user_10444");
+    scene.place.edit(EXAMPLE, "id: user_10008\n", "id: somebody\n");
+    tell("user_10008");
+    tell("somebody");
+    golden("cli/explain.txt", &told);
+    let document = scene.look(0, "explain user_10001 --format json").json();
+    assert_eq!(
+        (&document["kind"], &document["decision"]),
+        (&json!("explanation"), &json!("update"))
+    );
+    assert_eq!(document["action"]["fields"][0]["cause"], "drifted");
+    assert_eq!(
+        (&document["manifest"]["line"], &document["found_by"]),
+        (&json!(20), &json!("mapping"))
+    );
+    let unknown = scene.look(64, "explain user_1006");
+    assert!(
+        unknown.stderr.contains("did you mean `user_10006`?"),
+        "{}",
+        unknown.shown()
+    );
+}
+
+#[test]
+fn an_export_with_its_pictures_plans_to_nothing() {
+    let scene = Scene::applied();
+    let owner = scene.link("user_10001").1;
+    assert!(
+        scene
+            .emulator
+            .set_name(&owner, Some(COMPANY), Some("No: \u{202e}Jane"))
+    );
+    scene.emulator.add_account(
+        COMPANY,
+        "stray@shop.dev",
+        "Stray\u{1b}[2J",
+        serde_json::Map::new(),
+    );
+    let shown = scene.look(0, "export");
+    golden("cli/export.txt", &shown.steady());
+
+    let sent = scene.emulator.requests().len();
+    let exported = scene.run(0, "export --out new.yaml --avatars pics/of");
+    assert!(exported.stdout.is_empty(), "{}", exported.shown());
+    assert!(
+        exported
+            .stderr
+            .contains("Planning it comes to: Nothing to do: 12 unchanged, 1 unmanaged"),
+        "{}",
+        exported.shown()
+    );
+    let looks = scene.emulator.requests().split_off(sent);
+    assert!(looks.iter().all(|seen| seen.method == "GET"), "{looks:?}");
+    assert_eq!(
+        std::fs::read_dir(scene.place.path("pics/of")).unwrap().count(),
+        11
+    );
+    assert_eq!(
+        scene.place.read("pics/of/user_10001.png"),
+        scene.place.read("examples/avatars/jane.png")
+    );
+    let plan = "plan --detailed-exitcode -f new.yaml --refresh full";
+    let beside = scene.bare(0, &format!("{plan} --mapping users.example.mapping.jsonl"));
+    assert!(
+        beside.stdout.contains("Nothing to do: 12 unchanged"),
+        "{}",
+        beside.shown()
+    );
+    // Without the mapping they are adopted, and pictures are set once more.
+    let lost = scene.bare(2, plan);
+    assert!(
+        lost.stdout.contains("\nPlan: 12 to adopt, 1 unmanaged\n"),
+        "{}",
+        lost.shown()
+    );
+
+    let before = scene.place.files();
+    let again = scene.run(1, "export --out new.yaml --avatars pics/of");
+    assert!(
+        again.stderr.contains("`new.yaml` is there already"),
+        "{}",
+        again.shown()
+    );
+    let jane = scene.place.path("pics/of/user_10001.png");
+    std::fs::write(&jane, PIXEL).unwrap();
+    let other = scene.run(1, "export --out newer.yaml --avatars pics/of");
+    assert!(
+        other
+            .stderr
+            .contains("would overwrite another one, such as `pics/of/user_10001.png`"),
+        "{}",
+        other.shown()
+    );
+    assert_eq!(std::fs::read(&jane).unwrap(), PIXEL);
+    scene.run(64, "export --out pics/new.yaml --avatars elsewhere");
+    std::fs::remove_dir(scene.place.path("elsewhere")).unwrap();
+    scene.run(0, "export --out new.yaml --avatars pics/of --force -q");
+    assert!(before == scene.place.files(), "with consent it is as it was");
+}
+
+#[test]
+fn an_export_needs_no_manifest() {
+    let scene = Scene::new(Place::new());
+    let unnamed = scene.bare(64, "export");
+    assert!(unnamed.stderr.contains("--company biz_"), "{}", unnamed.shown());
+    scene.emulator.add_account(
+        COMPANY,
+        "ann@shop.dev",
+        "Ann",
+        [("external_id".to_owned(), json!("0x1F"))].into_iter().collect(),
+    );
+    let shown = scene.bare(0, &format!("export -q --company {COMPANY}"));
+    assert!(
+        shown
+            .stdout
+            .contains("  - id: \"0x1F\"\n    email: ann@shop.dev\n"),
+        "{}",
+        shown.shown()
+    );
+}
