@@ -70,6 +70,8 @@ pub enum Verb {
     },
     /// Write what Whop has as a manifest.
     Export(ExportArgs),
+    /// Look for what is wrong with the set-up.
+    Doctor,
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -89,6 +91,7 @@ impl Verb {
                 | Self::Drift { .. }
                 | Self::Explain { .. }
                 | Self::Export(_)
+                | Self::Doctor
         )
     }
 }
@@ -242,6 +245,16 @@ enum VerbLine {
         #[command(flatten)]
         options: Options,
     },
+    /// Find out what is wrong with the set-up, and how to mend it
+    ///
+    /// Looks at manifest, key, API version, company, permissions, mapping, lock,
+    /// journal and clock. Sends GET only, and writes nothing. Exits with 1 when
+    /// an apply would fail.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor {
+        #[command(flatten)]
+        options: Options,
+    },
     /// Serve an emulated Whop on this computer
     ///
     /// Speaks the parts of Whop's API that whop-sync uses, to any client. The
@@ -288,6 +301,11 @@ const EXPORT_EXAMPLES: &str = "\
 Examples:
   whop-sync export --company biz_XXXXXXXXXXXXX --out users.yaml
   whop-sync export --out users.new.yaml --avatars avatars";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  whop-sync doctor --server sandbox
+  whop-sync doctor --format json";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -504,7 +522,7 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "only",
             "allow",
         ],
-        "explain" => &["refresh", "only", "allow"],
+        "explain" | "doctor" => &["refresh", "only", "allow"],
         "export" => &["refresh", "only", "allow", "format"],
         "show" => &["api_key_file", "api_version", "refresh", "only", "allow"],
         "emulator" => &[
@@ -595,6 +613,7 @@ fn combine(line: Line) -> Result<Args, String> {
         }
         VerbLine::Explain { id, options } => (Verb::Explain { id }, options),
         VerbLine::Export { export, options } => (Verb::Export(export), options),
+        VerbLine::Doctor { options } => (Verb::Doctor, options),
         VerbLine::Show { id, options } => (Verb::Show { id }, options),
         VerbLine::Emulator { emulator, options } => (Verb::Emulator(emulator), options),
     };

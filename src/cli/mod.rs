@@ -4,6 +4,7 @@
 mod apply;
 pub mod args;
 mod connect;
+mod doctor;
 mod drift;
 pub mod early;
 mod emulator;
@@ -65,6 +66,7 @@ async fn perform(settings: &Settings, printer: &Printer) -> Result<Exit> {
         Job::Validate => validate::run(settings, printer),
         Job::Plan { detailed_exitcode } => plan::run(settings, printer, *detailed_exitcode).await,
         Job::Apply { consent, deadline } => apply::run(settings, printer, *consent, *deadline).await,
+        Job::Doctor => doctor::run(settings, printer).await,
         Job::Drift { others } => drift::run(settings, printer, *others).await,
         Job::Export(args) => export::run(settings, printer, args).await,
         Job::Explain { id } => explain::run(settings, printer, id).await,

@@ -176,6 +176,8 @@ pub enum Job {
     },
     /// Write what Whop has as a manifest.
     Export(ExportArgs),
+    /// Look for what is wrong with the set-up.
+    Doctor,
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -206,6 +208,7 @@ impl Job {
                 | Self::Drift { .. }
                 | Self::Explain { .. }
                 | Self::Export(_)
+                | Self::Doctor
         )
     }
 }
@@ -376,6 +379,7 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
         Verb::Drift { others, reports: _ } => Job::Drift { others },
         Verb::Explain { id } => Job::Explain { id },
         Verb::Export(args) => Job::Export(args),
+        Verb::Doctor => Job::Doctor,
         Verb::Show { id } => Job::Show { id },
         Verb::Emulator(EmulatorArgs {
             port,

@@ -21,6 +21,7 @@
 //! | `accounts`, `profiles`, `files`, `permissions` | the calls, in both dialects |
 //! | `download` | pictures that Whop showed, from hosts that nobody vouches for |
 //! | `reach` | the addresses that such a URL may lead to; pure |
+//! | `date` | the server's clock, from its answers |
 //! | `wire`, `query` | the JSON of accounts; paths, queries and pages |
 //!
 //! What holds whatever the server does:
@@ -36,6 +37,7 @@ mod accounts;
 mod budget;
 mod call;
 mod client;
+mod date;
 mod download;
 mod error;
 mod files;

@@ -10,6 +10,7 @@ use crate::core::value::PlatformId;
 
 pub mod annotations;
 mod change;
+pub mod doctor;
 pub mod drift;
 pub mod explain;
 pub mod failure;

@@ -240,7 +240,7 @@ fn time(seconds: u64) -> String {
 }
 
 /// The first few things, and how many more.
-fn list<T: Display>(things: &[T]) -> String {
+pub fn list<T: Display>(things: &[T]) -> String {
     let named: Vec<String> = things.iter().take(NAMED).map(|t| format!("`{t}`")).collect();
     match things.len().saturating_sub(NAMED) {
         0 => named.join(", "),

@@ -14,6 +14,7 @@ use self::drift::DriftDoc;
 use self::explain::ExplanationDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
 use self::problem::problem_doc;
+use super::doctor::{Check, Diagnosis, Health};
 use super::safe::SafeJson;
 use super::{Header, Validation};
 use crate::core::digest::Digest;
@@ -71,6 +72,28 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, header: &Header) -> io::Result<()>
 /// The writer's own.
 pub fn drift(out: &mut dyn Write, drift: &Drift, header: &Header, others: Others) -> io::Result<()> {
     write(out, "drift", DriftDoc::new(drift, header, others))
+}
+
+/// Writes what `doctor` found.
+///
+/// # Errors
+/// The writer's own.
+pub fn diagnosis(out: &mut dyn Write, diagnosis: &Diagnosis) -> io::Result<()> {
+    let content = DiagnosisDoc {
+        well: diagnosis.count(Health::Bad) == 0,
+        wrong: diagnosis.count(Health::Bad),
+        warnings: diagnosis.count(Health::Warning),
+        checks: &diagnosis.checks,
+    };
+    write(out, "diagnosis", content)
+}
+
+#[derive(Serialize)]
+struct DiagnosisDoc<'a> {
+    well: bool,
+    wrong: usize,
+    warnings: usize,
+    checks: &'a [Check],
 }
 
 /// Writes one user from every side.

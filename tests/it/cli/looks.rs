@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use whop_sync::emulator::serve::Server;
 use whop_sync::emulator::{Emulator, Settings};
 
-use super::{EXAMPLE, Place, Ran};
+use super::{EXAMPLE, Place, Ran, Served};
 use crate::golden::golden;
 
 const COMPANY: &str = "biz_ExamplePlatform";
@@ -306,4 +306,89 @@ fn an_export_needs_no_manifest() {
         "{}",
         shown.shown()
     );
+}
+
+#[test]
+fn doctor_tells_what_is_wrong_and_how_to_mend_it() {
+    let scene = Scene::applied();
+    let mut told = String::new();
+    let mut tell = |title: &str, ran: &Ran| told += &format!("# {title}\n\n{}\n", ran.steady());
+    tell("all is well", &scene.look(0, "doctor -q"));
+    let json = scene.look(0, "doctor --format json").json();
+    assert_eq!(
+        (&json["kind"], &json["well"]),
+        (&json!("diagnosis"), &json!(true))
+    );
+
+    // A dead link, and a journal that a run left over.
+    assert!(scene.emulator.remove_account(&scene.link("user_10003").0));
+    let header = String::from_utf8(scene.place.read("users.example.mapping.jsonl")).unwrap();
+    let header = header.lines().next().unwrap();
+    let journal = header.replace("whop-sync mapping", "whop-sync journal").replace(
+        &header[header.find(",\"generation\"").unwrap()..header.len() - 1],
+        "",
+    );
+    let entry = r#"{"entry":"opened","run":"r1","at":1}"#;
+    std::fs::write(
+        scene.place.path("users.example.mapping.journal"),
+        format!("{journal}\n{entry}\n"),
+    )
+    .unwrap();
+    tell("after a crash", &scene.look(0, "doctor -q"));
+    std::fs::remove_file(scene.place.path("users.example.mapping.journal")).unwrap();
+
+    let lock = std::fs::File::create(scene.place.path("users.example.mapping.lock")).unwrap();
+    lock.lock().unwrap();
+    let locked = scene.look(0, "doctor -q --format json").json();
+    let check = |document: &Value, name: &str| {
+        let mut checks = document["checks"].as_array().unwrap().iter();
+        checks.find(|check| check["name"] == name).unwrap()["health"].clone()
+    };
+    assert_eq!(check(&locked, "lock"), "warning");
+    drop(lock);
+    let free = scene.look(0, "doctor -q --format json").json();
+    assert_eq!(
+        (check(&free, "lock"), check(&free, "clock")),
+        (json!("ok"), json!("ok"))
+    );
+
+    tell(
+        "an API version nobody knows",
+        &scene.look(1, "doctor -q --api-version 2099-01-01"),
+    );
+    let elsewhere = scene.place.run_with(
+        &format!("doctor -q -f {EXAMPLE} --server http://127.0.0.1:1/api/v1"),
+        &[("WHOP_API_KEY", "any")],
+    );
+    assert_eq!(elsewhere.status, 1, "{}", elsewhere.shown());
+    assert!(
+        elsewhere.stdout.contains("✗ wrong    network"),
+        "{}",
+        elsewhere.shown()
+    );
+
+    let served = Served::start("--key limited=payout:account:read,company:basic:read");
+    for (title, key) in [
+        ("a key that may look only", "limited"),
+        ("a key nobody knows", "other"),
+    ] {
+        let line = format!(
+            "doctor -q -f {EXAMPLE} --server {} --mapping none.jsonl",
+            served.base
+        );
+        let ran = scene.place.run_with(&line, &[("WHOP_API_KEY", key)]);
+        assert_eq!(ran.status, 1, "{}", ran.shown());
+        tell(title, &ran);
+    }
+
+    let empty = Place::new();
+    let nothing = empty.run("doctor --server emulator");
+    assert_eq!(
+        (nothing.status, empty.files().len()),
+        (1, 0),
+        "{}",
+        nothing.shown()
+    );
+    tell("an empty folder", &nothing);
+    golden("cli/doctor.txt", &told);
 }
