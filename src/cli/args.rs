@@ -13,8 +13,10 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::completions;
 use super::early::Early;
 use super::export::ExportArgs;
+use super::init::InitArgs;
 use super::settings::Facts;
 use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server, some_time, span};
 use crate::core::drift::Others;
@@ -72,6 +74,20 @@ pub enum Verb {
     Export(ExportArgs),
     /// Look for what is wrong with the set-up.
     Doctor,
+    /// Write the first files.
+    Init(InitArgs),
+    /// Print the manifest's JSON Schema.
+    Schema,
+    /// Print a shell's completions.
+    Completions {
+        /// The shell.
+        shell: String,
+    },
+    /// Print the manual.
+    Man {
+        /// One command's page.
+        page: Option<String>,
+    },
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -148,6 +164,17 @@ Exit status:
 
 #[derive(Debug, Subcommand)]
 enum VerbLine {
+    /// Begin: a manifest, its schema for editors, and what git ignores
+    ///
+    /// Writes new files only; what is there stays as it is. With --from-csv the
+    /// manifest has the users of a table.
+    #[command(after_help = INIT_EXAMPLES)]
+    Init {
+        #[command(flatten)]
+        init: InitArgs,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Check the manifest and its pictures
     ///
     /// Finds every problem in one pass and shows it with its line and what to
@@ -217,7 +244,7 @@ enum VerbLine {
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain {
         /// Your platform's id of the user
-        #[arg(value_name = "ID", value_parser = UserKey::parse)]
+        #[arg(value_name = "ID", value_parser = UserKey::parse, add = completions::ids())]
         id: UserKey,
         #[command(flatten)]
         options: Options,
@@ -240,7 +267,7 @@ enum VerbLine {
     #[command(after_help = SHOW_EXAMPLES)]
     Show {
         /// Your platform's id of one user
-        #[arg(value_name = "ID", value_parser = UserKey::parse)]
+        #[arg(value_name = "ID", value_parser = UserKey::parse, add = completions::ids())]
         id: Option<UserKey>,
         #[command(flatten)]
         options: Options,
@@ -252,6 +279,35 @@ enum VerbLine {
     /// an apply would fail.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Print the manifest's JSON Schema, for editors
+    ///
+    /// Version 2020-12. `init` writes it beside the manifest, whose first line
+    /// tells editors to complete and check by it.
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Print the completions of a shell
+    ///
+    /// They know the options and the ids of the manifest.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        #[arg(value_name = "SHELL", value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+        shell: String,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Print the manual page of the program, or of a command
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The command, such as plan
+        #[arg(value_name = "COMMAND")]
+        page: Option<String>,
         #[command(flatten)]
         options: Options,
     },
@@ -306,6 +362,27 @@ const DOCTOR_EXAMPLES: &str = "\
 Examples:
   whop-sync doctor --server sandbox
   whop-sync doctor --format json";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  whop-sync init --company biz_XXXXXXXXXXXXX
+  whop-sync init --from-csv users.csv --column email=\"Mail address\" --column metadata.tier=Plan";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  whop-sync schema > users.schema.json";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(whop-sync completions bash)                        in ~/.bashrc
+  source <(whop-sync completions zsh)                         in ~/.zshrc
+  whop-sync completions fish | source                         in ~/.config/fish/config.fish
+  whop-sync completions powershell | Out-String | Invoke-Expression";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  whop-sync man > whop-sync.1
+  whop-sync man plan | man -l -";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -396,7 +473,7 @@ pub struct Options {
     #[arg(long, value_name = "MODE", value_parser = refresh(), help_heading = CHOICE)]
     pub refresh: Option<Refresh>,
     /// Plan and apply only this user; repeatable
-    #[arg(long, value_name = "ID", value_parser = UserKey::parse, help_heading = CHOICE)]
+    #[arg(long, value_name = "ID", value_parser = UserKey::parse, add = completions::ids(), help_heading = CHOICE)]
     pub only: Vec<UserKey>,
     /// Lift this guardrail for this run; repeatable
     #[arg(long, value_name = "GUARD", value_parser = guard(), help_heading = CHOICE)]
@@ -522,6 +599,30 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "only",
             "allow",
         ],
+        "init" => &[
+            "mapping",
+            "server",
+            "api_key_file",
+            "api_version",
+            "refresh",
+            "only",
+            "allow",
+        ],
+        "schema" | "completions" | "man" => &[
+            "manifests",
+            "mapping",
+            "server",
+            "api_key_file",
+            "api_version",
+            "refresh",
+            "only",
+            "allow",
+            "format",
+            "color",
+            "quiet",
+            "verbose",
+            "log_format",
+        ],
         "explain" | "doctor" => &["refresh", "only", "allow"],
         "export" => &["refresh", "only", "allow", "format"],
         "show" => &["api_key_file", "api_version", "refresh", "only", "allow"],
@@ -614,6 +715,10 @@ fn combine(line: Line) -> Result<Args, String> {
         VerbLine::Explain { id, options } => (Verb::Explain { id }, options),
         VerbLine::Export { export, options } => (Verb::Export(export), options),
         VerbLine::Doctor { options } => (Verb::Doctor, options),
+        VerbLine::Init { init, options } => (Verb::Init(init), options),
+        VerbLine::Schema { options } => (Verb::Schema, options),
+        VerbLine::Completions { shell, options } => (Verb::Completions { shell }, options),
+        VerbLine::Man { page, options } => (Verb::Man { page }, options),
         VerbLine::Show { id, options } => (Verb::Show { id }, options),
         VerbLine::Emulator { emulator, options } => (Verb::Emulator(emulator), options),
     };

@@ -93,18 +93,16 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExportArg
         });
         yaml::write(out, &company, &guardrails, users)
     };
-    match &args.out {
-        None => printer.result(write)?,
-        Some(path) => {
-            let mut text = Vec::new();
-            write(&mut text).map_err(|cause| Error::file("write", path, cause))?;
-            save(path, &text, args.force)?;
-            printer.story(&format!(
-                "{} written to {}",
-                words::plural(users.len(), "user"),
-                path.display()
-            ));
-        }
+    let mut text = Vec::new();
+    write(&mut text)
+        .map_err(|cause| Error::new(Code::Internal, "the manifest could not be made").caused_by(cause))?;
+    if let Some(path) = &args.out {
+        save(path, &text, args.force)?;
+        let count = words::plural(users.len(), "user");
+        printer.story(&format!("{count} written to {}", path.display()));
+    }
+    if args.out.is_none() || printer.is_json() {
+        printer.text("export", &text)?;
     }
     let entries = users.iter().map(|exported| Entry {
         user: exported.user.clone(),

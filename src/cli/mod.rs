@@ -3,18 +3,23 @@
 
 mod apply;
 pub mod args;
+mod completions;
 mod connect;
+mod csv;
 mod doctor;
 mod drift;
 pub mod early;
 mod emulator;
 mod explain;
 pub mod export;
+pub mod init;
 pub mod key;
+mod man;
 mod output;
 pub mod paths;
 mod plan;
 mod reports;
+mod schema;
 pub mod settings;
 mod show;
 mod signals;
@@ -34,6 +39,9 @@ use crate::error::{Exit, Result};
 
 /// Runs a command line, the program's name first, and says how it ended.
 pub async fn run(raw: Vec<OsString>) -> Exit {
+    if let Some(exit) = completions::answer(&raw) {
+        return exit;
+    }
     let facts = facts();
     let args = match args::parse(&raw, &facts) {
         Ok(args) => args,
@@ -70,6 +78,10 @@ async fn perform(settings: &Settings, printer: &Printer) -> Result<Exit> {
         Job::Drift { others } => drift::run(settings, printer, *others).await,
         Job::Export(args) => export::run(settings, printer, args).await,
         Job::Explain { id } => explain::run(settings, printer, id).await,
+        Job::Schema => schema::run(printer),
+        Job::Completions { shell } => completions::run(printer, shell),
+        Job::Man { page } => man::run(printer, page.as_deref()),
+        Job::Init(args) => init::run(settings, printer, args),
         Job::Show { id } => show::run(settings, printer, id.as_ref()),
         Job::Emulator {
             port,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::args::{Args, EmulatorArgs, Options, Verb};
 use super::export::ExportArgs;
+use super::init::InitArgs;
 use super::key::KeySource;
 use super::paths::Paths;
 use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
@@ -178,6 +179,20 @@ pub enum Job {
     Export(ExportArgs),
     /// Look for what is wrong with the set-up.
     Doctor,
+    /// Write the first files.
+    Init(InitArgs),
+    /// Print the manifest's JSON Schema.
+    Schema,
+    /// Print a shell's completions.
+    Completions {
+        /// The shell.
+        shell: String,
+    },
+    /// Print the manual.
+    Man {
+        /// One command's page.
+        page: Option<String>,
+    },
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -380,6 +395,10 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
         Verb::Explain { id } => Job::Explain { id },
         Verb::Export(args) => Job::Export(args),
         Verb::Doctor => Job::Doctor,
+        Verb::Init(args) => Job::Init(args),
+        Verb::Schema => Job::Schema,
+        Verb::Completions { shell } => Job::Completions { shell },
+        Verb::Man { page } => Job::Man { page },
         Verb::Show { id } => Job::Show { id },
         Verb::Emulator(EmulatorArgs {
             port,

@@ -46,7 +46,7 @@ use crate::error::{Code, Error, Result};
 use found::Found;
 use places::Side;
 pub use sources::Sources;
-pub use suggest::nearest;
+pub use suggest::{field_called, nearest};
 
 /// A manifest without errors.
 #[derive(Debug)]
@@ -91,6 +91,29 @@ pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
             Err(Error::problems(problems))
         }
     }
+}
+
+/// The ids that the manifest at these paths has, as they are written, for
+/// completing them. Reads no picture and minds no problem: of a manifest that
+/// cannot be read there are none.
+pub fn ids(paths: &[PathBuf]) -> Vec<String> {
+    let Ok(sources) = Sources::read(paths) else {
+        return Vec::new();
+    };
+    let mut found = Found::default();
+    let mut ids = Vec::new();
+    for (index, part) in (0..).zip(sources.parts()) {
+        let Some(part) = syntax::read(index, part, &mut found) else {
+            continue;
+        };
+        if let document::RawUsers::List(users) = part.users {
+            ids.extend(users.into_iter().filter_map(|user| match user.id {
+                scalar::Raw::Text(id) => Some(id.into_owned()),
+                _ => None,
+            }));
+        }
+    }
+    ids
 }
 
 /// Makes the desired state of all parts, and says where its users stand.

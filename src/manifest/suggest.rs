@@ -40,6 +40,14 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     best.map(|(_, known)| known)
 }
 
+/// The field that people elsewhere call so, its own name included. Nothing is
+/// guessed: a column that is merely spelled alike is another one.
+pub fn field_called(name: &str) -> Option<&'static str> {
+    let own = super::document::USER.iter().find(|field| **field == name);
+    let other = || OTHER_WORDS.iter().find(|(word, _)| *word == name);
+    own.copied().or_else(|| other().map(|(_, field)| *field))
+}
+
 /// The field that was probably meant by this name.
 pub(super) fn field(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let folded = name.to_lowercase();

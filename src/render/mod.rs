@@ -15,6 +15,7 @@ pub mod drift;
 pub mod explain;
 pub mod failure;
 mod fields;
+pub mod init;
 pub mod json;
 pub mod mapping;
 pub mod markdown;
@@ -24,6 +25,7 @@ pub mod problems;
 pub mod progress;
 pub mod report;
 pub mod safe;
+pub mod schema;
 pub mod words;
 pub mod yaml;
 

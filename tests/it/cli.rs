@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 mod bad_input;
+mod begin;
 mod documents;
 mod looks;
 #[cfg(unix)]

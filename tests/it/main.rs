@@ -25,6 +25,7 @@ mod manifest;
 mod model;
 mod plan;
 mod properties;
+mod schema;
 mod store;
 mod told;
 mod world;

@@ -15,6 +15,7 @@ use self::explain::ExplanationDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
 use self::problem::problem_doc;
 use super::doctor::{Check, Diagnosis, Health};
+use super::init::{Made, RowLeft};
 use super::safe::SafeJson;
 use super::{Header, Validation};
 use crate::core::digest::Digest;
@@ -94,6 +95,56 @@ struct DiagnosisDoc<'a> {
     wrong: usize,
     warnings: usize,
     checks: &'a [Check],
+}
+
+/// Writes what `init` made.
+///
+/// # Errors
+/// The writer's own.
+pub fn made(out: &mut dyn Write, made: &Made) -> io::Result<()> {
+    let Made {
+        created,
+        kept,
+        ignore,
+        users,
+        left,
+        unused,
+        problems,
+    } = made;
+    let content = MadeDoc {
+        created,
+        kept,
+        gitignore_lacks: ignore,
+        users: *users,
+        left_out: Each(left, row_doc),
+        unused_columns: unused,
+        problems: *problems,
+    };
+    write(out, "init", content)
+}
+
+#[derive(Serialize)]
+struct MadeDoc<'a, R> {
+    created: &'a [String],
+    kept: &'a [String],
+    gitignore_lacks: &'a [&'static str],
+    users: usize,
+    left_out: R,
+    unused_columns: &'a [String],
+    problems: usize,
+}
+
+#[derive(Serialize)]
+struct RowDoc<'a> {
+    line: usize,
+    why: &'a str,
+}
+
+fn row_doc(row: &RowLeft) -> RowDoc<'_> {
+    RowDoc {
+        line: row.line,
+        why: &row.why,
+    }
 }
 
 /// Writes one user from every side.
