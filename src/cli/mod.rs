@@ -35,7 +35,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use self::early::Early;
 use self::output::Printer;
 use self::settings::{Facts, Job, Settings, VARIABLES};
-use crate::error::{Exit, Result};
+use crate::error::{Code, Error, Exit, Result};
 
 /// Runs a command line, the program's name first, and says how it ended.
 pub async fn run(raw: Vec<OsString>) -> Exit {
@@ -59,8 +59,24 @@ pub async fn run(raw: Vec<OsString>) -> Exit {
     output::start_logs(&settings.output);
     match perform(&settings, &printer).await {
         Ok(exit) => exit,
-        Err(error) => printer.error(&error),
+        Err(error) => printer.error(&advise(error, &settings.job)),
     }
+}
+
+/// Names `doctor` where it helps: it looks at all that a key can be wrong in.
+fn advise(error: Error, job: &Job) -> Error {
+    let of_key = matches!(
+        error.code(),
+        Code::KeyRefused | Code::PermissionMissing | Code::CompanyUnknown
+    );
+    if !of_key || *job == Job::Doctor {
+        return error;
+    }
+    let hint = match error.what_to_do() {
+        Some(hint) => format!("{hint}; `whop-sync doctor` looks at all of it"),
+        None => "`whop-sync doctor` looks for what is wrong".to_owned(),
+    };
+    error.hint(hint)
 }
 
 /// The system gave no runtime: says so and gives the exit status.

@@ -392,3 +392,40 @@ fn doctor_tells_what_is_wrong_and_how_to_mend_it() {
     tell("an empty folder", &nothing);
     golden("cli/doctor.txt", &told);
 }
+
+#[test]
+fn a_user_mapped_to_another_companys_account_is_not_touched_there() {
+    let scene = Scene::applied();
+    let id = [("external_id".to_owned(), json!("user_10003"))]
+        .into_iter()
+        .collect();
+    let other = scene
+        .emulator
+        .add_account("biz_Other", "nikos@example.org", "Theirs", id);
+    let (own, _) = scene.link("user_10003");
+    let before = scene.emulator.accounts();
+    let name = "users.example.mapping.jsonl";
+    scene.place.edit(name, &own, &other);
+    // Its own account is found again by its id, and the other one left alone.
+    let plan = scene.look(2, "plan -q --detailed-exitcode");
+    assert!(
+        plan.stdout.contains("= adopt user_10003") && plan.stdout.contains("found by metadata.external_id"),
+        "{}",
+        plan.shown()
+    );
+    scene.run(0, "apply --yes -q");
+    assert_eq!(scene.link("user_10003").0, own);
+    assert_eq!(scene.emulator.accounts(), before);
+
+    // A mapping of another company as a whole is refused.
+    let text = String::from_utf8(scene.place.read(name)).unwrap();
+    std::fs::write(scene.place.path(name), text.replacen(COMPANY, "biz_Other", 1)).unwrap();
+    for command in ["plan", "drift", "explain 007", "apply --yes"] {
+        let refused = scene.look(1, &format!("{command} -q"));
+        assert!(
+            refused.stderr.contains("error[mapping.foreign]"),
+            "{}",
+            refused.shown()
+        );
+    }
+}
