@@ -140,11 +140,14 @@ Each command has examples of its own: whop-sync help plan";
 
 const TOP_LONG: &str = "\
 Examples:
+  whop-sync init                          begin: a manifest and its schema for editors
   whop-sync validate                      check users.yaml; needs no key and no network
   whop-sync apply --server emulator       try it out: nothing leaves this computer
   whop-sync plan                          show what would change on Whop
   whop-sync apply                         change it, after asking
   whop-sync show user_12345               the account and user of one of your users
+  whop-sync explain user_12345            what is decided about one of them, and why
+  whop-sync doctor                        what is wrong with the set-up
 
 Environment:
   WHOP_API_KEY        the key; it is never given on the command line
@@ -623,6 +626,7 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "verbose",
             "log_format",
         ],
+        "drift" => &["allow"],
         "explain" | "doctor" => &["refresh", "only", "allow"],
         "export" => &["refresh", "only", "allow", "format"],
         "show" => &["api_key_file", "api_version", "refresh", "only", "allow"],

@@ -184,3 +184,26 @@ fn the_manual_has_a_page_for_every_command() {
     }
     place.expect(64, "man pland");
 }
+
+#[test]
+fn every_command_tells_what_it_does_with_examples() {
+    let place = Place::new();
+    let mut told = String::new();
+    for command in [
+        "init",
+        "drift",
+        "explain",
+        "export",
+        "doctor",
+        "schema",
+        "completions",
+        "man",
+    ] {
+        let short = place.expect(0, &format!("{command} -h"));
+        assert!(short.stdout.lines().count() < 50, "{}", short.shown());
+        let help = place.expect(0, &format!("help {command}"));
+        assert!(help.stdout.contains(&format!("\n  whop-sync {command}")) || command == "completions");
+        told += &format!("{}\n", help.shown());
+    }
+    golden("cli/help_commands.txt", &told);
+}
