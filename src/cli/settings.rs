@@ -22,7 +22,8 @@ use crate::render::paint::{Choice, Palette, Surroundings};
 use crate::render::problems::Look;
 use crate::render::progress::Mode;
 
-/// The environment variables that have a say; no other is read.
+/// The environment variables that have a say; no other is read, but for what a
+/// shell's script passes on when it asks for completions.
 pub const VARIABLES: [&str; 10] = [
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",

@@ -50,7 +50,7 @@ pub fn reason(reason: &Reason) -> Words {
         ),
         Reason::EmailChanged { account, observed } => words(
             format!("account `{account}` has the email `{observed}`, and Whop cannot change it"),
-            "three ways out: write that email into the manifest; or let the person change the address on Whop; or give this user a new id, which makes a new account",
+            "three ways out: write that email into the manifest; or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account",
         ),
         Reason::EmailTaken { account, external_id } => email_taken(account, external_id.as_deref()),
         Reason::SharedOwner { owner, others } => words(

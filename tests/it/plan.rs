@@ -308,7 +308,7 @@ fn a_changed_email_is_held_with_three_ways_out() {
     assert!(words.message.contains("`a@shop.test`"), "{words:?}");
     for way in [
         "write that email into the manifest",
-        "change the address on Whop",
+        "corrected on Whop by hand",
         "a new id",
     ] {
         assert!(words.what_to_do.contains(way), "{words:?}");
