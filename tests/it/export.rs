@@ -163,6 +163,8 @@ fn planning_an_export_beside_its_mapping_changes_nothing() {
     let mut world = settled();
     // What others did is what the export asks for.
     world.profile_mut("b").name = Some("Elsewhere".into());
+    // A picture that nobody set through the mapping stays unmanaged.
+    world.profile_mut("b").picture = Some("https://img.test/own".into());
     world.account_mut("a").title = "Newer".into();
     world
         .account_mut("a")
