@@ -13,9 +13,13 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::completions;
 use super::early::Early;
+use super::export::ExportArgs;
+use super::init::InitArgs;
 use super::settings::Facts;
 use super::values::{Expected, Format, KeyGrant, LogFormat, Rate, ReportFile, Server, some_time, span};
+use crate::core::drift::Others;
 use crate::core::lineage::Commit;
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
@@ -65,6 +69,36 @@ pub enum Verb {
         /// Files to report to.
         reports: Vec<ReportFile>,
     },
+    /// Show what changed on Whop.
+    Drift {
+        /// What accounts mean that the mapping does not know.
+        others: Others,
+        /// Files to report to.
+        reports: Vec<ReportFile>,
+    },
+    /// Show one user from every side.
+    Explain {
+        /// The user.
+        id: UserKey,
+    },
+    /// Write what Whop has as a manifest.
+    Export(ExportArgs),
+    /// Look for what is wrong with the set-up.
+    Doctor,
+    /// Write the first files.
+    Init(InitArgs),
+    /// Print the manifest's JSON Schema.
+    Schema,
+    /// Print a shell's completions.
+    Completions {
+        /// The shell.
+        shell: String,
+    },
+    /// Print the manual.
+    Man {
+        /// One command's page.
+        page: Option<String>,
+    },
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -72,6 +106,21 @@ pub enum Verb {
     },
     /// Serve the emulator.
     Emulator(EmulatorArgs),
+}
+
+impl Verb {
+    /// Whether it talks to Whop, so that it needs a key.
+    pub fn asks_whop(&self) -> bool {
+        matches!(
+            self,
+            Self::Plan { .. }
+                | Self::Apply { .. }
+                | Self::Drift { .. }
+                | Self::Explain { .. }
+                | Self::Export(_)
+                | Self::Doctor
+        )
+    }
 }
 
 /// Keeps a platform's users on Whop equal to a YAML manifest
@@ -102,11 +151,14 @@ Each command has examples of its own: whop-sync help plan";
 
 const TOP_LONG: &str = "\
 Examples:
+  whop-sync init                          begin: a manifest and its schema for editors
   whop-sync validate                      check users.yaml; needs no key and no network
   whop-sync apply --server emulator       try it out: nothing leaves this computer
   whop-sync plan                          show what would change on Whop
   whop-sync apply                         change it, after asking
   whop-sync show user_12345               the account and user of one of your users
+  whop-sync explain user_12345            what is decided about one of them, and why
+  whop-sync doctor                        what is wrong with the set-up
 
 Environment:
   WHOP_API_KEY        the key; it is never given on the command line
@@ -127,6 +179,17 @@ Exit status:
 
 #[derive(Debug, Subcommand)]
 enum VerbLine {
+    /// Begin: a manifest, its schema for editors, and what git ignores
+    ///
+    /// Writes new files only; what is there stays as it is. With --from-csv the
+    /// manifest has the users of a table.
+    #[command(after_help = INIT_EXAMPLES)]
+    Init {
+        #[command(flatten)]
+        init: InitArgs,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Check the manifest and its pictures
     ///
     /// Finds every problem in one pass and shows it with its line and what to
@@ -193,14 +256,94 @@ enum VerbLine {
         #[command(flatten)]
         options: Options,
     },
+    /// Show what changed on Whop behind the manifest's back
+    ///
+    /// Compares what was last applied with what Whop shows, user by user.
+    /// Writes nothing at all. Exits with 2 when there is drift, and with 0 when
+    /// there is none; what was only edited in the manifest is no drift.
+    #[command(after_help = DRIFT_EXAMPLES)]
+    Drift {
+        /// Accounts that the mapping does not know are no drift
+        #[arg(long)]
+        ignore_unmanaged: bool,
+        /// Write a report to this file too, .json or .md; repeatable
+        #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
+        reports: Vec<ReportFile>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Explain one user: what is known, what is decided, and why
+    ///
+    /// Shows the manifest's entry, the mapping's, the account and the profile
+    /// on Whop, what a plan does about it, and the next command. Reads the list
+    /// of accounts and one profile, and writes nothing at all.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// Your platform's id of the user
+        #[arg(value_name = "ID", value_parser = UserKey::parse, add = completions::ids())]
+        id: UserKey,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Write what Whop has now as a manifest
+    ///
+    /// Planning it beside the same mapping comes to nothing; without a mapping
+    /// it adopts the accounts. Accounts without an id of yours are named and
+    /// left out. Sends GET only, and overwrites nothing unless told to.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export {
+        #[command(flatten)]
+        export: ExportArgs,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Show which account and user on Whop belong to your users
     ///
     /// Reads the mapping only. The user_id is what chat tokens are made for.
     #[command(after_help = SHOW_EXAMPLES)]
     Show {
         /// Your platform's id of one user
-        #[arg(value_name = "ID", value_parser = UserKey::parse)]
+        #[arg(value_name = "ID", value_parser = UserKey::parse, add = completions::ids())]
         id: Option<UserKey>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Find out what is wrong with the set-up, and how to mend it
+    ///
+    /// Looks at manifest, key, API version, company, permissions, mapping, lock,
+    /// journal and clock. Sends GET only, and writes nothing. Exits with 1 when
+    /// an apply would fail.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Print the manifest's JSON Schema, for editors
+    ///
+    /// Version 2020-12. `init` writes it beside the manifest, whose first line
+    /// tells editors to complete and check by it.
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Print the completions of a shell
+    ///
+    /// They know the options and the ids of the manifest.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        #[arg(value_name = "SHELL", value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+        shell: String,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Print the manual page of the program, or of a command
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The command, such as plan
+        #[arg(value_name = "COMMAND")]
+        page: Option<String>,
         #[command(flatten)]
         options: Options,
     },
@@ -237,6 +380,48 @@ Examples:
   whop-sync apply --allow max_updates
   whop-sync apply users.plan.json --yes --receipt receipt.json
   whop-sync apply --yes --expect d6ed27f40dc4";
+
+const DRIFT_EXAMPLES: &str = "\
+Examples:
+  whop-sync drift --refresh full
+  whop-sync drift --format markdown       an issue's body, such as for a nightly job
+  whop-sync drift --report drift.json";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  whop-sync explain user_12345
+  whop-sync explain user_12345 --format json";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  whop-sync export --company biz_XXXXXXXXXXXXX --out users.yaml
+  whop-sync export --out users.new.yaml --avatars avatars";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  whop-sync doctor --server sandbox
+  whop-sync doctor --format json";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  whop-sync init --company biz_XXXXXXXXXXXXX
+  whop-sync init --from-csv users.csv --column email=\"Mail address\" --column metadata.tier=Plan";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  whop-sync schema > users.schema.json";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(whop-sync completions bash)                        in ~/.bashrc
+  source <(whop-sync completions zsh)                         in ~/.zshrc
+  whop-sync completions fish | source                         in ~/.config/fish/config.fish
+  whop-sync completions powershell | Out-String | Invoke-Expression";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  whop-sync man > whop-sync.1
+  whop-sync man plan | man -l -";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -344,7 +529,7 @@ pub struct Options {
     #[arg(long, value_name = "MODE", value_parser = refresh(), help_heading = CHOICE)]
     pub refresh: Option<Refresh>,
     /// Plan and apply only this user; repeatable
-    #[arg(long, value_name = "ID", value_parser = UserKey::parse, help_heading = CHOICE)]
+    #[arg(long, value_name = "ID", value_parser = UserKey::parse, add = completions::ids(), help_heading = CHOICE)]
     pub only: Vec<UserKey>,
     /// Lift this guardrail for this run; repeatable
     #[arg(long, value_name = "GUARD", value_parser = guard(), help_heading = CHOICE)]
@@ -440,7 +625,7 @@ fn format() -> impl TypedValueParser<Value = Format> {
         ),
         (
             "markdown",
-            "for a pull request's comment; plan and apply only",
+            "for a comment or an issue; plan, apply and drift only",
             Format::Markdown,
         ),
         ("csv", "a table for spreadsheets; show only", Format::Csv),
@@ -475,6 +660,33 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "only",
             "allow",
         ],
+        "init" => &[
+            "mapping",
+            "server",
+            "api_key_file",
+            "api_version",
+            "refresh",
+            "only",
+            "allow",
+        ],
+        "schema" | "completions" | "man" => &[
+            "manifests",
+            "mapping",
+            "server",
+            "api_key_file",
+            "api_version",
+            "refresh",
+            "only",
+            "allow",
+            "format",
+            "color",
+            "quiet",
+            "verbose",
+            "log_format",
+        ],
+        "drift" => &["allow"],
+        "explain" | "doctor" => &["refresh", "only", "allow"],
+        "export" => &["refresh", "only", "allow", "format"],
         "show" => &["api_key_file", "api_version", "refresh", "only", "allow"],
         "emulator" => &[
             "mapping",
@@ -560,6 +772,25 @@ fn combine(line: Line) -> Result<Args, String> {
             };
             (verb, options)
         }
+        VerbLine::Drift {
+            ignore_unmanaged,
+            reports,
+            options,
+        } => {
+            let others = if ignore_unmanaged {
+                Others::Expect
+            } else {
+                Others::Count
+            };
+            (Verb::Drift { others, reports }, options)
+        }
+        VerbLine::Explain { id, options } => (Verb::Explain { id }, options),
+        VerbLine::Export { export, options } => (Verb::Export(export), options),
+        VerbLine::Doctor { options } => (Verb::Doctor, options),
+        VerbLine::Init { init, options } => (Verb::Init(init), options),
+        VerbLine::Schema { options } => (Verb::Schema, options),
+        VerbLine::Completions { shell, options } => (Verb::Completions { shell }, options),
+        VerbLine::Man { page, options } => (Verb::Man { page }, options),
         VerbLine::Show { id, options } => (Verb::Show { id }, options),
         VerbLine::Emulator { emulator, options } => (Verb::Emulator(emulator), options),
     };
@@ -663,7 +894,7 @@ mod tests {
     fn every_command_and_option_is_understood() {
         let all = "--mapping m --server emulator --api-key-file k --api-version 2025-01-01 --refresh full \
                    --color never --log-format json -q";
-        for verb in ["validate", "plan", "apply", "show", "emulator"] {
+        for verb in ["validate", "plan", "apply", "drift", "show", "emulator"] {
             let options = parsed(&format!("whop-sync {verb} {all}")).options;
             assert_eq!(options.refresh, Some(Refresh::Full), "{verb}");
             assert!(options.quiet && options.color == Some(Choice::Never), "{verb}");

@@ -8,6 +8,7 @@ use super::settings::Settings;
 use super::values::Server;
 use super::{now, seconds};
 use crate::core::model::{Policy, Problem};
+use crate::core::value::{PlatformId, UserKey};
 use crate::emulator::{self, Emulator};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{self, Manifest};
@@ -39,14 +40,7 @@ impl Ends {
         only_known_users(settings, &manifest)?;
         let platform = manifest.desired.platform().clone();
         let run_id = run_id()?;
-        let (transport, emulator) = transport(settings, platform.as_str())?;
-        let seed = u64::from_str_radix(&run_id[..16], 16).unwrap_or_default();
-        let options = Options {
-            per_minute: NonZeroU32::new(600),
-            seed,
-            ..Options::default()
-        };
-        let client = Client::new(transport, settings.version.clone(), platform.clone(), options);
+        let (client, emulator) = client(settings, &platform, &run_id)?;
         let server = settings.server.to_string();
         let header = Header {
             company: platform.clone(),
@@ -71,6 +65,23 @@ impl Ends {
     }
 }
 
+/// Connects for the users of `platform`. Sends nothing yet. The emulator is to
+/// be kept as long as the client.
+pub(super) fn client(
+    settings: &Settings,
+    platform: &PlatformId,
+    run_id: &str,
+) -> Result<(Client, Option<Emulator>)> {
+    let (transport, emulator) = transport(settings, platform.as_str())?;
+    let options = Options {
+        per_minute: NonZeroU32::new(600),
+        seed: u64::from_str_radix(&run_id[..16], 16).unwrap_or_default(),
+        ..Options::default()
+    };
+    let client = Client::new(transport, settings.version.clone(), platform.clone(), options);
+    Ok((client, emulator))
+}
+
 /// The manifest's warnings that matter for this server: the emulator takes
 /// addresses at reserved domains, Whop may not.
 pub(super) fn warnings(settings: &Settings, manifest: &Manifest) -> Vec<Problem> {
@@ -79,14 +90,21 @@ pub(super) fn warnings(settings: &Settings, manifest: &Manifest) -> Vec<Problem>
     manifest.warnings.iter().filter(matters).cloned().collect()
 }
 
+/// The id that was probably meant by an unknown one, as a question.
+pub(super) fn did_you_mean<'k>(key: &UserKey, ids: impl IntoIterator<Item = &'k UserKey>) -> Option<String> {
+    let near = manifest::nearest(key.as_str(), ids.into_iter().map(UserKey::as_str))?;
+    Some(format!("did you mean `{near}`?"))
+}
+
 /// `--only` must name users that exist.
 fn only_known_users(settings: &Settings, manifest: &Manifest) -> Result<()> {
     for key in settings.only.iter().flatten() {
         if manifest.desired.user(key).is_none() {
-            return Err(
-                Error::new(Code::UserUnknown, format!("the manifest has no user `{key}`"))
-                    .hint("`--only` takes an id as the manifest has it"),
-            );
+            let ids = manifest.desired.users().iter().map(|user| &user.key);
+            let hint = did_you_mean(key, ids)
+                .unwrap_or_else(|| "`--only` takes an id as the manifest has it".to_owned());
+            let message = format!("the manifest has no user `{key}`");
+            return Err(Error::new(Code::UserUnknown, message).hint(hint));
         }
     }
     Ok(())
@@ -122,7 +140,7 @@ pub(super) fn open_emulator(settings: emulator::Settings) -> Result<Emulator> {
 }
 
 /// A random id, so that no two runs share an idempotency key.
-fn run_id() -> Result<String> {
+pub(super) fn run_id() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|cause| Error::new(Code::Internal, "the system gave no random numbers").caused_by(cause))?;

@@ -4,16 +4,25 @@
 mod apply;
 pub mod args;
 mod commits;
+mod completions;
 mod connect;
+mod csv;
+mod doctor;
+mod drift;
 pub mod early;
 mod emulator;
+mod explain;
+pub mod export;
+pub mod init;
 pub mod key;
+mod man;
 mod output;
 pub mod paths;
 mod plan;
 mod receipt;
 mod reports;
 mod saved;
+mod schema;
 pub mod settings;
 mod show;
 mod signals;
@@ -30,10 +39,13 @@ use self::early::Early;
 use self::output::Printer;
 use self::settings::{Facts, Job, Settings, VARIABLES};
 use crate::core::saved::Saved;
-use crate::error::{Exit, Result};
+use crate::error::{Code, Error, Exit, Result};
 
 /// Runs a command line, the program's name first, and says how it ended.
 pub async fn run(raw: Vec<OsString>) -> Exit {
+    if let Some(exit) = completions::answer(&raw) {
+        return exit;
+    }
     let facts = facts();
     let mut args = match args::parse(&raw, &facts) {
         Ok(args) => args,
@@ -55,8 +67,24 @@ pub async fn run(raw: Vec<OsString>) -> Exit {
     output::start_logs(&settings.output);
     match perform(&settings, &printer, saved).await {
         Ok(exit) => exit,
-        Err(error) => printer.error(&error),
+        Err(error) => printer.error(&advise(error, &settings.job)),
     }
+}
+
+/// Names `doctor` where it helps: it looks at all that a key can be wrong in.
+fn advise(error: Error, job: &Job) -> Error {
+    let of_key = matches!(
+        error.code(),
+        Code::KeyRefused | Code::PermissionMissing | Code::CompanyUnknown
+    );
+    if !of_key || *job == Job::Doctor {
+        return error;
+    }
+    let hint = match error.what_to_do() {
+        Some(hint) => format!("{hint}; `whop-sync doctor` looks at all of it"),
+        None => "`whop-sync doctor` looks for what is wrong".to_owned(),
+    };
+    error.hint(hint)
 }
 
 /// The system gave no runtime: says so and gives the exit status.
@@ -85,6 +113,14 @@ async fn perform(settings: &Settings, printer: &Printer, saved: Option<Saved>) -
             };
             apply::run(settings, printer, wanted).await
         }
+        Job::Doctor => doctor::run(settings, printer).await,
+        Job::Drift { others } => drift::run(settings, printer, *others).await,
+        Job::Export(args) => export::run(settings, printer, args).await,
+        Job::Explain { id } => explain::run(settings, printer, id).await,
+        Job::Schema => schema::run(printer),
+        Job::Completions { shell } => completions::run(printer, shell),
+        Job::Man { page } => man::run(printer, page.as_deref()),
+        Job::Init(args) => init::run(settings, printer, args),
         Job::Show { id } => show::run(settings, printer, id.as_ref()),
         Job::Emulator {
             port,

@@ -83,6 +83,18 @@ impl Printer {
         }
     }
 
+    /// Writes a text that is a result as it is, such as a manual page; in JSON
+    /// mode as the one text of a document.
+    ///
+    /// # Errors
+    /// As [`Printer::result`].
+    pub(super) fn text(&self, kind: &'static str, text: &[u8]) -> Result<()> {
+        self.result(|out| match self.is_json() {
+            true => json::text(out, kind, &String::from_utf8_lossy(text)),
+            false => out.write_all(text),
+        })
+    }
+
     /// Writes a line of the story to stderr, unless quiet.
     pub(super) fn story(&self, line: &str) {
         if !self.quiet {

@@ -71,6 +71,14 @@ pub(super) async fn look_and_plan(
     ends: &Ends,
     known: &Known,
 ) -> Result<(Plan, Observed)> {
+    let observed = look(settings, ends, known).await?;
+    let mut plan = planner::plan(&ends.manifest.desired, &observed, known, &ends.policy);
+    plan.breaches.extend(older(settings, ends, known, &plan));
+    Ok((plan, observed))
+}
+
+/// Refreshes, with progress.
+pub(super) async fn look(settings: &Settings, ends: &Ends, known: &Known) -> Result<Observed> {
     let progress = RefCell::new(Progress::new(settings.output.progress, io::stderr()));
     let started = tokio::time::Instant::now();
     let on_look = |looked| {
@@ -80,10 +88,7 @@ pub(super) async fn look_and_plan(
     };
     let looking = refresh::refresh(&ends.client, &ends.manifest.desired, known, &ends.policy, on_look);
     let tick = || progress.borrow_mut().tick(started.elapsed());
-    let observed = ticking(looking, tick).await.map_err(|error| error.into_error())?;
-    let mut plan = planner::plan(&ends.manifest.desired, &observed, known, &ends.policy);
-    plan.breaches.extend(older(settings, ends, known, &plan));
-    Ok((plan, observed))
+    ticking(looking, tick).await.map_err(|error| error.into_error())
 }
 
 /// Whether the manifest is older than what was applied last: applying it would

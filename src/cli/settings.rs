@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{Args, EmulatorArgs, Options, Terms, Verb};
+use super::export::ExportArgs;
+use super::init::InitArgs;
 use super::key::KeySource;
 use super::paths::Paths;
 use super::values::{Expected, Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
+use crate::core::drift::Others;
 use crate::core::lineage::Commit;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
@@ -20,7 +23,8 @@ use crate::render::paint::{Choice, Palette, Surroundings};
 use crate::render::problems::Look;
 use crate::render::progress::Mode;
 
-/// The environment variables that have a say; no other is read.
+/// The environment variables that have a say; no other is read, but for what a
+/// shell's script passes on when it asks for completions.
 pub const VARIABLES: [&str; 13] = [
     "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
@@ -174,6 +178,34 @@ pub enum Job {
         /// Where to write down what was done.
         receipt: Option<PathBuf>,
     },
+    /// Show what changed on Whop.
+    Drift {
+        /// What accounts mean that the mapping does not know.
+        others: Others,
+    },
+    /// Show one user from every side.
+    Explain {
+        /// The user.
+        id: UserKey,
+    },
+    /// Write what Whop has as a manifest.
+    Export(ExportArgs),
+    /// Look for what is wrong with the set-up.
+    Doctor,
+    /// Write the first files.
+    Init(InitArgs),
+    /// Print the manifest's JSON Schema.
+    Schema,
+    /// Print a shell's completions.
+    Completions {
+        /// The shell.
+        shell: String,
+    },
+    /// Print the manual.
+    Man {
+        /// One command's page.
+        page: Option<String>,
+    },
     /// Show the mapping.
     Show {
         /// One user of it.
@@ -192,6 +224,21 @@ pub enum Job {
         /// The fault script, if any.
         faults: Option<PathBuf>,
     },
+}
+
+impl Job {
+    /// Whether it talks to Whop.
+    pub fn asks_whop(&self) -> bool {
+        matches!(
+            self,
+            Self::Plan { .. }
+                | Self::Apply { .. }
+                | Self::Drift { .. }
+                | Self::Explain { .. }
+                | Self::Export(_)
+                | Self::Doctor
+        )
+    }
 }
 
 /// Who agrees to a plan before it is carried out.
@@ -287,7 +334,7 @@ impl Settings {
         };
         let mapping = mapping.or_else(|| facts.variable("WHOP_SYNC_MAPPING").map(PathBuf::from));
         let mut paths = Paths::new(&manifests, mapping, &server, is_folder)?;
-        let needs_key = matches!(verb, Verb::Plan { .. } | Verb::Apply { .. }) && server != Server::Emulator;
+        let needs_key = verb.asks_whop() && server != Server::Emulator;
         let key = if needs_key {
             KeySource::find(api_key_file, facts.environment.get("WHOP_API_KEY"))?
         } else {
@@ -318,7 +365,7 @@ impl Settings {
 
     /// Whether the job talks to a server that wants a key.
     pub fn needs_key(&self) -> bool {
-        matches!(self.job, Job::Plan { .. } | Job::Apply { .. }) && self.server != Server::Emulator
+        self.job.asks_whop() && self.server != Server::Emulator
     }
 
     /// The policy of a run at this time, in seconds since 1970.
@@ -377,6 +424,14 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
             deadline,
             receipt,
         },
+        Verb::Drift { others, reports: _ } => Job::Drift { others },
+        Verb::Explain { id } => Job::Explain { id },
+        Verb::Export(args) => Job::Export(args),
+        Verb::Doctor => Job::Doctor,
+        Verb::Init(args) => Job::Init(args),
+        Verb::Schema => Job::Schema,
+        Verb::Completions { shell } => Job::Completions { shell },
+        Verb::Man { page } => Job::Man { page },
         Verb::Show { id } => Job::Show { id },
         Verb::Emulator(EmulatorArgs {
             port,
@@ -440,7 +495,8 @@ fn foreign_commit(facts: &Facts) -> Option<Commit> {
 
 /// The reports that are asked for, and the one that GitHub wants.
 fn reports(verb: &mut Verb, facts: &Facts) -> Reports {
-    let (Verb::Plan { reports, .. } | Verb::Apply { reports, .. }) = verb else {
+    let (Verb::Plan { reports, .. } | Verb::Apply { reports, .. } | Verb::Drift { reports, .. }) = verb
+    else {
         return Reports::default();
     };
     Reports {
@@ -454,8 +510,10 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
     if format == Format::Csv && !matches!(verb, Verb::Show { .. }) {
         return Err(usage("`--format csv` is for `show` only").hint("use `--format json`"));
     }
-    if format == Format::Markdown && !matches!(verb, Verb::Plan { .. } | Verb::Apply { .. }) {
-        let message = "`--format markdown` is for `plan` and `apply` only";
+    if format == Format::Markdown
+        && !matches!(verb, Verb::Plan { .. } | Verb::Apply { .. } | Verb::Drift { .. })
+    {
+        let message = "`--format markdown` is for `plan`, `apply` and `drift` only";
         return Err(usage(message).hint("use `--format json`"));
     }
     let choice: Choice = options.color.unwrap_or_default();

@@ -1,5 +1,6 @@
 //! `show`: the mapping, for the platform's own code. Reads one file.
 
+use super::connect::did_you_mean;
 use super::output::Printer;
 use super::settings::Settings;
 use super::values::Format;
@@ -14,10 +15,11 @@ pub(super) fn run(settings: &Settings, printer: &Printer, id: Option<&UserKey>) 
     if let Some(id) = id
         && !users.contains_key(id)
     {
-        return Err(
-            Error::new(Code::UserUnknown, format!("the mapping has no user `{id}`"))
-                .hint("is the id as the manifest has it, and has it been applied?"),
-        );
+        let hint = match did_you_mean(id, users.keys()) {
+            Some(near) => format!("{near} Or has this user not been applied yet?"),
+            None => "is the id as the manifest has it, and has it been applied?".to_owned(),
+        };
+        return Err(Error::new(Code::UserUnknown, format!("the mapping has no user `{id}`")).hint(hint));
     }
     let known = Known {
         users,

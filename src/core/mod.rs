@@ -4,6 +4,9 @@
 
 pub mod audit;
 pub mod digest;
+pub mod drift;
+pub mod explain;
+pub mod export;
 pub(crate) mod fields;
 pub mod lineage;
 pub mod link;

@@ -166,7 +166,7 @@ impl Planner<'_> {
         let mut entry = known.cloned().unwrap_or_else(|| KnownUser::linked(link.clone()));
         entry.link = link;
         let profile = self.profile(user, account, known, &mut entry)?;
-        let change = self.account(user, account, known, &mut entry)?;
+        let change = self.account(user, account, known, from, &mut entry)?;
         let record = known != Some(&entry) || from.is_some() || self.known.unsure.contains(&user.key);
         let idle = profile.is_empty() && change.is_empty();
         if idle && by.is_none() && from.is_none() {
@@ -245,6 +245,7 @@ impl Planner<'_> {
         user: &DesiredUser,
         account: &Account,
         known: Option<&KnownUser>,
+        from: Option<&UserKey>,
         entry: &mut KnownUser,
     ) -> Result<AccountChange, Reason> {
         let mut result = AccountChange::default();
@@ -266,7 +267,7 @@ impl Planner<'_> {
         for (key, value) in &wanted {
             let identity = IDENTITY_KEYS.contains(&&**key);
             let applied = match known {
-                Some(_) if identity => Some(&**value),
+                Some(_) if identity => Some(from.map_or(&**value, UserKey::as_str)),
                 Some(known) => known.metadata.get(key).map(|value| &**value),
                 None => None,
             };

@@ -7,8 +7,8 @@
 //!                    └─places── problems ◀──── pictures ◀─────avatars─────────┘
 //! ```
 //!
-//! * `sources` finds and reads the files; `avatars` and `pictures` read
-//!   the pictures they name. Nothing else here touches the disk.
+//! * `sources` finds and reads the files; `avatars` reads the
+//!   pictures they name ([`crate::picture`] knows them by content). Nothing else here touches the disk.
 //! * `document` is the only user of serde_yaml; with `scalar` it keeps every
 //!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
 //!   boolean, a number and a time.
@@ -30,7 +30,6 @@ mod document;
 mod found;
 mod head;
 mod lines;
-mod pictures;
 mod pieces;
 mod places;
 mod scalar;
@@ -52,6 +51,7 @@ use found::Found;
 use pieces::InPieces;
 use places::Side;
 pub use sources::Sources;
+pub use suggest::{field_called, nearest};
 
 /// A manifest without errors.
 #[derive(Debug)]
@@ -96,6 +96,29 @@ pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
             Err(Error::problems(problems))
         }
     }
+}
+
+/// The ids that the manifest at these paths has, as they are written, for
+/// completing them. Reads no picture and minds no problem: of a manifest that
+/// cannot be read there are none.
+pub fn ids(paths: &[PathBuf]) -> Vec<String> {
+    let Ok(sources) = Sources::read(paths) else {
+        return Vec::new();
+    };
+    let mut found = Found::default();
+    let mut ids = Vec::new();
+    for (index, part) in (0..).zip(sources.parts()) {
+        let Some(part) = syntax::read(index, part, &mut found) else {
+            continue;
+        };
+        if let RawUsers::List(users) = part.users {
+            ids.extend(users.into_iter().filter_map(|user| match user.id {
+                scalar::Raw::Text(id) => Some(id.into_owned()),
+                _ => None,
+            }));
+        }
+    }
+    ids
 }
 
 /// Makes the desired state of all parts, and says where its users stand.

@@ -261,7 +261,7 @@ fn unreadable(path: &Path, cause: std::io::Error) -> Error {
             Code::ManifestMissing,
             format!("there is no manifest at `{}`", shown(path)),
         )
-        .hint("name it with `-f PATH`")
+        .hint("name it with `-f PATH`, or begin with `whop-sync init`")
     } else {
         Error::file("read", path, cause)
     }

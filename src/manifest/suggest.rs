@@ -23,7 +23,7 @@ const OTHER_WORDS: [(&str, &str); 16] = [
 /// The known name that looks most like this one, if any does: at most a third
 /// of its letters may be wrong, and case does not count. Of equals the first
 /// wins, so that the answer never depends on chance.
-pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // Comparing takes time in proportion to both lengths.
     if name.len() > 255 {
         return None;
@@ -38,6 +38,14 @@ pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
         }
     }
     best.map(|(_, known)| known)
+}
+
+/// The field that people elsewhere call so, its own name included. Nothing is
+/// guessed: a column that is merely spelled alike is another one.
+pub fn field_called(name: &str) -> Option<&'static str> {
+    let own = super::document::USER.iter().find(|field| **field == name);
+    let other = || OTHER_WORDS.iter().find(|(word, _)| *word == name);
+    own.copied().or_else(|| other().map(|(_, field)| *field))
 }
 
 /// The field that was probably meant by this name.

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use super::budget::{Budget, Slot};
 use super::error::{CallError, CallErrorKind, Effect};
 use super::operation::Operation;
-use super::transport::{Lost, Request, Response, Transport};
+use super::transport::{Lost, Request, Response, Target, Transport};
 use super::version::Version;
 use crate::core::model::Dialect;
 use crate::core::value::PlatformId;
@@ -63,6 +63,9 @@ struct Inner {
     randomness: AtomicU64,
     /// Whether Whop has ever answered well to `version`.
     version_proven: AtomicBool,
+    /// The time in the last answer of Whop's, in seconds since 1970; 0 for
+    /// none.
+    server_time: AtomicU64,
 }
 
 /// Leave to send one request of an operation. Dropping it unused costs one
@@ -110,6 +113,7 @@ impl Client {
             limited: AtomicU64::new(0),
             randomness: AtomicU64::new(options.seed),
             version_proven: AtomicBool::new(false),
+            server_time: AtomicU64::new(0),
         }))
     }
 
@@ -151,6 +155,12 @@ impl Client {
     /// Answers so far that said the limit was exceeded (429).
     pub fn refused_by_limit(&self) -> u64 {
         self.0.limited.load(Ordering::Relaxed)
+    }
+
+    /// What time it is on Whop, in seconds since 1970, by its last answer that
+    /// told.
+    pub fn server_time(&self) -> Option<u64> {
+        Some(self.0.server_time.load(Ordering::Relaxed)).filter(|time| *time > 0)
     }
 
     /// Waits for leave to send one request of this operation: for its budget,
@@ -221,8 +231,18 @@ impl Client {
     /// Sends one request and counts it. The leave ends with the answer.
     pub(super) async fn transmit(&self, leave: Permit, request: Request) -> Result<Response, Lost> {
         self.0.sent[leave.operation as usize].fetch_add(1, Ordering::Relaxed);
+        // Storage and pictures are somebody else's, with clocks of their own.
+        let of_whop = matches!(request.target, Target::Api(_));
         let outcome = self.0.transport.send(request).await;
         drop(leave.slot);
+        let date = outcome
+            .as_ref()
+            .ok()
+            .filter(|_| of_whop)
+            .and_then(|a| a.header("date"));
+        if let Some(time) = date.and_then(super::date::seconds) {
+            self.0.server_time.store(time, Ordering::Relaxed);
+        }
         if outcome.as_ref().is_ok_and(|answer| answer.status == 429) {
             self.0.limited.fetch_add(1, Ordering::Relaxed);
         }
@@ -256,7 +276,6 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::super::script::{Script, answer, line, refusal, silence, unsent};
-    use super::super::transport::Target;
     use super::*;
     use crate::core::model::PreparedCall;
     use crate::core::value::UserId;

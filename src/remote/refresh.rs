@@ -1,6 +1,6 @@
 //! A refresh: every account listed, and the profiles that are worth reading.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use tokio::task::JoinSet;
 
@@ -49,6 +49,20 @@ pub async fn refresh(
     let mut wanted = profiles_to_read(desired, &observed, known, policy);
     wanted.sort_unstable();
     wanted.dedup();
+    observed.profiles = read_profiles(client, wanted, progress).await?;
+    Ok(observed)
+}
+
+/// Reads the profiles of these owners, each named once. Sends GET only.
+///
+/// # Errors
+/// As [`refresh`].
+pub async fn read_profiles(
+    client: &Client,
+    wanted: Vec<UserId>,
+    mut progress: impl FnMut(Progress),
+) -> Result<BTreeMap<UserId, ProfileRead>, CallError> {
+    let mut profiles = BTreeMap::new();
     let total = wanted.len();
     let mut wanted = wanted.into_iter();
     let mut reading = JoinSet::new();
@@ -59,11 +73,11 @@ pub async fn refresh(
             reading.spawn(read(client.clone(), owner));
         }
         match reading.join_next().await {
-            None => return Ok(observed),
+            None => return Ok(profiles),
             Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
             Some(Ok((owner, profile))) => {
-                observed.profiles.insert(owner, profile?);
-                progress(Progress::Read(observed.profiles.len(), total));
+                profiles.insert(owner, profile?);
+                progress(Progress::Read(profiles.len(), total));
             }
         }
     }

@@ -10,8 +10,12 @@ use crate::core::value::PlatformId;
 
 pub mod annotations;
 mod change;
+pub mod doctor;
+pub mod drift;
+pub mod explain;
 pub mod failure;
 mod fields;
+pub mod init;
 pub mod json;
 pub mod mapping;
 pub mod markdown;
@@ -22,7 +26,9 @@ pub mod problems;
 pub mod progress;
 pub mod report;
 pub mod safe;
+pub mod schema;
 pub mod words;
+pub mod yaml;
 
 /// What an output is about, besides its content.
 #[derive(Clone, Debug, PartialEq, Eq)]

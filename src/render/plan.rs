@@ -437,7 +437,7 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
 
 ! hold email_changed
     why         account `biz_1` has the email `was@example.com`, and Whop cannot change it
-    what to do  write that email into the manifest, or give this user a new id, which makes a new account
+    what to do  three ways out: write that email into the manifest; or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account
 
 ! hold email_taken
     why         the email already owns account `biz_1`, which carries the id `u9`

@@ -50,7 +50,7 @@ pub fn reason(reason: &Reason) -> Words {
         ),
         Reason::EmailChanged { account, observed } => words(
             format!("account `{account}` has the email `{observed}`, and Whop cannot change it"),
-            "write that email into the manifest, or give this user a new id, which makes a new account",
+            "three ways out: write that email into the manifest; or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account",
         ),
         Reason::EmailTaken { account, external_id } => email_taken(account, external_id.as_deref()),
         Reason::SharedOwner { owner, others } => words(
@@ -253,7 +253,7 @@ fn time(seconds: u64) -> String {
 }
 
 /// The first few things, and how many more.
-fn list<T: Display>(things: &[T]) -> String {
+pub fn list<T: Display>(things: &[T]) -> String {
     let named: Vec<String> = things.iter().take(NAMED).map(|t| format!("`{t}`")).collect();
     match things.len().saturating_sub(NAMED) {
         0 => named.join(", "),

@@ -128,6 +128,18 @@ pub fn read_mapping(path: &Path, disk: &dyn Disk) -> Result<(Identity, BTreeMap<
     Ok((identity, known.users))
 }
 
+/// Whether another run holds the lock now, and who, as the error that an apply
+/// would meet. Nothing is created. An apply that begins in this very moment
+/// would find the lock taken, and says so.
+pub fn locked(paths: &Paths) -> Option<Error> {
+    let mut file = File::open(&paths.lock).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(Lock::held(&mut file, &paths.lock)),
+        // Closing the file gives the lock back.
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>> {
     disk.read(path).map_err(|cause| Error::file("read", path, cause))
 }

@@ -11,7 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 mod bad_input;
+mod begin;
 mod documents;
+mod looks;
 #[cfg(unix)]
 mod plans;
 #[cfg(unix)]
@@ -177,7 +179,7 @@ impl Ran {
 }
 
 /// Replaces ids that Whop gives out (which user gets which depends on who is
-/// served first), digests of plans that name such, ports, process ids, and how
+/// served first), digests of plans that name such, pictures' names, ports, process ids, and how
 /// long it took with how many polls. Columns stay where they are.
 fn steady(text: &str) -> String {
     const ID: &str = "XXXXXXXXXXXXXX";
@@ -195,6 +197,7 @@ fn steady(text: &str) -> String {
         })
     };
     let text = between(&text, "127.0.0.1:", |c| c.is_ascii_digit(), "PORT");
+    let text = between(&text, "/pictures/profile/", |c| c.is_ascii_hexdigit(), "PICTURE");
     let text = between(&text, "process ", |c| c.is_ascii_digit(), "PID");
     let lines = text.split_inclusive('\n').map(|line| match line.find(" (") {
         Some(at) if line.starts_with("Applied: ") => format!("{} (N requests sent in TIME)\n", &line[..at]),

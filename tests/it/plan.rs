@@ -285,6 +285,65 @@ fn identity_traps_are_held() {
 }
 
 #[test]
+fn an_id_used_again_never_reaches_the_person_before() {
+    // Somebody new with the id of one who left, whose account is still there.
+    let mut world = World::settled(vec![user("a"), user("b")]);
+    world.users[0].email = Email::parse("new@shop.test").unwrap();
+    world.users[0].name = name("Somebody New");
+    assert_eq!(outline(&world.plan()), ["hold a email_changed"]);
+    // Nor without the mapping, since the account carries the id.
+    world.known = Default::default();
+    assert_eq!(outline(&world.plan()), ["adopt b", "hold a email_changed"]);
+    // Once it is gone, the id is free.
+    world.accounts.remove(0);
+    assert_eq!(outline(&world.plan()), ["create a", "adopt b"]);
+}
+
+#[test]
+fn a_changed_email_is_held_with_three_ways_out() {
+    let mut world = World::settled(vec![user("a")]);
+    world.users[0].email = Email::parse("new@shop.test").unwrap();
+    let hold = world.plan().holds.remove(0);
+    let words = whop_sync::render::words::reason(&hold.reason);
+    assert!(words.message.contains("`a@shop.test`"), "{words:?}");
+    for way in [
+        "write that email into the manifest",
+        "corrected on Whop by hand",
+        "a new id",
+    ] {
+        assert!(words.what_to_do.contains(way), "{words:?}");
+    }
+    // Each of them leads out.
+    let mut back = world;
+    back.users[0].email = Email::parse("A@shop.test").unwrap();
+    assert!(back.plan().holds.is_empty());
+    back.users[0].email = Email::parse("new@shop.test").unwrap();
+    back.account_mut("a").email = Some("new@shop.test".into());
+    assert!(back.plan().holds.is_empty());
+    back.account_mut("a").email = Some("a@shop.test".into());
+    back.users[0].key = whop_sync::core::value::UserKey::parse("a2").unwrap();
+    assert_eq!(outline(&back.plan()), ["create a2"]);
+}
+
+#[test]
+fn a_suspended_or_deleted_account_gets_no_second_one_while_it_can_be_told() {
+    let mut world = World::settled(ids(20));
+    world.users[0].name = name("New");
+    world.account_mut("u000").suspended = true;
+    assert_eq!(outline(&world.plan()), ["hold u000 suspended"]);
+    // Also where the mapping is lost: it is found again, not made again.
+    world.known = Default::default();
+    assert!(outline(&world.plan()).contains(&"hold u000 suspended".to_owned()));
+
+    let mut world = World::settled(ids(20));
+    world.accounts.remove(0);
+    world.complete = false;
+    assert_eq!(outline(&world.plan()), ["hold u000 incomplete"]);
+    world.complete = true;
+    assert_eq!(outline(&world.plan()), ["create u000"]);
+}
+
+#[test]
 fn an_incomplete_list_creates_and_forgets_nothing() {
     let mut world = World::settled(ids(20));
     world.users.remove(0);

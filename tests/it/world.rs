@@ -109,8 +109,8 @@ impl World {
         Desired::new(platform, self.guardrails, entries.collect()).expect("the test's users agree")
     }
 
-    /// Refreshes, plans and audits.
-    pub(crate) fn plan(&self) -> Plan {
+    /// Looks at everything that a plan needs.
+    pub(crate) fn observed(&self) -> Observed {
         let desired = self.desired();
         let mut observed = Observed {
             complete: self.complete,
@@ -124,6 +124,12 @@ impl World {
                 .map_or(ProfileRead::Missing, |p| ProfileRead::Seen(p.clone()));
             observed.profiles.insert(owner, read);
         }
+        observed
+    }
+
+    /// Refreshes, plans and audits.
+    pub(crate) fn plan(&self) -> Plan {
+        let (desired, observed) = (self.desired(), self.observed());
         let plan = plan(&desired, &observed, &self.known, &self.policy);
         assert_eq!(
             audit(&plan, &desired, &observed, &self.known),

@@ -10,13 +10,19 @@ use std::io::{self, BufWriter, Write};
 
 use serde::{Serialize, Serializer};
 
+use self::drift::DriftDoc;
+use self::explain::ExplanationDoc;
 use self::moved::MovedDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
 use self::problem::problem_doc;
+use super::doctor::{Check, Diagnosis, Health};
+use super::init::{Made, RowLeft};
 use super::safe::SafeJson;
 use super::{Header, Validation};
 use crate::core::digest::Digest;
-use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Severity};
+use crate::core::drift::{Drift, Others};
+use crate::core::explain::Explanation;
+use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Place, Severity};
 use crate::core::plan::{Hold, Plan};
 use crate::core::report::{Outcome, Report, Stop, Verb};
 use crate::core::saved::{Changes, Saved};
@@ -24,6 +30,8 @@ use crate::core::summary;
 use crate::core::value::UserKey;
 use crate::error::Error;
 
+mod drift;
+mod explain;
 mod moved;
 mod plan;
 mod problem;
@@ -61,6 +69,98 @@ fn write<T: Serialize>(out: &mut dyn Write, kind: &'static str, content: T) -> i
 /// The writer's own.
 pub fn plan(out: &mut dyn Write, plan: &Plan, header: &Header) -> io::Result<()> {
     write(out, "plan", PlanDoc::new(plan, header))
+}
+
+/// Writes what changed on Whop behind the manifest's back.
+///
+/// # Errors
+/// The writer's own.
+pub fn drift(out: &mut dyn Write, drift: &Drift, header: &Header, others: Others) -> io::Result<()> {
+    write(out, "drift", DriftDoc::new(drift, header, others))
+}
+
+/// Writes what `doctor` found.
+///
+/// # Errors
+/// The writer's own.
+pub fn diagnosis(out: &mut dyn Write, diagnosis: &Diagnosis) -> io::Result<()> {
+    let content = DiagnosisDoc {
+        well: diagnosis.count(Health::Bad) == 0,
+        wrong: diagnosis.count(Health::Bad),
+        warnings: diagnosis.count(Health::Warning),
+        checks: &diagnosis.checks,
+    };
+    write(out, "diagnosis", content)
+}
+
+#[derive(Serialize)]
+struct DiagnosisDoc<'a> {
+    well: bool,
+    wrong: usize,
+    warnings: usize,
+    checks: &'a [Check],
+}
+
+/// Writes what `init` made.
+///
+/// # Errors
+/// The writer's own.
+pub fn made(out: &mut dyn Write, made: &Made) -> io::Result<()> {
+    let Made {
+        created,
+        kept,
+        ignore,
+        users,
+        left,
+        unused,
+        problems,
+    } = made;
+    let content = MadeDoc {
+        created,
+        kept,
+        gitignore_lacks: ignore,
+        users: *users,
+        left_out: Each(left, row_doc),
+        unused_columns: unused,
+        problems: *problems,
+    };
+    write(out, "init", content)
+}
+
+#[derive(Serialize)]
+struct MadeDoc<'a, R> {
+    created: &'a [String],
+    kept: &'a [String],
+    gitignore_lacks: &'a [&'static str],
+    users: usize,
+    left_out: R,
+    unused_columns: &'a [String],
+    problems: usize,
+}
+
+#[derive(Serialize)]
+struct RowDoc<'a> {
+    line: usize,
+    why: &'a str,
+}
+
+fn row_doc(row: &RowLeft) -> RowDoc<'_> {
+    RowDoc {
+        line: row.line,
+        why: &row.why,
+    }
+}
+
+/// Writes one user from every side.
+///
+/// # Errors
+/// The writer's own.
+pub fn explanation(
+    out: &mut dyn Write,
+    explained: &Explanation<'_>,
+    place: Option<&Place>,
+) -> io::Result<()> {
+    write(out, "explanation", ExplanationDoc::new(explained, place))
 }
 
 /// Writes how carrying out a plan went, with the plan's summary and holds.
@@ -358,7 +458,7 @@ mod tests {
 
     use super::super::safe::is_hostile;
     use super::*;
-    use crate::core::model::{Dialect, Guard, Limit, Place, Pointer, Problem, Related};
+    use crate::core::model::{Dialect, Guard, Limit, Pointer, Problem, Related};
     use crate::core::plan::{Breach, Cause, Evidence, Kind, Learned, Reads, Step};
     use crate::core::report::Failure;
     use crate::core::sample;

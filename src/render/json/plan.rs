@@ -12,7 +12,7 @@ use super::{Each, Parts};
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Dialect};
 use crate::core::plan::{
-    Action, Breach, Cause, Evidence, Hold, Kind, Learned, PictureChange, Plan, Reads, Step, Unmanaged,
+    Action, Breach, Cause, Evidence, Hold, Kind, Learned, PictureChange, Plan, Reads, Reason, Step, Unmanaged,
 };
 use crate::core::report::Verb;
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
@@ -138,14 +138,14 @@ impl SummaryDoc {
 }
 
 #[derive(Serialize)]
-struct BreachDoc {
+pub(super) struct BreachDoc {
     #[serde(flatten)]
     breach: Breach,
     message: String,
     what_to_do: String,
 }
 
-fn breach_doc(breach: &Breach) -> BreachDoc {
+pub(super) fn breach_doc(breach: &Breach) -> BreachDoc {
     let words = words::breach(breach);
     BreachDoc {
         breach: *breach,
@@ -155,7 +155,7 @@ fn breach_doc(breach: &Breach) -> BreachDoc {
 }
 
 #[derive(Serialize)]
-struct ActionDoc<'a> {
+pub(super) struct ActionDoc<'a> {
     id: &'a UserKey,
     kind: Verb,
     cause: Option<Cause>,
@@ -172,7 +172,7 @@ struct ActionDoc<'a> {
     steps: Vec<Step>,
 }
 
-fn action_doc(action: &Action) -> ActionDoc<'_> {
+pub(super) fn action_doc(action: &Action) -> ActionDoc<'_> {
     let (found_by, replaces, resend) = match &action.kind {
         Kind::Create(new) => (None, new.replaces.as_ref(), new.resend.is_some()),
         Kind::Adopt { entry: _, by } => (Some(*by), None, false),
@@ -285,6 +285,10 @@ pub(super) struct HoldDoc<'a> {
 
 pub(super) fn hold_doc(hold: &Hold) -> HoldDoc<'_> {
     let Hold { key, reason } = hold;
+    hold_doc_of(key, reason)
+}
+
+pub(super) fn hold_doc_of<'a>(key: &'a UserKey, reason: &Reason) -> HoldDoc<'a> {
     let words = words::reason(reason);
     HoldDoc {
         id: key,

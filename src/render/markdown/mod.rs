@@ -2,6 +2,7 @@
 //! what may go wrong first, then the counts, then a table for each kind of
 //! change; folded where long, and never larger than a comment may be.
 
+mod drift;
 mod sink;
 
 use super::Header;
@@ -14,6 +15,7 @@ use crate::core::report::{Outcome, Report, Verb};
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 use crate::core::value::UserKey;
 
+pub use drift::drift;
 pub use sink::LIMIT;
 pub(super) use sink::code;
 use sink::{Section, document, marker, row, sentence, value};
@@ -84,7 +86,7 @@ fn top(header: &Header, headline: &str) -> String {
         version,
         manifest: _,
     } = header;
-    let marker = marker(server, company.as_str());
+    let marker = marker("whop-sync", server, company.as_str());
     let (company, server, version) = (code(company.as_str()), code(server), code(version));
     format!("{marker}\n### {headline}\n\n{company} on {server}, API version {version}\n\n")
 }

@@ -71,9 +71,9 @@ fn span(text: &str, mark: &str, escaped: impl Fn(char) -> bool) -> String {
 }
 
 /// The hidden line by which a pipeline finds its own comment again: one for
-/// each environment. Nothing in it can end the HTML comment.
-pub(super) fn marker(server: &str, company: &str) -> String {
-    let mut out = String::from("<!-- whop-sync:");
+/// each environment. Nothing in it can end the HTML comment. `kind` is ours.
+pub(super) fn marker(kind: &str, server: &str, company: &str) -> String {
+    let mut out = format!("<!-- {kind}:");
     for (at, part) in [server, company].into_iter().enumerate() {
         if at > 0 {
             out.push(':');
@@ -203,13 +203,16 @@ mod tests {
 
     #[test]
     fn nothing_ends_the_marker() {
-        assert_eq!(marker("sandbox", "biz_1"), "<!-- whop-sync:sandbox:biz_1 -->");
-        let hostile = marker("--> <script>\n--!>", "biz_1");
+        assert_eq!(
+            marker("whop-sync", "sandbox", "biz_1"),
+            "<!-- whop-sync:sandbox:biz_1 -->"
+        );
+        let hostile = marker("whop-sync", "--> <script>\n--!>", "biz_1");
         let inner = hostile.trim_start_matches("<!--").trim_end_matches("-->");
         assert!(!inner.contains("--") && !inner.contains('>'), "{hostile}");
         assert_ne!(
-            marker("https://a.test:1/api", "b"),
-            marker("https://a.test:2/api", "b")
+            marker("whop-sync", "https://a.test:1/api", "b"),
+            marker("whop-sync", "https://a.test:2/api", "b")
         );
     }
 

@@ -1,0 +1,415 @@
+//! `doctor`: what is wrong with the set-up, and how to mend it. Looks at
+//! everything it can get at, whatever else is wrong. Sends GET only, and
+//! writes nothing.
+
+use std::collections::HashSet;
+
+use super::connect;
+use super::output::Printer;
+use super::settings::Settings;
+use super::signals::Wishes;
+use super::values::{Format, Server};
+use super::{now, seconds};
+use crate::core::model::{Account, Dialect, Known};
+use crate::core::value::{AccountId, PlatformId, UserKey};
+use crate::error::{Code, Error, Exit, Result};
+use crate::manifest::{self, Manifest};
+use crate::remote::{CallError, Client, Version};
+use crate::render::doctor::{self, Diagnosis, Health};
+use crate::render::{json, words};
+use crate::store::{self, Identity, OsDisk};
+
+/// What an apply needs of the key (`whop-api.md` §9), and what for.
+const PERMISSIONS: [(&str, &str); 5] = [
+    ("payout:account:read", "to list accounts"),
+    ("company:basic:read", "to look at one account"),
+    ("company:create_child", "to create accounts"),
+    ("company:update", "to set titles and metadata"),
+    ("user:profile:update", "to set names and pictures"),
+];
+
+/// How far clocks may be apart, in seconds, before it is worth a look. A
+/// create whose answer was lost is settled by times (`whop-api.md` §7).
+const CLOCKS_APART: u64 = 300;
+
+/// How many accounts that the list leaves out are asked for one by one.
+const MOST_ASKED: usize = 50;
+
+pub(super) async fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
+    let mut wishes = Wishes::listen(None)?;
+    let diagnosis = wishes.or_stop(examine(settings)).await?;
+    printer.result(|out| match printer.format() {
+        Format::Json => json::diagnosis(out, &diagnosis),
+        // Settings let no other format through to here.
+        Format::Human | Format::Markdown | Format::Csv => doctor::write(out, &diagnosis, printer.palette),
+    })?;
+    Ok(match diagnosis.count(Health::Bad) {
+        0 => Exit::Done,
+        _ => Exit::Failed,
+    })
+}
+
+async fn examine(settings: &Settings) -> Diagnosis {
+    let mut found = Diagnosis::default();
+    let manifest = manifest::load(&settings.manifests);
+    look_at_manifest(&mut found, settings, &manifest);
+    let mapped = store::read_mapping(&settings.paths.state.mapping, &OsDisk);
+    let named = manifest.as_ref().ok().map(|manifest| manifest.desired.platform());
+    let company = named.or(mapped.as_ref().ok().map(|(identity, _)| &identity.company));
+    let Some(company) = company.cloned() else {
+        for name in ["key", "version", "company", "permissions", "mapping"] {
+            found.add(
+                name,
+                Health::Skipped,
+                "neither the manifest nor the mapping tells the company",
+            );
+        }
+        look_at_run(&mut found, settings, None);
+        return found;
+    };
+    let (accounts, clock) = look_at_whop(&mut found, settings, &company).await;
+    let identity = Identity {
+        company,
+        server: settings.server.to_string(),
+    };
+    let loaded = store::load(&settings.paths.state, &identity, &OsDisk);
+    let interrupted = loaded.as_ref().ok().map(|loaded| loaded.interrupted);
+    let known = loaded.map(|loaded| loaded.known);
+    look_at_mapping(&mut found, settings, known, accounts).await;
+    look_at_run(&mut found, settings, interrupted);
+    look_at_clock(&mut found, clock);
+    found
+}
+
+fn look_at_manifest(found: &mut Diagnosis, settings: &Settings, manifest: &Result<Manifest>) {
+    match manifest {
+        Ok(manifest) => {
+            let users = manifest.desired.users();
+            let pictures = users.iter().filter_map(|user| user.avatar.as_ref());
+            let bytes: u64 = pictures.clone().map(|avatar| avatar.bytes).sum();
+            let warnings = connect::warnings(settings, manifest).len();
+            let (users, pictures) = (
+                words::plural(users.len(), "user"),
+                words::plural(pictures.count(), "picture"),
+            );
+            match warnings {
+                0 => found.add("manifest", Health::Ok, format!("valid: {users}")),
+                count => found.mend(
+                    "manifest",
+                    Health::Warning,
+                    format!("valid: {users}, with {}", words::plural(count, "warning")),
+                    "`whop-sync validate` shows them",
+                ),
+            }
+            found.add(
+                "pictures",
+                Health::Ok,
+                format!("{pictures} found and whole, {}", words::size(bytes)),
+            );
+        }
+        Err(error) => {
+            let problems = error.manifest_problems();
+            let of_pictures = problems
+                .iter()
+                .filter(|problem| problem.code.contains("avatar"))
+                .count();
+            let mend = match error.code() {
+                Code::ManifestInvalid => "`whop-sync validate` shows every problem in its place".to_owned(),
+                _ => error.what_to_do().unwrap_or_default().to_owned(),
+            };
+            found.mend("manifest", Health::Bad, error.message(), mend);
+            if of_pictures > 0 {
+                let count = words::plural(of_pictures, "picture");
+                found.add("pictures", Health::Bad, format!("{count} cannot be used"));
+            } else {
+                found.add("pictures", Health::Skipped, "the manifest could not be read");
+            }
+        }
+    }
+}
+
+/// The accounts that were listed, with the client that can ask for more.
+type Listed = Option<(Client, Vec<Account>)>;
+
+/// Looks at key, version, company and permissions. Gives the accounts if they
+/// could be listed, and how far Whop's clock is ahead of ours, in seconds.
+async fn look_at_whop(
+    found: &mut Diagnosis,
+    settings: &Settings,
+    company: &PlatformId,
+) -> (Listed, Option<i64>) {
+    let connected = connect::run_id().and_then(|id| connect::client(settings, company, &id));
+    let (client, _emulator) = match connected {
+        Ok(connected) => connected,
+        Err(error) => {
+            found.mend(
+                "key",
+                Health::Bad,
+                error.message(),
+                error.what_to_do().unwrap_or_default(),
+            );
+            for name in ["version", "company", "permissions"] {
+                found.add(name, Health::Skipped, "Whop could not be asked");
+            }
+            return (None, None);
+        }
+    };
+    let listing = client.list_accounts().await;
+    let clock = client
+        .server_time()
+        .map(|theirs| theirs as i64 - seconds(now()) as i64);
+    let listed = match listing {
+        Err(error) => {
+            blame(found, settings, &client, error);
+            None
+        }
+        Ok(listing) => {
+            good_connection(found, settings, &client);
+            look_at_company(found, &client, &listing.accounts, listing.complete).await;
+            Some(listing.accounts)
+        }
+    };
+    match &listed {
+        Some(_) => look_at_permissions(found, &client).await,
+        // What is missing may be the very reason.
+        None if found
+            .checks
+            .iter()
+            .any(|c| c.name == "key" && c.health == Health::Ok) =>
+        {
+            look_at_permissions(found, &client).await;
+        }
+        None => found.add("permissions", Health::Skipped, "Whop could not be asked"),
+    }
+    (listed.map(|accounts| (client, accounts)), clock)
+}
+
+fn good_connection(found: &mut Diagnosis, settings: &Settings, client: &Client) {
+    let key = match settings.server {
+        Server::Emulator => "none is needed for the emulator".to_owned(),
+        _ => format!("{} takes it", settings.server),
+    };
+    found.add("key", Health::Ok, key);
+    let (version, own) = (client.version(), Version::default());
+    let said = match *version == own {
+        true => format!("{} is understood", version.as_str()),
+        false => format!(
+            "{} is understood; this whop-sync is made for {}",
+            version.as_str(),
+            own.as_str()
+        ),
+    };
+    found.add("version", Health::Ok, said);
+}
+
+async fn look_at_company(found: &mut Diagnosis, client: &Client, accounts: &[Account], complete: bool) {
+    let company = client.platform();
+    let count = words::plural(accounts.len(), "account");
+    match client.own_account().await {
+        Ok(own) if own != *company => found.mend(
+            "company",
+            Health::Bad,
+            format!("the key belongs to {own}, and not to {company}"),
+            "write the key's own company into the manifest, or use a key of the manifest's",
+        ),
+        _ if !complete => found.mend(
+            "company",
+            Health::Warning,
+            format!("{company} is there, but Whop did not list every account"),
+            "run again; nothing is created or forgotten from half a list",
+        ),
+        // A key may be fine without the scope to be told whose it is.
+        _ => found.add(
+            "company",
+            Health::Ok,
+            format!("{company} is there, with {count} under it"),
+        ),
+    }
+}
+
+/// The list could not be had: says which of the four things is wrong.
+fn blame(found: &mut Diagnosis, settings: &Settings, client: &Client, error: CallError) {
+    let error = error.into_error();
+    let (message, mend) = (
+        error.message().to_owned(),
+        error.what_to_do().unwrap_or_default().to_owned(),
+    );
+    let names = ["key", "version", "company"];
+    let wrong = match error.code() {
+        Code::KeyRefused => 0,
+        Code::VersionUnknown => 1,
+        Code::CompanyUnknown | Code::PermissionMissing => 2,
+        // Nothing that was asked for is known to be wrong.
+        _ => {
+            found.mend("network", Health::Bad, message, mend);
+            for name in names {
+                found.add(name, Health::Skipped, "Whop did not answer as it should");
+            }
+            return;
+        }
+    };
+    for (at, name) in names.into_iter().enumerate() {
+        match (at == wrong, name) {
+            (true, _) => found.mend(name, Health::Bad, message.clone(), mend.clone()),
+            (false, "key") if wrong == 2 => {
+                found.add(name, Health::Ok, format!("{} takes it", settings.server));
+            }
+            (false, "version") if wrong == 2 => {
+                found.add(
+                    name,
+                    Health::Ok,
+                    format!("{} is understood", client.version().as_str()),
+                );
+            }
+            (false, _) => found.add(name, Health::Skipped, "cannot be told before that is mended"),
+        }
+    }
+}
+
+async fn look_at_permissions(found: &mut Diagnosis, client: &Client) {
+    if client.dialect() == Dialect::Companies {
+        return found.add(
+            "permissions",
+            Health::Skipped,
+            "the older API version cannot be asked",
+        );
+    }
+    let names = PERMISSIONS.map(|(name, _)| name);
+    match client.permissions(&names).await {
+        Err(error) => found.mend(
+            "permissions",
+            Health::Warning,
+            format!("could not be asked for: {}", error.message),
+            "an apply asks again before it writes anything",
+        ),
+        Ok(granted) => {
+            let missing = PERMISSIONS
+                .iter()
+                .filter(|(name, _)| granted.get(*name) != Some(&true));
+            let missing: Vec<String> = missing.map(|(name, why)| format!("`{name}` ({why})")).collect();
+            if missing.is_empty() {
+                return found.add(
+                    "permissions",
+                    Health::Ok,
+                    "the key may do all that an apply needs",
+                );
+            }
+            found.mend(
+                "permissions",
+                Health::Bad,
+                format!("the key lacks {}", missing.join(", ")),
+                "add them in Whop's dashboard under Developer, or use a key of the owner's role",
+            );
+        }
+    }
+}
+
+async fn look_at_mapping(found: &mut Diagnosis, settings: &Settings, known: Result<Known>, listed: Listed) {
+    let known = match known {
+        Ok(known) => known,
+        Err(error) => {
+            let mend = error.what_to_do().unwrap_or_default();
+            return found.mend("mapping", Health::Bad, error.message(), mend);
+        }
+    };
+    if known.users.is_empty() {
+        let path = settings.paths.state.mapping.display();
+        return found.add(
+            "mapping",
+            Health::Ok,
+            format!("none yet at `{path}`: the first apply writes it"),
+        );
+    }
+    let entries = words::plural_of(known.users.len(), "entry", "entries");
+    let Some((client, accounts)) = listed else {
+        return found.add(
+            "mapping",
+            Health::Ok,
+            format!("readable: {entries}; not compared with Whop"),
+        );
+    };
+    let dead = dead_links(&client, &known, &accounts).await;
+    match dead.len() {
+        0 => found.add(
+            "mapping",
+            Health::Ok,
+            format!("readable: {entries}, and every account is there"),
+        ),
+        count => found.mend(
+            "mapping",
+            Health::Warning,
+            format!(
+                "{} of {entries} name an account that is gone: {}",
+                words::number(count),
+                words::list(&dead)
+            ),
+            "`whop-sync plan` shows which are made again and which are forgotten",
+        ),
+    }
+}
+
+/// The users whose account is not on Whop any more. A list may lag, so that
+/// the first that it leaves out are asked for.
+async fn dead_links(client: &Client, known: &Known, accounts: &[Account]) -> Vec<UserKey> {
+    let listed: HashSet<&AccountId> = accounts.iter().map(|account| &account.id).collect();
+    let missing = known
+        .users
+        .iter()
+        .filter(|(_, entry)| !listed.contains(&entry.link.account));
+    let mut dead = Vec::new();
+    for (at, (key, entry)) in missing.enumerate() {
+        let there =
+            at < MOST_ASKED && matches!(client.retrieve_account(&entry.link.account).await, Ok(Some(_)));
+        if !there {
+            dead.push(key.clone());
+        }
+    }
+    dead
+}
+
+/// What an apply in hand, or one that died, has left.
+fn look_at_run(found: &mut Diagnosis, settings: &Settings, interrupted: Option<bool>) {
+    let paths = &settings.paths.state;
+    let held: Option<Error> = store::locked(paths);
+    let is_held = held.is_some();
+    match held {
+        None => found.add("lock", Health::Ok, "free"),
+        Some(error) => found.mend(
+            "lock",
+            Health::Warning,
+            error.message(),
+            error.what_to_do().unwrap_or_default(),
+        ),
+    }
+    match interrupted {
+        Some(true) if is_held => found.add("journal", Health::Ok, "of the apply in hand"),
+        Some(true) => found.mend(
+            "journal",
+            Health::Warning,
+            format!(
+                "an apply did not end in order and left `{}`",
+                paths.journal.display()
+            ),
+            "keep the file, and run `whop-sync apply`: it takes up where that one was",
+        ),
+        Some(false) => found.add("journal", Health::Ok, "nothing is left over"),
+        None => found.add("journal", Health::Skipped, "could not be read"),
+    }
+}
+
+fn look_at_clock(found: &mut Diagnosis, ahead: Option<i64>) {
+    let Some(ahead) = ahead else {
+        return found.add("clock", Health::Skipped, "the server does not tell its time");
+    };
+    let apart = ahead.unsigned_abs();
+    if apart < CLOCKS_APART {
+        return found.add("clock", Health::Ok, "agrees with the server's");
+    }
+    let side = if ahead > 0 { "behind" } else { "ahead of" };
+    found.mend(
+        "clock",
+        Health::Warning,
+        format!("this computer's is {} {side} the server's", words::span(apart)),
+        "set the clock: creates whose answer was lost are settled by it",
+    );
+}

@@ -1,0 +1,43 @@
+//! `drift`: what changed on Whop behind the manifest's back. Like `plan` it
+//! holds nothing that could write.
+
+use std::io;
+
+use super::connect::{self, Ends};
+use super::output::Printer;
+use super::plan::look;
+use super::reports;
+use super::settings::Settings;
+use super::signals::Wishes;
+use super::values::Format;
+use crate::core::drift::{Others, drift};
+use crate::error::{Exit, Result};
+use crate::render::{self, json, markdown};
+use crate::store::{self, OsDisk};
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, others: Others) -> Result<Exit> {
+    let mut wishes = Wishes::listen(None)?;
+    let ends = Ends::open(settings)?;
+    printer.warnings(&connect::warnings(settings, &ends.manifest));
+    let loaded = store::load(&ends.paths, &ends.identity, &OsDisk)?;
+    if loaded.interrupted {
+        printer.story("An earlier apply did not end in order; what it left is not drift yet.");
+    }
+    let known = &loaded.known;
+    let observed = wishes.or_stop(look(settings, &ends, known)).await??;
+    let found = drift(&ends.manifest.desired, &observed, known, &ends.policy);
+    let header = &ends.header;
+    let as_json = |out: &mut dyn io::Write| json::drift(out, &found, header, others);
+    let as_markdown = || markdown::drift(&found, header, others);
+    printer.result(|out| match printer.format() {
+        Format::Json => as_json(out),
+        Format::Markdown => out.write_all(as_markdown().as_bytes()),
+        Format::Human | Format::Csv => render::drift::write(out, &found, header, others, printer.palette),
+    })?;
+    reports::write(&settings.reports, as_json, as_markdown)?;
+    Ok(if found.is_drift(others) {
+        Exit::Pending
+    } else {
+        Exit::Done
+    })
+}

@@ -1,0 +1,315 @@
+//! `init`: what a new folder needs, or a manifest from a table of users.
+//! Writes new files only.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the first files are written here, and a table is read"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::csv::{self, Table};
+use super::output::Printer;
+use super::settings::Settings;
+use crate::core::model::{DesiredUser, Guardrails, IDENTITY_KEYS};
+use crate::core::value::{DisplayName, Email, PlatformId, Title, UserKey};
+use crate::error::{Code, Error, Exit, Result};
+use crate::manifest;
+use crate::render::init::{Made, RowLeft};
+use crate::render::{init, json, schema, yaml};
+
+/// How a beginning is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct InitArgs {
+    /// Your platform's own account on Whop; it can be written in later
+    #[arg(long, value_name = "BIZ_ID", value_parser = PlatformId::parse)]
+    pub company: Option<PlatformId>,
+    /// Take the users from this table, CSV with a line of headers
+    ///
+    /// Columns are found by their headers: id, email, name, avatar, title,
+    /// renamed_from, and what people call these elsewhere. Rows that cannot be
+    /// users are left out and told.
+    #[arg(long, value_name = "FILE")]
+    pub from_csv: Option<PathBuf>,
+    /// Take this column for a field, such as email="Mail address"; repeatable
+    ///
+    /// metadata.KEY=HEADER takes one as metadata.
+    #[arg(long = "column", value_name = "FIELD=HEADER", value_parser = Column::parse, requires = "from_csv")]
+    pub columns: Vec<Column>,
+}
+
+/// A column that was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    field: String,
+    header: String,
+}
+
+/// The fields that a column can be for, besides metadata.
+const FIELDS: [&str; 6] = ["id", "email", "name", "avatar", "title", "renamed_from"];
+
+impl Column {
+    /// Parses `FIELD=HEADER`.
+    ///
+    /// # Errors
+    /// Says which fields there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (field, header) = text
+            .split_once('=')
+            .ok_or("must be like email=\"Mail address\"")?;
+        let is_metadata = field
+            .strip_prefix("metadata.")
+            .is_some_and(|key| !key.is_empty() && !IDENTITY_KEYS.contains(&key));
+        if !FIELDS.contains(&field) && !is_metadata {
+            return Err(format!("must name one of {} or metadata.KEY", FIELDS.join(", ")));
+        }
+        Ok(Self {
+            field: field.to_owned(),
+            header: header.trim().to_owned(),
+        })
+    }
+}
+
+/// What git should not see. The journal is not among it: after a crash it is
+/// what the next run goes on from.
+const IGNORED: [&str; 3] = ["/.whop-sync/", "*.mapping.lock", "*.mapping.jsonl.new"];
+
+/// The company until its owner writes it in.
+const PLACEHOLDER: &str = "biz_XXXXXXXXXXXXX";
+
+pub(super) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Result<Exit> {
+    let manifest = match settings.manifests.as_slice() {
+        [path] if !path.is_dir() => path,
+        _ => {
+            return Err(Error::new(Code::Usage, "`init` writes one manifest")
+                .hint("name one file with `-f`, such as `-f users.yaml`"));
+        }
+    };
+    let folder = manifest.parent().unwrap_or(Path::new(""));
+    let mut made = Made::default();
+    let text = match &args.from_csv {
+        None => starter(args.company.as_ref()),
+        Some(_) if manifest.exists() => {
+            return Err(Error::new(
+                Code::IoFailed,
+                format!("`{}` is there already", manifest.display()),
+            )
+            .hint("name another one with `-f`: only new files are written"));
+        }
+        Some(table) => from_table(table, args, folder, &mut made)?,
+    };
+    if !folder.as_os_str().is_empty() {
+        fs::create_dir_all(folder).map_err(|cause| Error::file("create the folder", folder, cause))?;
+    }
+    place(manifest, text.as_bytes(), &mut made)?;
+    place(
+        &folder.join("users.schema.json"),
+        schema::MANIFEST.as_bytes(),
+        &mut made,
+    )?;
+    let ignore = folder.join(".gitignore");
+    let lines: String = IGNORED.iter().map(|line| format!("{line}\n")).collect();
+    match fs::read_to_string(&ignore) {
+        Ok(there) => {
+            let has = |line: &&&str| there.lines().any(|known| known.trim() == **line);
+            made.ignore = IGNORED.iter().filter(|line| !has(line)).copied().collect();
+            made.kept.push(ignore.display().to_string());
+        }
+        Err(_) => place(&ignore, lines.as_bytes(), &mut made)?,
+    }
+    if args.from_csv.is_some()
+        && let Err(error) = manifest::load(&settings.manifests)
+    {
+        made.problems = error.manifest_problems().len();
+    }
+    printer.result(|out| match printer.is_json() {
+        true => json::made(out, &made),
+        false => init::write(out, &made),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Writes a file if there is none of this name.
+fn place(path: &Path, bytes: &[u8], made: &mut Made) -> Result<()> {
+    let shown = path.display().to_string();
+    let opened = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    match opened.and_then(|mut file| file.write_all(bytes)) {
+        Ok(()) => made.created.push(shown),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => made.kept.push(shown),
+        Err(cause) => return Err(Error::file("write", path, cause)),
+    }
+    Ok(())
+}
+
+fn starter(company: Option<&PlatformId>) -> String {
+    let company = company.map_or(PLACEHOLDER, PlatformId::as_str);
+    format!(
+        "{}
+#
+# Your platform's users, as they shall be on Whop:
+#
+#   whop-sync validate                  check this file
+#   whop-sync plan --server emulator    see what would happen, without an account
+#   whop-sync plan                      see what would happen on Whop
+#   whop-sync apply                     make it happen, after asking
+version: 1
+company: {company} # your own account on Whop, from its dashboard
+users: []
+
+# Put your users in place of the brackets. Each looks like this:
+#
+# users:
+#   - id: user_12345             # your own id
+#     email: jane@example.com    # used to create; Whop cannot change it later
+#     name: Jane Doe             # the name your chat shows
+#     avatar: avatars/jane.png   # PNG, JPEG, GIF or WebP; optional
+",
+        yaml::MODELINE
+    )
+}
+
+/// Makes a manifest of a table.
+fn from_table(path: &Path, args: &InitArgs, folder: &Path, made: &mut Made) -> Result<String> {
+    let bytes = fs::read(path).map_err(|cause| Error::file("read", path, cause))?;
+    let shown = path.display();
+    let bad = |message: String| Error::new(Code::Usage, message);
+    let text = String::from_utf8(bytes).map_err(|_| {
+        bad(format!("`{shown}` is not UTF-8")).hint("save it again as CSV with the encoding UTF-8")
+    })?;
+    let table = csv::read(&text).map_err(|line| {
+        bad(format!(
+            "`{shown}`: the quotes that begin on line {line} never end"
+        ))
+        .hint("close them, or save the table again from the spreadsheet")
+    })?;
+    let columns = columns(&table.header, &args.columns, made).map_err(|message| {
+        let headers = table.header.iter().map(|header| format!("`{header}`"));
+        let headers = headers.collect::<Vec<_>>().join(", ");
+        bad(message).hint(format!(
+            "its columns are {headers}; name one with `--column FIELD=HEADER`"
+        ))
+    })?;
+    let users = rows(&table, &columns, folder, made);
+    made.users = users.len();
+    let company = match &args.company {
+        Some(company) => company.clone(),
+        None => PlatformId::parse(PLACEHOLDER)
+            .map_err(|why| Error::new(Code::Internal, format!("the placeholder {why}")))?,
+    };
+    let mut out = format!("{}\n", yaml::MODELINE).into_bytes();
+    let listed = users.iter().map(|(user, avatar)| (user, avatar.as_deref()));
+    yaml::write(&mut out, &company, &Guardrails::default(), listed)
+        .map_err(|cause| Error::new(Code::Internal, "the manifest could not be made").caused_by(cause))?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// Which column is for which field.
+type Columns = BTreeMap<String, usize>;
+
+/// Finds the columns: those that were named, then by their headers. A header
+/// that is the field's own name wins over another word for it.
+fn columns(header: &[String], named: &[Column], made: &mut Made) -> Result<Columns, String> {
+    let mut columns = Columns::new();
+    for Column {
+        field,
+        header: wanted,
+    } in named
+    {
+        let at = header.iter().position(|known| known.eq_ignore_ascii_case(wanted));
+        let at = at.ok_or_else(|| format!("the table has no column `{wanted}`"))?;
+        columns.insert(field.clone(), at);
+    }
+    let plain = |header: &str| header.trim().to_lowercase().replace([' ', '-'], "_");
+    for exact in [true, false] {
+        for (at, header) in header.iter().enumerate() {
+            let taken = columns.values().any(|known| *known == at);
+            let words = [plain(header), header.trim().to_lowercase()];
+            let found = words.iter().find_map(|word| match exact {
+                true => FIELDS.iter().find(|field| *field == word).copied(),
+                false => manifest::field_called(word).filter(|field| FIELDS.contains(field)),
+            });
+            if let Some(field) = found.filter(|_| !taken)
+                && !columns.contains_key(field)
+            {
+                columns.insert(field.to_owned(), at);
+            }
+        }
+    }
+    for required in &FIELDS[..3] {
+        if !columns.contains_key(*required) {
+            return Err(format!("no column of the table is for `{required}`"));
+        }
+    }
+    let unused = header
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !columns.values().any(|used| used == at));
+    made.unused = unused.map(|(_, header)| header.clone()).collect();
+    Ok(columns)
+}
+
+/// The rows that can be users. The others are told.
+fn rows(
+    table: &Table,
+    columns: &Columns,
+    folder: &Path,
+    made: &mut Made,
+) -> Vec<(DesiredUser, Option<String>)> {
+    let mut users = Vec::with_capacity(table.rows.len());
+    let (mut ids, mut emails) = (BTreeSet::new(), BTreeSet::new());
+    for (line, row) in &table.rows {
+        match row_user(row, columns) {
+            Err(why) => made.left.push(RowLeft { line: *line, why }),
+            Ok((user, _)) if !ids.insert(user.key.clone()) => made.left.push(RowLeft {
+                line: *line,
+                why: format!("the id `{}` stood before", user.key),
+            }),
+            Ok((user, _)) if !emails.insert(user.email.folded().into_owned()) => made.left.push(RowLeft {
+                line: *line,
+                why: "its email stood before".to_owned(),
+            }),
+            Ok((user, avatar)) => {
+                let found = avatar.filter(|path| {
+                    let is_there = folder.join(path).is_file();
+                    if !is_there {
+                        made.left.push(RowLeft {
+                            line: *line,
+                            why: format!("there is no picture at `{path}`, so `{}` has none", user.key),
+                        });
+                    }
+                    is_there
+                });
+                users.push((user, found));
+            }
+        }
+    }
+    users
+}
+
+fn row_user(row: &[String], columns: &Columns) -> Result<(DesiredUser, Option<String>), String> {
+    let cell = |field: &str| {
+        let text = columns.get(field).and_then(|at| row.get(*at)).map(String::as_str);
+        text.filter(|text| !text.is_empty())
+    };
+    let required = |field: &str| cell(field).ok_or_else(|| format!("the {field} is missing"));
+    let of = |field: &'static str| move |why: crate::core::value::Invalid| format!("the {field} {why}");
+    let metadata = columns.keys().filter_map(|field| {
+        let key = field.strip_prefix("metadata.")?;
+        Some((key.into(), cell(field)?.into()))
+    });
+    let user = DesiredUser {
+        key: UserKey::parse(required("id")?).map_err(of("id"))?,
+        email: Email::parse(required("email")?).map_err(of("email"))?,
+        name: DisplayName::parse(required("name")?).map_err(of("name"))?,
+        avatar: None,
+        title: cell("title").map(Title::parse).transpose().map_err(of("title"))?,
+        metadata: metadata.collect(),
+        renamed_from: cell("renamed_from")
+            .map(UserKey::parse)
+            .transpose()
+            .map_err(of("renamed_from"))?,
+    };
+    Ok((user, cell("avatar").map(str::to_owned)))
+}

@@ -1,0 +1,32 @@
+//! `man`: the manual, made from the definition of the command line.
+
+use clap_mangen::Man;
+
+use super::args;
+use super::output::Printer;
+use crate::error::{Code, Error, Exit, Result};
+
+/// Prints the page of the program, or of one command.
+///
+/// # Errors
+/// stdout cannot be written to.
+pub(super) fn run(printer: &Printer, page: Option<&str>) -> Result<Exit> {
+    let mut command = args::command();
+    command.build();
+    let command = match page {
+        None => command,
+        Some(name) => {
+            let found = command.find_subcommand(name).cloned();
+            // Building gave it the name `whop-sync-…` for display.
+            found.ok_or_else(|| {
+                Error::new(Code::Usage, format!("there is no command `{name}`"))
+                    .hint("`whop-sync help` lists them")
+            })?
+        }
+    };
+    let mut text = Vec::new();
+    let written = Man::new(command).render(&mut text);
+    written.map_err(|cause| Error::new(Code::Internal, "the manual could not be made").caused_by(cause))?;
+    printer.text("man", &text)?;
+    Ok(Exit::Done)
+}

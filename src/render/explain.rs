@@ -1,0 +1,316 @@
+//! One user from every side, for people: the manifest's entry, the mapping's,
+//! what Whop has, what is decided and why, and the next command.
+
+use std::io::{self, BufWriter, Write};
+
+use super::change::{clipped, picture_change, quoted, text_change};
+use super::fields::{self, Field, Value};
+use super::paint::{Palette, Tone};
+use super::plan::tone;
+use super::safe::Safe;
+use super::words;
+use crate::core::explain::{Decision, Explanation, How, Match};
+use crate::core::model::{Account, AppliedPicture, DesiredUser, KnownUser, MetaValue, Place, ProfileRead};
+use crate::core::plan::{Action, Cause};
+use crate::core::report::Verb;
+
+/// Writes the explanation. `place` is where the manifest has the user.
+///
+/// # Errors
+/// The writer's own.
+pub fn write(
+    out: &mut dyn Write,
+    explained: &Explanation<'_>,
+    place: Option<&Place>,
+    palette: Palette,
+) -> io::Result<()> {
+    let mut out = Page {
+        out: &mut BufWriter::new(out),
+        palette,
+    };
+    out.line(format_args!(
+        "{}",
+        palette.paint(Tone::Strong, Safe(&explained.key))
+    ))?;
+    out.manifest(explained.user, place)?;
+    out.mapping(explained)?;
+    out.whop(explained)?;
+    out.decision(explained)?;
+    out.head("next", next(explained))?;
+    out.out.flush()
+}
+
+struct Page<'a> {
+    out: &'a mut dyn Write,
+    palette: Palette,
+}
+
+/// Width of the first column.
+const FIRST: usize = 10;
+
+impl Page<'_> {
+    fn line(&mut self, text: impl std::fmt::Display) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// A new subject.
+    fn head(&mut self, name: &str, text: impl std::fmt::Display) -> io::Result<()> {
+        let name = self.palette.paint(Tone::Strong, format!("{name:FIRST$}"));
+        writeln!(self.out, "\n{name}  {text}")
+    }
+
+    /// A line below the subject.
+    fn more(&mut self, name: &str, text: impl std::fmt::Display) -> io::Result<()> {
+        writeln!(self.out, "{:FIRST$}  {name:FIRST$}  {text}", "")
+    }
+
+    fn manifest(&mut self, user: Option<&DesiredUser>, place: Option<&Place>) -> io::Result<()> {
+        let Some(user) = user else {
+            return self.head("manifest", "does not have this user");
+        };
+        match place {
+            None => self.head("manifest", "has this user")?,
+            Some(Place { file, line, text, .. }) => {
+                self.head("manifest", format_args!("{}:{line}", Safe(file)))?;
+                self.line(format_args!("{:FIRST$}  {line} | {}", "", clipped(text)))?;
+            }
+        }
+        let DesiredUser {
+            key: _,
+            email,
+            name,
+            avatar,
+            title,
+            metadata,
+            renamed_from,
+        } = user;
+        self.more("email", quoted(email.as_str()))?;
+        self.more("name", quoted(name.as_str()))?;
+        if let Some(title) = title {
+            self.more("title", quoted(title.as_str()))?;
+        }
+        for (key, value) in metadata {
+            self.more("metadata", format_args!("{} = {}", clipped(key), quoted(value)))?;
+        }
+        if let Some(avatar) = avatar {
+            self.more(
+                "avatar",
+                format_args!("{} {}", fields::picture(avatar), clipped(&avatar.path)),
+            )?;
+        }
+        if let Some(from) = renamed_from {
+            self.more("formerly", Safe(from))?;
+        }
+        Ok(())
+    }
+
+    fn mapping(&mut self, explained: &Explanation<'_>) -> io::Result<()> {
+        let Some((under, entry)) = explained.entry else {
+            return self.head("mapping", "does not have this user");
+        };
+        let KnownUser {
+            link,
+            name,
+            title,
+            metadata,
+            picture,
+        } = entry;
+        let mut head = format!("account {}, owner {}", link.account, link.owner);
+        if *under != explained.key {
+            head.push_str(&format!(", as {}", Safe(under)));
+        }
+        self.head("mapping", head)?;
+        if let Some(name) = name {
+            self.more("name", quoted(name))?;
+        }
+        if let Some(title) = title {
+            self.more("title", quoted(title))?;
+        }
+        for (key, value) in metadata {
+            self.more("metadata", format_args!("{} = {}", clipped(key), quoted(value)))?;
+        }
+        if let Some(AppliedPicture { digest, url }) = picture {
+            let url = url
+                .as_deref()
+                .map_or("its URL is not known yet".to_owned(), clipped);
+            self.more("avatar", format_args!("{} {url}", digest.short()))?;
+        }
+        Ok(())
+    }
+
+    fn whop(&mut self, explained: &Explanation<'_>) -> io::Result<()> {
+        if explained.matches.is_empty() {
+            self.head("Whop", "has no account with this id or email")?;
+        }
+        for Match {
+            account,
+            mapped,
+            carries,
+        } in &explained.matches
+        {
+            let Account {
+                id,
+                owner,
+                email,
+                title,
+                metadata,
+                suspended,
+            } = account;
+            self.head("Whop", format_args!("account {id}, owner {owner}"))?;
+            let by = carries.iter().map(|evidence| words::evidence(*evidence));
+            let by: Vec<&str> = mapped.then_some("the mapping").into_iter().chain(by).collect();
+            self.more("matches by", by.join(", "))?;
+            if *suspended {
+                self.more("suspended", "by Whop")?;
+            }
+            if let Some(email) = email {
+                self.more("email", quoted(email))?;
+            }
+            self.more("title", quoted(title))?;
+            for (key, value) in metadata {
+                let value = match value {
+                    MetaValue::Text(text) => quoted(text),
+                    MetaValue::Json(json) => clipped(json),
+                };
+                self.more("metadata", format_args!("{} = {value}", clipped(key)))?;
+            }
+        }
+        match explained.profile {
+            None => Ok(()),
+            Some(ProfileRead::Seen(profile)) => {
+                let name = profile.name.as_deref().map_or("none".to_owned(), quoted);
+                self.more("shows name", name)?;
+                match &profile.picture {
+                    Some(url) => self.more("picture", clipped(url)),
+                    None => Ok(()),
+                }
+            }
+            Some(ProfileRead::Missing) => self.more("profile", "Whop says there is no such person"),
+            Some(ProfileRead::Unreadable(why)) => {
+                self.more("profile", format_args!("could not be read: {}", clipped(why)))
+            }
+        }
+    }
+
+    fn decision(&mut self, explained: &Explanation<'_>) -> io::Result<()> {
+        match &explained.decision {
+            Decision::Act(action) => {
+                let (sign, word) = words::verb(action.verb());
+                let verb = self.palette.paint(tone(action.verb()), format!("{sign} {word}"));
+                self.head("decision", verb)?;
+                self.more("why", because(explained, action))?;
+                self.fields(action)?;
+            }
+            Decision::Hold(reason) => {
+                let words = words::reason(reason);
+                self.head("decision", self.palette.paint(Tone::Hold, "! hold"))?;
+                self.more("why", clipped(&words.message))?;
+                self.more("what to do", clipped(&words.what_to_do))?;
+            }
+            Decision::Unchanged { record } => {
+                self.head("decision", "unchanged")?;
+                self.more("why", "Whop shows what the manifest asks")?;
+                if *record {
+                    self.more("mapping", "apply completes its entry without a request")?;
+                }
+            }
+            Decision::Unmanaged => {
+                self.head("decision", "left alone")?;
+                self.more(
+                    "why",
+                    "the manifest does not have this user, and nothing is deleted on Whop",
+                )?;
+            }
+            Decision::RenamedTo(to) => {
+                self.head("decision", format_args!("is {} now", Safe(to)))?;
+                self.more("why", "the manifest names this id as that user's former one")?;
+            }
+        }
+        for breach in &explained.breaches {
+            self.more("refused", words::breach(breach).message)?;
+        }
+        Ok(())
+    }
+
+    fn fields(&mut self, action: &Action) -> io::Result<()> {
+        let created = action.verb() == Verb::Create;
+        for Field { name, value, cause } in fields::of(action) {
+            let value = match value {
+                Value::Text { old: None, new } if created => quoted(new),
+                Value::Text { old, new } => text_change(old, new, self.palette),
+                Value::Picture(change) => picture_change(change, created),
+            };
+            let why = if created { "" } else { why(cause) };
+            self.more(&clipped(&name), format_args!("{value}{why}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why one value changes.
+fn why(cause: Cause) -> &'static str {
+    match cause {
+        Cause::New => "  (never applied)",
+        Cause::Edited => "  (edited: the manifest changed since it was applied)",
+        Cause::Drifted => "  (drifted: Whop changed since it was applied)",
+        Cause::Both => "  (edited and drifted: both changed since it was applied)",
+    }
+}
+
+/// Why there is an action at all.
+fn because(explained: &Explanation<'_>, action: &Action) -> String {
+    match (action.verb(), explained.link) {
+        (Verb::Create, _) if explained.doubt.is_some() => {
+            "an earlier create got no answer, and Whop does not list the account".to_owned()
+        }
+        (Verb::Create, _) if explained.entry.is_some() => {
+            "the mapped account is gone, and no other one is this user's".to_owned()
+        }
+        (Verb::Create, _) => "no account on Whop is this user's".to_owned(),
+        (Verb::Forget, _) => "the user left the manifest, and the account is gone from Whop".to_owned(),
+        (_, How::Found(by)) => format!("the account was found by {}", words::evidence(by)),
+        (_, How::Renamed) => "the mapping has the user under the former id".to_owned(),
+        (_, How::Mapped | How::Not) => "what Whop shows is not what the manifest asks".to_owned(),
+    }
+}
+
+/// The command that comes next.
+pub(super) fn next(explained: &Explanation<'_>) -> String {
+    let key = shell(explained.key.as_str());
+    match &explained.decision {
+        Decision::Act(_) => format!("whop-sync apply --only {key}"),
+        Decision::Hold(_) => format!("settle it, then: whop-sync plan --only {key}"),
+        Decision::Unchanged { .. } | Decision::Unmanaged => "nothing to do".to_owned(),
+        Decision::RenamedTo(to) => format!("whop-sync explain {}", shell(to.as_str())),
+    }
+}
+
+/// An id as a shell takes it, for commands that are shown and may be copied.
+fn shell(id: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.@:/+=,".contains(c) || c == '-';
+    let text = if id.chars().all(plain) && !id.starts_with('-') {
+        id.to_owned()
+    } else {
+        format!("'{}'", id.replace('\'', r"'\''"))
+    };
+    Safe(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_copy_takes_any_id_as_one_word() {
+        for (id, shown) in [
+            ("user_1", "user_1"),
+            ("a b", "'a b'"),
+            ("$(rm -rf x)", "'$(rm -rf x)'"),
+            ("it's", r"'it'\''s'"),
+            ("-x", "'-x'"),
+            ("a\u{202e}b", r"'a\u{202e}b'"),
+        ] {
+            assert_eq!(shell(id), shown);
+        }
+    }
+}

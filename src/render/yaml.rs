@@ -1,0 +1,163 @@
+//! A manifest as text. Whatever stands in it reads back as itself, with our
+//! reader and with every other one: what YAML could take for something else
+//! than a text stands in quotes.
+
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write};
+
+use super::safe::is_hostile;
+use crate::core::model::{DesiredUser, Guardrails, Limit};
+use crate::core::value::PlatformId;
+
+/// The line by which editors find the schema (`init` writes it beside the
+/// manifest).
+pub const MODELINE: &str = "# yaml-language-server: $schema=./users.schema.json";
+
+/// Writes a manifest. `users` come with the paths of their pictures.
+///
+/// # Errors
+/// The writer's own.
+pub fn write<'a>(
+    out: &mut dyn Write,
+    company: &PlatformId,
+    guardrails: &Guardrails,
+    users: impl Iterator<Item = (&'a DesiredUser, Option<&'a str>)>,
+) -> io::Result<()> {
+    let out = &mut BufWriter::new(out);
+    writeln!(out, "version: 1")?;
+    writeln!(out, "company: {}", scalar(company.as_str()))?;
+    write_guardrails(out, guardrails)?;
+    let mut empty = true;
+    for (user, avatar) in users {
+        if empty {
+            writeln!(out, "users:")?;
+        }
+        empty = false;
+        write_user(out, user, avatar)?;
+    }
+    if empty {
+        writeln!(out, "users: []")?;
+    }
+    out.flush()
+}
+
+fn write_guardrails(out: &mut dyn Write, guardrails: &Guardrails) -> io::Result<()> {
+    let Guardrails {
+        max_creates,
+        max_updates,
+        max_avatars,
+    } = guardrails;
+    let limits = [
+        ("max_creates", max_creates),
+        ("max_updates", max_updates),
+        ("max_avatars", max_avatars),
+    ];
+    let mut set = limits
+        .iter()
+        .filter_map(|(name, limit)| Some((name, (**limit)?)))
+        .peekable();
+    if set.peek().is_some() {
+        writeln!(out, "guardrails:")?;
+    }
+    for (name, limit) in set {
+        match limit {
+            Limit::Count(count) => writeln!(out, "  {name}: {count}")?,
+            Limit::Percent(percent) => writeln!(out, "  {name}: {percent}%")?,
+        }
+    }
+    Ok(())
+}
+
+fn write_user(out: &mut dyn Write, user: &DesiredUser, avatar_path: Option<&str>) -> io::Result<()> {
+    let DesiredUser {
+        key,
+        email,
+        name,
+        // Its digest is the picture's, not the manifest's.
+        avatar: _,
+        title,
+        metadata,
+        renamed_from,
+    } = user;
+    writeln!(out, "  - id: {}", scalar(key.as_str()))?;
+    writeln!(out, "    email: {}", scalar(email.as_str()))?;
+    writeln!(out, "    name: {}", scalar(name.as_str()))?;
+    if let Some(path) = avatar_path {
+        writeln!(out, "    avatar: {}", scalar(path))?;
+    }
+    if let Some(title) = title {
+        writeln!(out, "    title: {}", scalar(title.as_str()))?;
+    }
+    if !metadata.is_empty() {
+        writeln!(out, "    metadata:")?;
+    }
+    for (key, value) in metadata {
+        writeln!(out, "      {}: {}", scalar(key), scalar(value))?;
+    }
+    if let Some(from) = renamed_from {
+        writeln!(out, "    renamed_from: {}", scalar(from.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Words that some reader of YAML takes for a boolean or for nothing.
+const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+
+/// One value, in quotes unless it is plainly a text for everybody.
+pub fn scalar(text: &str) -> String {
+    let inner = |c: char| c.is_alphanumeric() || "_@.+-'".contains(c) || c == ' ';
+    let plain = text.chars().next().is_some_and(char::is_alphabetic)
+        && !text.ends_with([' ', '\''])
+        && text.chars().all(|c| inner(c) && !is_hostile(c))
+        && !WORDS.contains(&&*text.to_lowercase());
+    if plain {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            // Writing to a String cannot fail.
+            c if is_hostile(c) => match u32::from(c) {
+                code @ ..=0xFFFF => drop(write!(out, "\\u{code:04X}")),
+                code => drop(write!(out, "\\U{code:08X}")),
+            },
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_plainly_a_text_stands_without_quotes() {
+        for (text, shown) in [
+            ("Jane Holloway-Reed", "Jane Holloway-Reed"),
+            ("O'Neil", "O'Neil"),
+            ("高橋 さくら", "高橋 さくら"),
+            ("jane@shop.dev", "jane@shop.dev"),
+            ("No", "\"No\""),
+            ("ON", "\"ON\""),
+            ("007", "\"007\""),
+            ("~", "\"~\""),
+            ("", "\"\""),
+            ("a: b", "\"a: b\""),
+            ("a #b", "\"a #b\""),
+            ("- a", "\"- a\""),
+            ("*a", "\"*a\""),
+            ("!a", "\"!a\""),
+            ("say \"hi\"\\", r#""say \"hi\"\\""#),
+            ("a\nb\tc", r#""a\nb\tc""#),
+            ("a\u{202e}\u{e0041}\u{85}", r#""a\u202E\U000E0041\u0085""#),
+        ] {
+            assert_eq!(scalar(text), shown);
+        }
+    }
+}
