@@ -39,8 +39,9 @@
 //! | --- | --- | --- |
 //! | [`core`] | the three facts, the plan, its audit, the journal's meaning | nothing |
 //! | [`error`] | the one error, its codes and exit statuses | `core`'s data |
-//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core` |
-//! | [`remote`] | Whop's API in both dialects over a one-method transport | `core` |
+//! | `picture` | pictures by their content, without reading any file | `core` |
+//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `picture` |
+//! | [`remote`] | Whop's API in both dialects over a one-method transport | `core`, `picture` |
 //! | [`store`] | lock, mapping and journal | `core` |
 //! | [`execute`] | carries a plan out | `core`, `remote`, `store` |
 //! | [`render`] | plans, reports and errors as text | `core` |
@@ -72,6 +73,7 @@ pub mod emulator;
 pub mod error;
 pub mod execute;
 pub mod manifest;
+mod picture;
 pub mod remote;
 pub mod render;
 pub mod store;

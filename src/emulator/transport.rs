@@ -36,7 +36,7 @@ impl InProcess {
                 headers.extend(key.map(|key| ("authorization".to_owned(), key)));
                 format!("{BASE}{path}")
             }
-            Target::Storage(url) => match url.strip_prefix(ORIGIN) {
+            Target::Storage(url) | Target::Picture(url) => match url.strip_prefix(ORIGIN) {
                 Some(path) => path.to_owned(),
                 None => return Err(Lost::NotSent("the storage's host is unknown here".to_owned())),
             },

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Pointer, Problem};
 use crate::core::value::ImageFormat;
+use crate::picture::{self, Fault, MOST_BYTES, MOST_PIXELS, Picture};
 
 use super::found::{Found, error, quoted};
-use super::pictures::{self, Fault, MOST_BYTES, MOST_PIXELS, Picture};
 use super::suggest;
 
 /// The longest path taken from a manifest, in bytes.
@@ -263,7 +263,7 @@ fn locate(root: &Path, path: &str) -> Result<PathBuf, Flaw> {
 /// bytes are left in the buffer.
 fn inspect(file: &Path, path: &str, buffer: &mut Vec<u8>) -> Result<Facts, Flaw> {
     read(file, path, buffer)?;
-    let picture = pictures::examine(buffer).map_err(|fault| faulty(path, fault))?;
+    let picture = picture::examine(buffer).map_err(|fault| faulty(path, fault))?;
     Ok(Facts {
         picture,
         digest: Digest::of(buffer),

@@ -214,6 +214,7 @@ fn log(operation: &'static str, outcome: &Result<Response, Lost>) {
         Err(Lost::NotSent(_)) => debug!(operation, "not sent"),
         Err(Lost::NoAnswer(_)) => debug!(operation, "no answer"),
         Err(Lost::TooLarge(limit)) => debug!(operation, limit, "answer too large"),
+        Err(Lost::Forbidden(_)) => debug!(operation, "not allowed there"),
     }
 }
 

@@ -105,6 +105,7 @@ impl Asked<'_> {
             Lost::NotSent(_) => (CallErrorKind::Network, Effect::None),
             Lost::NoAnswer(_) => (CallErrorKind::Network, Effect::Unknown),
             Lost::TooLarge(_) => (CallErrorKind::Malformed, Effect::Unknown),
+            Lost::Forbidden(_) => (CallErrorKind::Refused, Effect::None),
         };
         self.failed(kind, &lost.to_string(), effect)
     }
@@ -457,6 +458,7 @@ mod tests {
             (Lost::NotSent("x".to_owned()), K::Network, Effect::None),
             (Lost::NoAnswer("x".to_owned()), K::Network, Effect::Unknown),
             (Lost::TooLarge(9), K::Malformed, Effect::Unknown),
+            (Lost::Forbidden("x".to_owned()), K::Refused, Effect::None),
         ] {
             let error = ASKED.lost(&lost);
             assert_eq!((error.kind, error.effect), (kind, effect));

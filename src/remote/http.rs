@@ -1,9 +1,12 @@
 //! [`Transport`] over a socket. The only file that names reqwest, and the
 //! only one that has the key.
 
+mod resolve;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +17,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::transport::{Lost, Method, Request, Response, Sending, Target, Transport};
 use crate::core::value::Invalid;
 use crate::error::{Code, Error};
+use crate::picture::MOST_BYTES;
+use resolve::{Guarded, NotPublic, may_reach};
 
 /// How long a connection may take to come about, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +29,9 @@ const API_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The same for sending a file's bytes.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The same for reading a picture.
+const PICTURE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long an unused connection is kept. Servers close theirs after a minute
 /// or so; one that closes just as we send costs a request with an unknown
@@ -131,9 +139,13 @@ impl fmt::Debug for ApiBase {
 /// Whether a URL's host is this machine: an address of 127.0.0.0/8, `::1`, or
 /// the name `localhost`.
 fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    url.host_str() == Some("localhost") || address(url).is_some_and(|ip| ip.is_loopback())
+}
+
+/// A URL's host, if it is an address rather than a name.
+fn address(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 /// Requests over HTTP/1.1 with TLS by rustls. Keeps connections, follows no
@@ -144,6 +156,9 @@ pub struct HttpTransport {
     authorization: HeaderValue,
     key: SecretString,
     client: reqwest::Client,
+    /// For pictures: another look-up of names, and connections of their own.
+    pictures: reqwest::Client,
+    names: Guarded,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -171,13 +186,19 @@ impl HttpTransport {
             .hint("copy the key again from the dashboard, under Developer"));
         };
         authorization.set_sensitive(true);
-        let client = client(base.is_loopback())
-            .map_err(|why| Error::new(Code::Internal, "TLS could not be set up").caused_by(why))?;
+        let names = Guarded::new(base.is_loopback());
+        let build = |builder: reqwest::ClientBuilder| {
+            builder
+                .build()
+                .map_err(|why| Error::new(Code::Internal, "TLS could not be set up").caused_by(why))
+        };
         Ok(Self {
-            base,
             authorization,
             key,
-            client,
+            client: build(client(base.is_loopback()))?,
+            pictures: build(client(base.is_loopback()).dns_resolver(Arc::new(names.clone())))?,
+            names,
+            base,
         })
     }
 
@@ -187,33 +208,54 @@ impl HttpTransport {
     }
 
     /// Where a request goes, checked.
-    fn url(&self, target: &Target) -> Result<Url, String> {
+    fn url(&self, target: &Target) -> Result<Url, Lost> {
         match target {
-            Target::Api(path) => self.base.join(path),
-            Target::Storage(url) => {
-                // The parser's own message could quote the URL.
-                let url = Url::parse(url).map_err(|_| "the upload URL is not a URL".to_owned())?;
-                let test = url.scheme() == "http" && is_loopback(&url) && self.base.is_loopback();
-                if url.scheme() != "https" && !test {
-                    return Err("the upload URL is not https".to_owned());
-                }
+            Target::Api(path) => self.base.join(path).map_err(Lost::NotSent),
+            Target::Storage(url) => self.elsewhere("upload", url).map_err(Lost::NotSent),
+            Target::Picture(url) => self.picture(url).map_err(Lost::Forbidden),
+        }
+    }
+
+    /// A URL outside the API: https, or beside a test server.
+    fn elsewhere(&self, what: &str, url: &str) -> Result<Url, String> {
+        // The parser's own message could quote the URL.
+        let url = Url::parse(url).map_err(|_| format!("the {what} URL is not a URL"))?;
+        let test = url.scheme() == "http" && is_loopback(&url) && self.base.is_loopback();
+        if url.scheme() != "https" && !test {
+            return Err(format!("the {what} URL is not https"));
+        }
+        Ok(url)
+    }
+
+    /// A picture's URL. Its host is on the public internet: an address is
+    /// judged here, a name when it is looked up.
+    fn picture(&self, url: &str) -> Result<Url, String> {
+        let url = self.elsewhere("picture", url)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("the picture URL holds a user name or a password".to_owned());
+        }
+        match address(&url) {
+            Some(address) if !may_reach(address, self.base.is_loopback()) => Err(NotPublic.to_string()),
+            Some(_) => Ok(url),
+            None => {
+                self.names.guard(url.host_str().unwrap_or_default());
                 Ok(url)
             }
         }
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Lost> {
-        let url = self.url(&request.target).map_err(Lost::NotSent)?;
+        let url = self.url(&request.target)?;
         let mut headers = parse_headers(&request.headers).map_err(Lost::NotSent)?;
-        let (timeout, limit) = match request.target {
+        let (client, timeout, limit) = match request.target {
             Target::Api(_) => {
                 headers.insert(AUTHORIZATION, self.authorization.clone());
-                (API_TIMEOUT, API_ANSWER)
+                (&self.client, API_TIMEOUT, API_ANSWER)
             }
-            Target::Storage(_) => (UPLOAD_TIMEOUT, STORAGE_ANSWER),
+            Target::Storage(_) => (&self.client, UPLOAD_TIMEOUT, STORAGE_ANSWER),
+            Target::Picture(_) => (&self.pictures, PICTURE_TIMEOUT, MOST_BYTES),
         };
-        let mut answer = self
-            .client
+        let mut answer = client
             .request(method(request.method), url)
             .headers(headers)
             .timeout(timeout)
@@ -266,6 +308,9 @@ impl HttpTransport {
     /// hyper says "canceled" only of requests that it never began to write.
     /// All else may have arrived.
     fn lost(&self, why: reqwest::Error) -> Lost {
+        if causes(&why).any(|cause| cause.is::<NotPublic>()) {
+            return Lost::Forbidden(NotPublic.to_string());
+        }
         let unsent = why.is_builder() || why.is_connect() || causes(&why).any(is_canceled);
         // The URL may be a presigned one.
         let why = why.without_url();
@@ -300,7 +345,7 @@ impl Transport for HttpTransport {
 
 /// The socket's settings. To this machine no proxy is asked for: a plain
 /// request would show it the key.
-fn client(loopback: bool) -> Result<reqwest::Client, reqwest::Error> {
+fn client(loopback: bool) -> reqwest::ClientBuilder {
     // An error says that the program has chosen another provider before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
@@ -309,8 +354,7 @@ fn client(loopback: bool) -> Result<reqwest::Client, reqwest::Error> {
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE);
-    let builder = if loopback { builder.no_proxy() } else { builder };
-    builder.build()
+    if loopback { builder.no_proxy() } else { builder }
 }
 
 fn method(method: Method) -> reqwest::Method {
@@ -532,6 +576,72 @@ mod tests {
         assert!(url(&real, "https://s.test/a?sig=1") && url(&local, "https://s.test/a?sig=1"));
         assert!(url(&local, "http://127.0.0.1:2/a") && !url(&real, "http://127.0.0.1:2/a"));
         assert!(!url(&local, "http://s.test/a") && !url(&real, "ftp://s.test/a") && !url(&real, "a"));
+    }
+
+    #[test]
+    fn pictures_come_from_the_public_internet_or_from_beside_a_test_server() {
+        let (far, near) = (transport("https://h.test"), transport("http://127.0.0.1:1"));
+        let fits = |transport: &HttpTransport, url: &str| {
+            transport
+                .url(&Target::Picture(url.to_owned()))
+                .map_err(|lost| assert!(matches!(lost, Lost::Forbidden(_)), "{lost:?}"))
+                .is_ok()
+        };
+        for url in [
+            "https://img.test/a",
+            "https://8.8.8.8/a",
+            "https://[2606:4700::1]/a",
+        ] {
+            assert!(fits(&far, url) && fits(&near, url), "{url}");
+        }
+        for url in ["https://127.0.0.1/a", "https://[::1]:1/a", "http://127.0.0.1:2/a"] {
+            assert!(!fits(&far, url) && fits(&near, url), "{url}");
+        }
+        for url in [
+            "http://img.test/a",
+            "http://8.8.8.8/a",
+            "ftp://img.test/a",
+            "file:///etc/passwd",
+            "data:image/png;base64,AAAA",
+            "https://10.0.0.1/a",
+            "https://169.254.169.254/latest",
+            "https://0x0a000001/a",
+            "https://167772161/a",
+            "https://[::ffff:192.168.0.1]/a",
+            "https://0/a",
+            "https://u@img.test/a",
+            "https://:p@img.test/a",
+            "",
+        ] {
+            assert!(!fits(&far, url) && !fits(&near, url), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_picture_is_read_without_the_key_and_up_to_its_limit() {
+        let server = Server::start(Act::Answer(FINE)).await;
+        let picture = |address: &str| Target::Picture(format!("http://{address}/p.png"));
+        let asked = request(Method::Get, picture(&server.address), "");
+        assert_eq!(server.transport().send(asked).await.unwrap().body, "{}");
+        let seen = server.seen().concat();
+        assert!(seen.starts_with("get /p.png http/1.1\r\n"), "{seen}");
+        assert!(!seen.contains(KEY) && !seen.contains("authorization") && !seen.contains("cookie"));
+        let flood = Server::start(Act::Flood { announced: false }).await;
+        let asked = request(Method::Get, picture(&flood.address), "");
+        let lost = flood.transport().send(asked).await.unwrap_err();
+        assert_eq!(lost, Lost::TooLarge(MOST_BYTES));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_into_this_machine_is_not_followed() {
+        let server = Server::start(Act::Answer(FINE)).await;
+        let port = server.address.rsplit(':').next().unwrap();
+        let target = Target::Picture(format!("https://localhost:{port}/p.png"));
+        let lost = transport("https://h.test")
+            .send(request(Method::Get, target, ""))
+            .await;
+        assert_eq!(lost, Err(Lost::Forbidden(NotPublic.to_string())));
+        assert_eq!(server.seen(), [""; 0]);
     }
 
     #[test]

@@ -19,6 +19,8 @@
 //! | `scrub` | foreign texts made fit to be shown |
 //! | `version`, `operation` | what is spoken, what can be asked |
 //! | `accounts`, `profiles`, `files`, `permissions` | the calls, in both dialects |
+//! | `download` | pictures that Whop showed, from hosts that nobody vouches for |
+//! | `reach` | the addresses that such a URL may lead to; pure |
 //! | `wire`, `query` | the JSON of accounts; paths, queries and pages |
 //!
 //! What holds whatever the server does:
@@ -34,6 +36,7 @@ mod accounts;
 mod budget;
 mod call;
 mod client;
+mod download;
 mod error;
 mod files;
 mod http;
@@ -41,6 +44,7 @@ mod operation;
 mod permissions;
 mod profiles;
 mod query;
+mod reach;
 pub mod refresh;
 mod retry;
 #[cfg(test)]
@@ -52,6 +56,7 @@ mod wire;
 
 pub use accounts::Listing;
 pub use client::{Client, Options, Permit};
+pub use download::Downloaded;
 pub use error::{CallError, CallErrorKind, Effect};
 pub use files::{FileState, NewFile, UploadTarget};
 pub use http::{ApiBase, HttpTransport};

@@ -28,13 +28,15 @@ pub enum Operation {
     RetrieveFile,
     /// A file's bytes, sent to storage rather than to Whop.
     UploadFile,
+    /// A picture that Whop showed, from wherever it is kept.
+    DownloadPicture,
     /// What the key may do.
     ListPermissions,
 }
 
 impl Operation {
     /// Every operation, in the order of the enum.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ListAccounts,
         Self::CreateAccount,
         Self::RetrieveAccount,
@@ -46,6 +48,7 @@ impl Operation {
         Self::ListFiles,
         Self::RetrieveFile,
         Self::UploadFile,
+        Self::DownloadPicture,
         Self::ListPermissions,
     ];
 
@@ -67,13 +70,14 @@ impl Operation {
             (Self::ListFiles, _) => "list_files",
             (Self::RetrieveFile, _) => "retrieve_file",
             (Self::UploadFile, _) => "upload_file",
+            (Self::DownloadPicture, _) => "download_picture",
             (Self::ListPermissions, _) => "list_permissions",
         }
     }
 
     /// Whether Whop counts it. Storage is somebody else's and counts nothing.
     pub fn is_counted(self) -> bool {
-        self != Self::UploadFile
+        !matches!(self, Self::UploadFile | Self::DownloadPicture)
     }
 }
 

@@ -113,7 +113,7 @@ impl Transport for Script {
 
 /// `METHOD path`.
 pub(super) fn line(request: &Request) -> String {
-    let (Target::Api(at) | Target::Storage(at)) = &request.target;
+    let (Target::Api(at) | Target::Storage(at) | Target::Picture(at)) = &request.target;
     format!("{} {at}", request.method.as_str())
 }
 

@@ -48,6 +48,9 @@ pub enum Target {
     Api(String),
     /// A whole presigned URL of the file storage. It is a secret.
     Storage(String),
+    /// The whole URL of a picture that Whop showed. Whoever set the picture
+    /// may have chosen it, so the transport checks where it leads.
+    Picture(String),
 }
 
 impl fmt::Debug for Target {
@@ -55,6 +58,8 @@ impl fmt::Debug for Target {
         match self {
             Self::Api(path) => write!(f, "Api({path:?})"),
             Self::Storage(_) => f.write_str("Storage(<presigned>)"),
+            // Some hosts sign these as well.
+            Self::Picture(_) => f.write_str("Picture(<url>)"),
         }
     }
 }
@@ -115,6 +120,8 @@ pub enum Lost {
     NoAnswer(String),
     /// The answer is larger than the client accepts, in bytes.
     TooLarge(u64),
+    /// Never tried, because nobody may be asked there.
+    Forbidden(String),
 }
 
 impl fmt::Display for Lost {
@@ -123,6 +130,7 @@ impl fmt::Display for Lost {
             Self::NotSent(why) => write!(f, "could not connect: {why}"),
             Self::NoAnswer(why) => write!(f, "no answer: {why}"),
             Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
+            Self::Forbidden(why) => f.write_str(why),
         }
     }
 }

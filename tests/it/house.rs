@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part may import of ours, and which packages only it may name.
-const PARTS: [(&str, &[&str]); 9] = [
+const PARTS: [(&str, &[&str]); 10] = [
     ("core", &["core"]),
     ("error", &["core"]),
-    ("manifest", &["core", "error", "manifest"]),
-    ("remote", &["core", "error", "remote"]),
+    ("picture", &["core", "picture"]),
+    ("manifest", &["core", "error", "picture", "manifest"]),
+    ("remote", &["core", "error", "picture", "remote"]),
     ("store", &["core", "error", "store"]),
     ("execute", &["core", "error", "remote", "store", "execute"]),
     ("render", &["core", "error", "render"]),
@@ -27,7 +28,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("clap", &["cli"]),
     ("serde_yaml", &["manifest"]),
     ("saphyr_parser", &["manifest"]),
-    ("reqwest", &["remote/http.rs"]),
+    ("reqwest", &["remote/http.rs", "remote/http/resolve.rs"]),
     ("similar", &["render"]),
     ("sha2", &["core/digest.rs"]),
     ("tokio", &["main.rs", "cli", "execute", "remote", "emulator"]),

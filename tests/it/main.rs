@@ -12,6 +12,7 @@ mod apply;
 mod cli;
 mod crash;
 mod disk;
+mod download;
 mod emulator;
 mod faults;
 mod golden;

@@ -10,24 +10,24 @@ use crate::core::value::ImageFormat;
 /// The greatest file, in bytes: 5 MB as people count it in binary. Whop names
 /// no limit for a user's picture; its neighbour, the account's logo, has this
 /// one (`whop-api.md` §6).
-pub(super) const MOST_BYTES: u64 = 5 * 1024 * 1024;
+pub(crate) const MOST_BYTES: u64 = 5 * 1024 * 1024;
 /// The greatest width and height, in pixels.
-pub(super) const MOST_PIXELS: u32 = 4096;
+pub(crate) const MOST_PIXELS: u32 = 4096;
 
 /// What a whole picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Picture {
+pub(crate) struct Picture {
     /// The format by content.
-    pub(super) format: ImageFormat,
+    pub(crate) format: ImageFormat,
     /// Width in pixels, 1 to [`MOST_PIXELS`].
-    pub(super) width: u32,
+    pub(crate) width: u32,
     /// Height in pixels, 1 to [`MOST_PIXELS`].
-    pub(super) height: u32,
+    pub(crate) height: u32,
 }
 
 /// Why bytes are not a picture we send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Not one of the formats; what it is instead, as far as its first bytes
     /// say.
     Foreign(&'static str),
@@ -45,7 +45,7 @@ pub(super) enum Fault {
 }
 
 /// Recognises a whole picture.
-pub(super) fn examine(bytes: &[u8]) -> Result<Picture, Fault> {
+pub(crate) fn examine(bytes: &[u8]) -> Result<Picture, Fault> {
     let format = recognise(bytes).ok_or_else(|| Fault::Foreign(guess(bytes)))?;
     let walk = match format {
         ImageFormat::Png => png(bytes),
