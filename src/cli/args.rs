@@ -133,7 +133,7 @@ enum VerbLine {
         /// Exit with 2 when changes are pending, and with 0 when there are none
         #[arg(long)]
         detailed_exitcode: bool,
-        /// Write a report to this file too, .json or .md; repeatable
+        /// Write a report to this file too, .json, .md or .html; repeatable
         #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
         reports: Vec<ReportFile>,
         #[command(flatten)]
@@ -154,7 +154,7 @@ enum VerbLine {
         /// goes on from there.
         #[arg(long, value_name = "DURATION", value_parser = some_time)]
         deadline: Option<Duration>,
-        /// Write a report to this file too, .json or .md; repeatable
+        /// Write a report to this file too, .json, .md or .html; repeatable
         #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
         reports: Vec<ReportFile>,
         #[command(flatten)]

@@ -9,6 +9,7 @@ mod emulator;
 pub mod key;
 mod output;
 pub mod paths;
+mod pictures;
 mod plan;
 mod reports;
 pub mod settings;

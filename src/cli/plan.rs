@@ -5,6 +5,7 @@ use std::io;
 
 use super::connect::{self, Ends};
 use super::output::Printer;
+use super::pictures;
 use super::reports;
 use super::settings::Settings;
 use super::signals::Wishes;
@@ -14,6 +15,7 @@ use crate::core::plan::Plan;
 use crate::core::planner;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::refresh::{self, Progress as Looked};
+use crate::render::html::{self, Pictures};
 use crate::render::progress::Progress;
 use crate::render::{self, json, markdown, words};
 use crate::store::{self, OsDisk};
@@ -28,14 +30,16 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, detailed_exitcod
     }
     let looking = look_and_plan(settings, &ends, &loaded.known);
     let (plan, _) = wishes.or_stop(looking).await??;
+    let pictures = wishes.or_stop(pictures::gather(settings, &ends, &plan)).await?;
     if let Some(refusal) = refusal(&plan) {
-        return refuse(settings, printer, &ends, &plan, &refusal);
+        return refuse(settings, printer, &ends, &plan, &pictures, &refusal);
     }
     show(printer, &ends, &plan)?;
     reports::write(
         &settings.reports,
         |out| json::plan(out, &plan, &ends.header),
         || markdown::plan(&plan, &ends.header),
+        |out| html::plan(out, &plan, &ends.header, &pictures),
     )?;
     let pending = !plan.is_empty() || !plan.holds.is_empty();
     Ok(if pending && detailed_exitcode {
@@ -107,6 +111,7 @@ pub(super) fn refuse(
     printer: &Printer,
     ends: &Ends,
     plan: &Plan,
+    pictures: &Pictures,
     refusal: &Error,
 ) -> Result<Exit> {
     let document =
@@ -115,6 +120,7 @@ pub(super) fn refuse(
         &settings.reports,
         |out| document(out, refusal),
         || markdown::plan(plan, &ends.header),
+        |out| html::plan(out, plan, &ends.header, pictures),
     );
     if !printer.is_json() {
         show(printer, ends, plan)?;

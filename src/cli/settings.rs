@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::args::{Args, EmulatorArgs, Options, Verb};
 use super::key::KeySource;
 use super::paths::Paths;
-use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
+use super::values::{Format, KeyGrant, LogFormat, Rate, ReportFile, ReportKind, Server};
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
@@ -142,6 +142,11 @@ impl Reports {
     /// Whether there is any.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.step_summary.is_none()
+    }
+
+    /// Whether a report shows pictures.
+    pub fn show_pictures(&self) -> bool {
+        self.files.iter().any(|file| file.kind == ReportKind::Html)
     }
 }
 

@@ -12,14 +12,17 @@ pub mod annotations;
 mod change;
 pub mod failure;
 mod fields;
+pub mod html;
 pub mod json;
 pub mod mapping;
 pub mod markdown;
+mod notes;
 pub mod paint;
 pub mod plan;
 pub mod problems;
 pub mod progress;
 pub mod report;
+mod risk;
 pub mod safe;
 pub mod words;
 

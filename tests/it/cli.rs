@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 mod bad_input;
 mod documents;
+mod pages;
 #[cfg(unix)]
 mod stops;
 mod story;
