@@ -61,6 +61,8 @@ pub enum Verb {
     },
     /// Serve the emulator.
     Emulator(EmulatorArgs),
+    /// Print the JSON Schema of our documents.
+    Schema,
 }
 
 /// Keeps a platform's users on Whop equal to a YAML manifest
@@ -182,6 +184,15 @@ enum VerbLine {
         #[command(flatten)]
         options: Options,
     },
+    /// Print the JSON Schema of what the other commands print
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema {
+        /// That of the documents of `--format json`
+        #[arg(long, required = true)]
+        plan: bool,
+        #[command(flatten)]
+        options: Options,
+    },
 }
 
 const VALIDATE_EXAMPLES: &str = "\
@@ -206,6 +217,10 @@ const SHOW_EXAMPLES: &str = "\
 Examples:
   whop-sync show user_12345 --format json
   whop-sync show --format csv";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  whop-sync schema --plan > plan.schema.json";
 
 const EMULATOR_EXAMPLES: &str = "\
 Examples:
@@ -418,6 +433,17 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "allow",
         ],
         "show" => &["api_key_file", "api_version", "refresh", "only", "allow"],
+        "schema" => &[
+            "manifests",
+            "mapping",
+            "server",
+            "api_key_file",
+            "api_version",
+            "refresh",
+            "only",
+            "allow",
+            "format",
+        ],
         "emulator" => &[
             "mapping",
             "server",
@@ -494,6 +520,7 @@ fn combine(line: Line) -> Result<Args, String> {
         }
         VerbLine::Show { id, options } => (Verb::Show { id }, options),
         VerbLine::Emulator { emulator, options } => (Verb::Emulator(emulator), options),
+        VerbLine::Schema { plan: _, options } => (Verb::Schema, options),
     };
     let options = merge(line.options, after)?;
     if options.quiet && options.verbose > 0 {

@@ -12,6 +12,7 @@ pub mod paths;
 mod pictures;
 mod plan;
 mod reports;
+mod schema;
 pub mod settings;
 mod show;
 mod signals;
@@ -64,6 +65,7 @@ async fn perform(settings: &Settings, printer: &Printer) -> Result<Exit> {
         Job::Plan { detailed_exitcode } => plan::run(settings, printer, *detailed_exitcode).await,
         Job::Apply { consent, deadline } => apply::run(settings, printer, *consent, *deadline).await,
         Job::Show { id } => show::run(settings, printer, id.as_ref()),
+        Job::Schema => schema::run(printer),
         Job::Emulator {
             port,
             rate,

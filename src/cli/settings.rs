@@ -185,6 +185,8 @@ pub enum Job {
         /// The fault script, if any.
         faults: Option<PathBuf>,
     },
+    /// Print the JSON Schema of our documents.
+    Schema,
 }
 
 /// Who agrees to a plan before it is carried out.
@@ -351,6 +353,7 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
             deadline,
         },
         Verb::Show { id } => Job::Show { id },
+        Verb::Schema => Job::Schema,
         Verb::Emulator(EmulatorArgs {
             port,
             state,

@@ -24,6 +24,7 @@ pub mod progress;
 pub mod report;
 mod risk;
 pub mod safe;
+pub mod schema;
 pub mod words;
 
 /// What an output is about, besides its content.

@@ -21,6 +21,7 @@ mod kill;
 mod lab;
 mod manifest;
 mod model;
+mod outputs;
 mod plan;
 mod properties;
 mod store;
