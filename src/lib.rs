@@ -44,7 +44,7 @@
 //! | [`remote`] | Whop's API in both dialects over a one-method transport | `core`, `picture` |
 //! | [`store`] | lock, mapping and journal | `core` |
 //! | [`execute`] | carries a plan out | `core`, `remote`, `store` |
-//! | [`render`] | plans, reports and errors as text | `core` |
+//! | [`render`] | plans, reports and errors as text | `core`, `picture` |
 //! | [`emulator`] | Whop in the box, for trials, pull requests and tests | the transport's types |
 //! | [`cli`] | arguments, and the wiring of all the rest | everything |
 //!

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::connect::{self, Ends};
 use super::output::Printer;
+use super::pictures;
 use super::plan::{self, look_and_plan, refusal, ticking};
 use super::receipt::{End, Writing};
 use super::settings::{Consent, Settings};
@@ -27,6 +28,7 @@ use crate::core::saved::Saved;
 use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
 use crate::execute::{self, Ended, Run};
+use crate::render::html::{self, Pictures};
 use crate::render::progress::Progress;
 use crate::render::{self, json, markdown};
 use crate::store::{Holder, OsDisk, Session};
@@ -100,13 +102,15 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, wanted: Wanted<'
     if let Some((error, changes)) = moved {
         return saved::refuse(settings, printer, &error, &changes);
     }
+    // Now, since an apply replaces them.
+    let pictures = wishes.or_stop(pictures::gather(settings, &ends, &plan)).await?;
     if plan_file.is_none()
         && let Some(unexpected) = saved::unexpected(settings, printer, &plan, &known.lineage)
     {
-        return plan::refuse(settings, printer, &ends, &plan, &unexpected);
+        return plan::refuse(settings, printer, &ends, &plan, &pictures, &unexpected);
     }
     if let Some(refusal) = refusal(&plan) {
-        return plan::refuse(settings, printer, &ends, &plan, &refusal);
+        return plan::refuse(settings, printer, &ends, &plan, &pictures, &refusal);
     }
     // The Markdown report tells the plan again: without a question, one
     // document is enough.
@@ -161,7 +165,8 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, wanted: Wanted<'
         received = receipt.end(settings, &ends, printer, end);
     }
     let Ended { report, error } = ended?;
-    let exit = finish(settings, printer, &ends, copy.as_ref(), held, &report, error)?;
+    let told = copy.as_ref().map(|plan| (plan, &pictures));
+    let exit = finish(settings, printer, &ends, told, held, &report, error)?;
     Ok(if exit == Exit::Done { received } else { exit })
 }
 
@@ -175,21 +180,23 @@ fn exit(report: &Report, held: usize) -> Exit {
     }
 }
 
-/// Tells how it ended. `plan` is there if an output tells it again.
+/// Tells how it ended. `told` is there if an output tells the plan again.
 fn finish(
     settings: &Settings,
     printer: &Printer,
     ends: &Ends,
-    plan: Option<&Plan>,
+    told: Option<(&Plan, &Pictures)>,
     held: usize,
     report: &Report,
     error: Option<Error>,
 ) -> Result<Exit> {
-    match (printer.format(), plan) {
+    match (printer.format(), told) {
         // The error is the one document.
         (Format::Json, Some(_)) if error.is_some() => {}
-        (Format::Json, Some(plan)) => printer.result(|out| json::report(out, report, plan, &ends.header))?,
-        (Format::Markdown, Some(plan)) => {
+        (Format::Json, Some((plan, _))) => {
+            printer.result(|out| json::report(out, report, plan, &ends.header))?
+        }
+        (Format::Markdown, Some((plan, _))) => {
             let text = markdown::report(report, plan, &ends.header);
             printer.result(|out| out.write_all(text.as_bytes()))?;
         }
@@ -198,11 +205,12 @@ fn finish(
             render::report::write(out, report, printer.palette)
         })?,
     }
-    let reported = plan.map_or(Ok(()), |plan| {
+    let reported = told.map_or(Ok(()), |(plan, pictures)| {
         reports::write(
             &settings.reports,
             |out| json::report(out, report, plan, &ends.header),
             || markdown::report(report, plan, &ends.header),
+            |out| html::report(out, report, plan, &ends.header, pictures),
         )
     });
     if let Some(error) = error {

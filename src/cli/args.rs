@@ -87,8 +87,11 @@ pub enum Verb {
     Doctor,
     /// Write the first files.
     Init(InitArgs),
-    /// Print the manifest's JSON Schema.
-    Schema,
+    /// Print a JSON Schema.
+    Schema {
+        /// Of what.
+        of: SchemaOf,
+    },
     /// Print a shell's completions.
     Completions {
         /// The shell.
@@ -106,6 +109,15 @@ pub enum Verb {
     },
     /// Serve the emulator.
     Emulator(EmulatorArgs),
+}
+
+/// What a JSON Schema is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaOf {
+    /// The manifest.
+    Manifest,
+    /// What JSON mode prints.
+    Documents,
 }
 
 impl Verb {
@@ -216,7 +228,7 @@ enum VerbLine {
         out: Option<PathBuf>,
         #[command(flatten)]
         terms: Terms,
-        /// Write a report to this file too, .json or .md; repeatable
+        /// Write a report to this file too, .json, .md or .html; repeatable
         #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
         reports: Vec<ReportFile>,
         #[command(flatten)]
@@ -250,7 +262,7 @@ enum VerbLine {
         /// goes on from there.
         #[arg(long, value_name = "DURATION", value_parser = some_time)]
         deadline: Option<Duration>,
-        /// Write a report to this file too, .json or .md; repeatable
+        /// Write a report to this file too, .json, .md or .html; repeatable
         #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
         reports: Vec<ReportFile>,
         #[command(flatten)]
@@ -324,6 +336,9 @@ enum VerbLine {
     /// tells editors to complete and check by it.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema {
+        /// Print that of what `--format json` prints instead: plans, reports and the rest
+        #[arg(long)]
+        plan: bool,
         #[command(flatten)]
         options: Options,
     },
@@ -409,7 +424,8 @@ Examples:
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
-  whop-sync schema > users.schema.json";
+  whop-sync schema > users.schema.json
+  whop-sync schema --plan > plan.schema.json";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -788,7 +804,14 @@ fn combine(line: Line) -> Result<Args, String> {
         VerbLine::Export { export, options } => (Verb::Export(export), options),
         VerbLine::Doctor { options } => (Verb::Doctor, options),
         VerbLine::Init { init, options } => (Verb::Init(init), options),
-        VerbLine::Schema { options } => (Verb::Schema, options),
+        VerbLine::Schema { plan, options } => {
+            let of = if plan {
+                SchemaOf::Documents
+            } else {
+                SchemaOf::Manifest
+            };
+            (Verb::Schema { of }, options)
+        }
         VerbLine::Completions { shell, options } => (Verb::Completions { shell }, options),
         VerbLine::Man { page, options } => (Verb::Man { page }, options),
         VerbLine::Show { id, options } => (Verb::Show { id }, options),

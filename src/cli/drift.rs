@@ -12,7 +12,8 @@ use super::signals::Wishes;
 use super::values::Format;
 use crate::core::drift::{Others, drift};
 use crate::error::{Exit, Result};
-use crate::render::{self, json, markdown};
+use crate::render::paint::Palette;
+use crate::render::{self, html, json, markdown};
 use crate::store::{self, OsDisk};
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, others: Others) -> Result<Exit> {
@@ -34,7 +35,11 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, others: Others) 
         Format::Markdown => out.write_all(as_markdown().as_bytes()),
         Format::Human | Format::Csv => render::drift::write(out, &found, header, others, printer.palette),
     })?;
-    reports::write(&settings.reports, as_json, as_markdown)?;
+    reports::write(&settings.reports, as_json, as_markdown, |out| {
+        html::lines(out, "Drift", |out| {
+            render::drift::write(out, &found, header, others, Palette::Plain)
+        })
+    })?;
     Ok(if found.is_drift(others) {
         Exit::Pending
     } else {

@@ -18,6 +18,7 @@ pub mod key;
 mod man;
 mod output;
 pub mod paths;
+mod pictures;
 mod plan;
 mod receipt;
 mod reports;
@@ -117,7 +118,7 @@ async fn perform(settings: &Settings, printer: &Printer, saved: Option<Saved>) -
         Job::Drift { others } => drift::run(settings, printer, *others).await,
         Job::Export(args) => export::run(settings, printer, args).await,
         Job::Explain { id } => explain::run(settings, printer, id).await,
-        Job::Schema => schema::run(printer),
+        Job::Schema { of } => schema::run(printer, *of),
         Job::Completions { shell } => completions::run(printer, shell),
         Job::Man { page } => man::run(printer, page.as_deref()),
         Job::Init(args) => init::run(settings, printer, args),

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::commits;
 use super::connect::{self, Ends};
 use super::output::Printer;
+use super::pictures;
 use super::settings::Settings;
 use super::signals::Wishes;
 use super::values::Format;
@@ -17,6 +18,7 @@ use crate::core::plan::{Breach, Plan};
 use crate::core::planner;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::refresh::{self, Progress as Looked};
+use crate::render::html::{self, Pictures};
 use crate::render::progress::Progress;
 use crate::render::{self, json, markdown, words};
 use crate::store::{self, OsDisk};
@@ -36,13 +38,14 @@ pub(super) async fn run(
     }
     let looking = look_and_plan(settings, &ends, &loaded.known);
     let (plan, _) = wishes.or_stop(looking).await??;
+    let pictures = wishes.or_stop(pictures::gather(settings, &ends, &plan)).await?;
     let lineage = &loaded.known.lineage;
     if let Some(refusal) = saved::unexpected(settings, printer, &plan, lineage) {
-        return refuse(settings, printer, &ends, &plan, &refusal);
+        return refuse(settings, printer, &ends, &plan, &pictures, &refusal);
     }
     let refused = plan.breaches.iter().any(|breach| breach.guard != Guard::Stale);
     match refusal(&plan) {
-        Some(refusal) if refused => return refuse(settings, printer, &ends, &plan, &refusal),
+        Some(refusal) if refused => return refuse(settings, printer, &ends, &plan, &pictures, &refusal),
         // An older manifest is refused by `apply`. Here it is only looked at,
         // and a pull request that goes back on purpose must be readable.
         Some(stale) => printer.story(&format!("warning: {stale}; `apply` will refuse it")),
@@ -56,6 +59,7 @@ pub(super) async fn run(
         &settings.reports,
         |out| json::plan(out, &plan, &ends.header),
         || markdown::plan(&plan, &ends.header),
+        |out| html::plan(out, &plan, &ends.header, &pictures),
     )?;
     let pending = !plan.is_empty() || !plan.holds.is_empty();
     Ok(if pending && detailed_exitcode {
@@ -151,6 +155,7 @@ pub(super) fn refuse(
     printer: &Printer,
     ends: &Ends,
     plan: &Plan,
+    pictures: &Pictures,
     refusal: &Error,
 ) -> Result<Exit> {
     let document =
@@ -159,6 +164,7 @@ pub(super) fn refuse(
         &settings.reports,
         |out| document(out, refusal),
         || markdown::plan(plan, &ends.header),
+        |out| html::plan(out, plan, &ends.header, pictures),
     );
     if !printer.is_json() {
         show(printer, ends, plan)?;

@@ -3,14 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "reports are written here")]
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use super::settings::Reports;
 use super::values::{ReportFile, ReportKind};
 use crate::error::{Error, Result};
 
-/// Writes every report that is asked for. Both documents are made only if
-/// someone wants them.
+/// Writes every report that is asked for. Each document is made only if
+/// someone wants it.
 ///
 /// # Errors
 /// The first file that cannot be written; the others are written all the same.
@@ -18,6 +18,7 @@ pub(super) fn write(
     reports: &Reports,
     json: impl Fn(&mut dyn Write) -> io::Result<()>,
     markdown: impl Fn() -> String,
+    html: impl Fn(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let Reports { files, step_summary } = reports;
     let mut failed = Ok(());
@@ -25,6 +26,11 @@ pub(super) fn write(
         let written = match kind {
             ReportKind::Json => fs::File::create(path).and_then(|mut file| json(&mut file)),
             ReportKind::Markdown => fs::write(path, markdown()),
+            ReportKind::Html => fs::File::create(path).and_then(|file| {
+                let mut file = BufWriter::new(file);
+                html(&mut file)?;
+                file.flush()
+            }),
         };
         failed = failed.and(written.map_err(|cause| Error::file("write the report", path, cause)));
     }
@@ -51,16 +57,24 @@ mod tests {
                 file("missing/plan.md", ReportKind::Markdown),
                 file("plan.md", ReportKind::Markdown),
                 file("plan.json", ReportKind::Json),
+                file("plan.html", ReportKind::Html),
             ],
             step_summary: Some(at("summary")),
         };
-        let failed = write(&reports, |out| out.write_all(b"{}"), || "# md\n".to_owned()).unwrap_err();
+        let failed = write(
+            &reports,
+            |out| out.write_all(b"{}"),
+            || "# md\n".to_owned(),
+            |out| out.write_all(b"<!doctype html>"),
+        )
+        .unwrap_err();
         assert!(failed.message().contains("missing"), "{failed}");
         let read = |name| fs::read_to_string(at(name)).unwrap();
         assert_eq!(
             (read("plan.md"), read("plan.json")),
             ("# md\n".into(), "{}".into())
         );
+        assert_eq!(read("plan.html"), "<!doctype html>");
         assert_eq!(read("summary"), "before\n# md\n");
     }
 }

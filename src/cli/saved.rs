@@ -21,8 +21,9 @@ use crate::core::report::Report;
 use crate::core::saved::{self, Changes, Place, Saved};
 use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
+use crate::render::paint::Palette;
 use crate::render::safe::Safe;
-use crate::render::{json, moved};
+use crate::render::{html, json, moved};
 use crate::store::{self, MOST_PLAN_BYTES, OsDisk, Replacement};
 
 /// Reads the plan that `apply` is to carry out, if it is given one, and takes
@@ -211,6 +212,11 @@ pub(super) fn refuse(
         &settings.reports,
         |out| json::stale(out, error, changes),
         || moved::markdown(changes),
+        |out| {
+            html::lines(out, "The saved plan is stale", |out| {
+                moved::write(out, changes, Palette::Plain)
+            })
+        },
     );
     match printer.format() {
         Format::Json => {}
@@ -243,7 +249,12 @@ pub(super) fn already_applied(
         Format::Json => document(out),
         Format::Markdown | Format::Human | Format::Csv => writeln!(out, "{TOLD}"),
     })?;
-    reports::write(&settings.reports, document, || format!("{TOLD}\n"))?;
+    reports::write(
+        &settings.reports,
+        document,
+        || format!("{TOLD}\n"),
+        |out| html::lines(out, "Apply", |out| writeln!(out, "{TOLD}")),
+    )?;
     Ok(Exit::Done)
 }
 

@@ -7,12 +7,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{Args, EmulatorArgs, Options, Terms, Verb};
+use super::args::{Args, EmulatorArgs, Options, SchemaOf, Terms, Verb};
 use super::export::ExportArgs;
 use super::init::InitArgs;
 use super::key::KeySource;
 use super::paths::Paths;
-use super::values::{Expected, Format, KeyGrant, LogFormat, Rate, ReportFile, Server};
+use super::values::{Expected, Format, KeyGrant, LogFormat, Rate, ReportFile, ReportKind, Server};
 use crate::core::drift::Others;
 use crate::core::lineage::Commit;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
@@ -155,6 +155,11 @@ impl Reports {
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.step_summary.is_none()
     }
+
+    /// Whether a report shows pictures.
+    pub fn show_pictures(&self) -> bool {
+        self.files.iter().any(|file| file.kind == ReportKind::Html)
+    }
 }
 
 /// What to do.
@@ -194,8 +199,11 @@ pub enum Job {
     Doctor,
     /// Write the first files.
     Init(InitArgs),
-    /// Print the manifest's JSON Schema.
-    Schema,
+    /// Print a JSON Schema.
+    Schema {
+        /// Of what.
+        of: SchemaOf,
+    },
     /// Print a shell's completions.
     Completions {
         /// The shell.
@@ -429,7 +437,7 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
         Verb::Export(args) => Job::Export(args),
         Verb::Doctor => Job::Doctor,
         Verb::Init(args) => Job::Init(args),
-        Verb::Schema => Job::Schema,
+        Verb::Schema { of } => Job::Schema { of },
         Verb::Completions { shell } => Job::Completions { shell },
         Verb::Man { page } => Job::Man { page },
         Verb::Show { id } => Job::Show { id },

@@ -305,6 +305,8 @@ pub enum ReportKind {
     Json,
     /// The document that `--format markdown` prints.
     Markdown,
+    /// One page with the pictures before and after.
+    Html,
 }
 
 impl ReportFile {
@@ -317,7 +319,8 @@ impl ReportFile {
         let kind = match path.extension().and_then(|extension| extension.to_str()) {
             Some("json") => ReportKind::Json,
             Some("md") => ReportKind::Markdown,
-            _ => return Err("must end in .json or .md, which tells the report's form".to_owned()),
+            Some("html") => ReportKind::Html,
+            _ => return Err("must end in .json, .md or .html, which tells the report's form".to_owned()),
         };
         Ok(Self { path, kind })
     }
@@ -433,6 +436,7 @@ mod tests {
         let kind = |text| ReportFile::parse(text).map(|report| report.kind);
         assert_eq!(kind("a/plan.json"), Ok(ReportKind::Json));
         assert_eq!(kind("plan.md"), Ok(ReportKind::Markdown));
+        assert_eq!(kind("plan.html"), Ok(ReportKind::Html));
         for bad in ["plan", "plan.txt", ".md", ""] {
             assert!(kind(bad).is_err(), "{bad}");
         }

@@ -21,6 +21,11 @@ impl Digest {
         self.to_string()[..12].to_owned()
     }
 
+    /// The digest's bytes, for formats that want them in another spelling.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The first eight bytes as a number, for spreading things evenly.
     pub fn prefix(&self) -> u64 {
         self.0

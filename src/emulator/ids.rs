@@ -85,7 +85,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes behind [`base64`]; `None` for any other text.
+/// The bytes behind [`base64()`]; `None` for any other text.
 pub(super) fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for chunk in text.as_bytes().chunks(4) {

@@ -1,11 +1,17 @@
 //! Picture files: what they are by content, how large they show, and whether
 //! they are whole.
 //!
-//! No pixel is decoded: decoders are where hostile pictures do harm. A file is
-//! walked along its own structure (chunks, segments, blocks) to its end, which
-//! finds every file that was cut off, and its size is read from its header.
+//! Examining decodes no pixel: decoders are where hostile pictures do harm. A
+//! file is walked along its own structure (chunks, segments, blocks) to its
+//! end, which finds every file that was cut off, and its size is read from its
+//! header. Only the HTML report's [`thumbnail()`] decodes, within limits.
+
+mod thumbnail;
+
+use std::fmt;
 
 use crate::core::value::ImageFormat;
+pub(crate) use thumbnail::{Thumbnail, thumbnail};
 
 /// The greatest file, in bytes: 5 MB as people count it in binary. Whop names
 /// no limit for a user's picture; its neighbour, the account's logo, has this
@@ -42,6 +48,23 @@ pub(crate) enum Fault {
         /// Height in pixels.
         height: u64,
     },
+}
+
+impl fmt::Display for Fault {
+    /// A phrase about "it".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign(what) => write!(f, "it is not a PNG, JPEG, GIF or WebP picture but {what}"),
+            Self::Truncated(format) => write!(f, "the {} ends too early", format.name()),
+            Self::Broken(format) => write!(f, "the {} is broken", format.name()),
+            Self::Size { width, height } => {
+                write!(
+                    f,
+                    "it is {width} × {height} pixels, not 1 to {MOST_PIXELS} a side"
+                )
+            }
+        }
+    }
 }
 
 /// Recognises a whole picture.

@@ -17,7 +17,7 @@ use super::error::{CallError, CallErrorKind};
 use super::operation::Operation;
 use super::transport::{Method, Request, Target};
 use crate::core::value::ImageFormat;
-use crate::picture::{self, Fault, MOST_BYTES, MOST_PIXELS};
+use crate::picture::{self, MOST_BYTES};
 
 /// How many pictures are on their way at once. With [`MOST_BYTES`] it bounds
 /// the memory they take.
@@ -61,7 +61,7 @@ impl Client {
         if answer.body.len() as u64 > MOST_BYTES {
             return Err(too_large());
         }
-        let picture = picture::examine(&answer.body).map_err(not_a_picture)?;
+        let picture = picture::examine(&answer.body).map_err(|fault| fault.to_string())?;
         Ok(Downloaded {
             bytes: answer.body,
             format: picture.format,
@@ -114,17 +114,6 @@ fn reason(error: &CallError) -> String {
 
 fn too_large() -> String {
     format!("it is larger than {} MB", MOST_BYTES >> 20)
-}
-
-fn not_a_picture(fault: Fault) -> String {
-    match fault {
-        Fault::Foreign(what) => format!("it is not a PNG, JPEG, GIF or WebP picture but {what}"),
-        Fault::Truncated(format) => format!("the {} ends too early", format.name()),
-        Fault::Broken(format) => format!("the {} is broken", format.name()),
-        Fault::Size { width, height } => {
-            format!("it is {width} × {height} pixels, not 1 to {MOST_PIXELS} a side")
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@ use super::fields;
 use super::paint::{Palette, Tone};
 use super::safe::{self, Safe};
 use super::words::plural;
-use crate::core::plan::PictureChange;
+use crate::core::plan::{Cause, PictureChange};
 
 /// Longest value shown whole, in characters. Names and titles are shorter;
 /// what Whop or a manifest holds beyond that must not flood the screen.
 const LONGEST_VALUE: usize = 300;
 
 /// A foreign value cut to what a line can bear, with what was cut.
-fn cut(text: &str) -> (&str, usize) {
+pub(super) fn cut(text: &str) -> (&str, usize) {
     match text.char_indices().nth(LONGEST_VALUE) {
         None => (text, 0),
         Some((end, _)) => (&text[..end], text[end..].chars().count()),
@@ -24,7 +24,7 @@ fn cut(text: &str) -> (&str, usize) {
 }
 
 /// How many characters are not shown.
-fn ellipsis(more: usize) -> String {
+pub(super) fn ellipsis(more: usize) -> String {
     if more == 0 {
         return String::new();
     }
@@ -59,29 +59,43 @@ fn emphasised(old: &str, new: &str, palette: Palette) -> (String, String) {
     if palette == Palette::Plain {
         return (safe::quoted(old), safe::quoted(new));
     }
+    let (before, after) = parts(old, new);
+    let painted = |parts: Vec<(bool, &str)>, tone| {
+        let mut out = String::from('"');
+        for (differs, text) in parts {
+            push_inner(&mut out, text, differs.then_some(tone));
+        }
+        out + "\""
+    };
+    (painted(before, Tone::Gone), painted(after, Tone::Come))
+}
+
+/// A value in parts, each with whether the other value lacks it.
+pub(super) type Parts<'a> = Vec<(bool, &'a str)>;
+
+/// Both values in parts. Values that have little in common differ whole.
+pub(super) fn parts<'a>(old: &'a str, new: &'a str) -> (Parts<'a>, Parts<'a>) {
     let pieces = similar::utils::diff_graphemes(Algorithm::Myers, old, new);
     let bytes = |tag| -> usize {
         let of_tag = pieces.iter().filter(|(t, _)| *t == tag);
         of_tag.map(|(_, text)| text.len()).sum()
     };
     let common = bytes(ChangeTag::Equal);
-    let whole = common * 2 < old.len().max(new.len());
-    let (mut before, mut after) = (String::from('"'), String::from('"'));
-    for (tag, text) in pieces.iter().filter(|_| !whole) {
+    if common * 2 < old.len().max(new.len()) {
+        return (vec![(true, old)], vec![(true, new)]);
+    }
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for (tag, text) in pieces {
         match tag {
             ChangeTag::Equal => {
-                push_inner(&mut before, text, None);
-                push_inner(&mut after, text, None);
+                before.push((false, text));
+                after.push((false, text));
             }
-            ChangeTag::Delete => push_inner(&mut before, text, Some(Tone::Gone)),
-            ChangeTag::Insert => push_inner(&mut after, text, Some(Tone::Come)),
+            ChangeTag::Delete => before.push((true, text)),
+            ChangeTag::Insert => after.push((true, text)),
         }
     }
-    if whole {
-        push_inner(&mut before, old, Some(Tone::Gone));
-        push_inner(&mut after, new, Some(Tone::Come));
-    }
-    (before + "\"", after + "\"")
+    (before, after)
 }
 
 /// A part of a value, escaped as inside quotes.
@@ -99,18 +113,31 @@ fn push_inner(out: &mut String, text: &str, tone: Option<Tone>) {
 
 /// Old → new pictures, with the new one's file.
 pub(super) fn picture_change(change: &PictureChange, created: bool) -> String {
+    let new = &change.new;
+    let new = format!("{} {}", fields::picture(new), clipped(&new.path));
+    match old_picture(change, created) {
+        Some(old) => format!("{old} → {new}"),
+        None => new,
+    }
+}
+
+/// What is known of the picture before; nothing is said where there was none.
+/// The digest is that of the picture last applied, so it does not name one
+/// that somebody has put in its place since.
+pub(super) fn old_picture(change: &PictureChange, created: bool) -> Option<String> {
     let PictureChange {
         old,
         old_url,
-        new,
-        cause: _,
+        new: _,
+        cause,
     } = change;
-    let new = format!("{} {}", fields::picture(new), clipped(&new.path));
+    let replaced = matches!(cause, Cause::Drifted | Cause::Both);
     match (old, old_url) {
-        (Some(digest), _) => format!("{} → {new}", digest.short()),
-        (None, _) if created => new,
-        (None, Some(_)) => format!("the one on Whop → {new}"),
-        (None, None) => format!("unknown → {new}"),
+        (_, Some(_)) if replaced => Some("the one on Whop".to_owned()),
+        (Some(digest), _) => Some(digest.short()),
+        (None, _) if created => None,
+        (None, Some(_)) => Some("the one on Whop".to_owned()),
+        (None, None) => Some("unknown".to_owned()),
     }
 }
 
@@ -118,7 +145,6 @@ pub(super) fn picture_change(change: &PictureChange, created: bool) -> String {
 mod tests {
     use super::super::paint::stripped;
     use super::*;
-    use crate::core::plan::Cause;
     use crate::core::sample;
 
     #[test]
@@ -160,5 +186,7 @@ mod tests {
         change.old = Some(change.new.digest);
         let digest = change.new.digest.short();
         assert_eq!(shown(&change, false), format!("{digest} → {new}"));
+        change.cause = Cause::Drifted;
+        assert_eq!(shown(&change, false), format!("the one on Whop → {new}"));
     }
 }

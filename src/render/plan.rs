@@ -408,7 +408,7 @@ mod tests {
     metadata.team  none → "print"
     metadata.tier  "gold" → "silver"  (drifted)
     name           "Jane Doe" → "Jane Dow"  (edited and drifted)
-    avatar         7f071235805f → 588cd071c332 49.3 kB 512×256 PNG avatars/u1.png  (drifted)
+    avatar         the one on Whop → 588cd071c332 49.3 kB 512×256 PNG avatars/u1.png  (drifted)
 
 ! hold u5
     why         Whop has suspended account `biz_5`

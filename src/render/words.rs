@@ -185,6 +185,16 @@ pub fn cause(cause: Cause) -> Option<&'static str> {
     }
 }
 
+/// The cause itself, where every field names one.
+pub fn cause_name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::New => "new",
+        Cause::Edited => "edited",
+        Cause::Drifted => "drifted",
+        Cause::Both => "edited and drifted",
+    }
+}
+
 /// By what an account was recognised.
 pub fn evidence(by: Evidence) -> &'static str {
     match by {

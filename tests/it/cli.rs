@@ -14,6 +14,7 @@ mod bad_input;
 mod begin;
 mod documents;
 mod looks;
+mod pages;
 #[cfg(unix)]
 mod plans;
 #[cfg(unix)]

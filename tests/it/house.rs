@@ -13,7 +13,7 @@ const PARTS: [(&str, &[&str]); 10] = [
     ("remote", &["core", "error", "picture", "remote"]),
     ("store", &["core", "error", "store"]),
     ("execute", &["core", "error", "remote", "store", "execute"]),
-    ("render", &["core", "error", "render"]),
+    ("render", &["core", "error", "picture", "render"]),
     ("emulator", &["emulator", "remote::transport"]),
     (
         "cli",
@@ -24,11 +24,12 @@ const PARTS: [(&str, &[&str]); 10] = [
 ];
 
 /// Packages and the only places that may name them.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 8] = [
     ("clap", &["cli"]),
     ("serde_yaml", &["manifest"]),
     ("saphyr_parser", &["manifest"]),
     ("reqwest", &["remote/http.rs", "remote/http/resolve.rs"]),
+    ("image", &["picture/thumbnail.rs"]),
     ("similar", &["render"]),
     ("sha2", &["core/digest.rs"]),
     ("tokio", &["main.rs", "cli", "execute", "remote", "emulator"]),

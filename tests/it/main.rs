@@ -23,6 +23,7 @@ mod kill;
 mod lab;
 mod manifest;
 mod model;
+mod outputs;
 mod plan;
 mod properties;
 mod schema;

@@ -16,7 +16,7 @@ use crate::world::{World, avatar, key, owner_of, user};
 
 /// One thing that happens between two runs.
 #[derive(Clone, Debug)]
-enum Change {
+pub(crate) enum Change {
     /// A user joins the manifest.
     Join(u8),
     /// One leaves.
@@ -41,7 +41,7 @@ enum Change {
     LoseAll,
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     let id = || 0..12_u8;
     let value = || 0..3_u8;
     let maybe = || proptest::option::of(0..3_u8);
@@ -73,7 +73,7 @@ fn name(v: u8) -> DisplayName {
     DisplayName::parse(["Ann", "Bo", "Cy"][usize::from(v % 3)]).unwrap()
 }
 
-fn happen(world: &mut World, change: &Change) {
+pub(crate) fn happen(world: &mut World, change: &Change) {
     let edit = |world: &mut World, n: u8, edit: &mut dyn FnMut(&mut whop_sync::core::model::DesiredUser)| {
         if let Some(user) = world.users.iter_mut().find(|user| user.key == key(&id(n))) {
             edit(user);

@@ -6,13 +6,16 @@ mod drift;
 mod sink;
 
 use super::Header;
+use super::change::old_picture;
 use super::fields::{self, Field, Value};
+use super::notes::notes;
+use super::risk::Group;
 use super::words::{self, number, plural, plural_of};
 use super::{plan as human, report as human_report};
 use crate::core::model::KnownUser;
-use crate::core::plan::{Action, Cause, Hold, Kind, NewAccount, PictureChange, Plan, Reads, Unmanaged};
+use crate::core::plan::{Action, Hold, Kind, NewAccount, PictureChange, Plan, Reads, Unmanaged};
 use crate::core::report::{Outcome, Report, Verb};
-use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
+use crate::core::summary::{self, Counts};
 use crate::core::value::UserKey;
 
 pub use drift::drift;
@@ -33,7 +36,7 @@ pub fn plan(plan: &Plan, header: &Header) -> String {
     let mut head = top(header, &human::headline(&counts));
     warn(&mut head, plan, &counts);
     numbers(&mut head, &counts);
-    notes(&mut head, plan, header, &counts);
+    add_notes(&mut head, plan, header, &counts);
     document(&head, sections(plan), &tail(plan))
 }
 
@@ -139,41 +142,10 @@ fn numbers(head: &mut String, counts: &Counts) {
 }
 
 /// What carrying it out means for people and for Whop's limit.
-fn notes(head: &mut String, plan: &Plan, header: &Header, counts: &Counts) {
-    let mut notes = Vec::new();
-    if counts.create > 0 {
-        let addresses = plural_of(counts.create, "address", "addresses");
-        notes.push(format!(
-            "**Mail:** Whop writes to {addresses}, one for each new account."
-        ));
-    }
-    if counts.pictures > 0 {
-        let (set, upload) = (plural(counts.pictures, "picture"), number(counts.uploads));
-        notes.push(format!("**Pictures:** {set} to set, {upload} to upload."));
-    }
-    if counts.pictures_again > 0 {
-        notes.push(format!(
-            "**Again:** {} may be there already. Whop does not say which picture an adopted user has, so it is set once more.",
-            plural(counts.pictures_again, "picture")
-        ));
-    }
-    if counts.learned > 0 {
-        let entries = plural_of(counts.learned, "entry", "entries");
-        notes.push(format!(
-            "**Mapping:** apply completes {entries} without a request."
-        ));
-    }
-    let requests = summary::requests(plan, header.dialect);
-    if !requests.is_empty() {
-        let total: u64 = requests.values().sum();
-        let floor = words::span(summary::floor_seconds(&requests, REQUESTS_PER_MINUTE));
-        notes.push(format!(
-            "**Requests:** at least {}, which take at least {floor} at {REQUESTS_PER_MINUTE} a minute for each operation.",
-            number(total)
-        ));
-    }
-    for note in &notes {
-        head.push_str(&format!("- {note}\n"));
+fn add_notes(head: &mut String, plan: &Plan, header: &Header, counts: &Counts) {
+    let notes = notes(plan, header, counts);
+    for (label, sentence) in &notes {
+        head.push_str(&format!("- **{label}:** {sentence}\n"));
     }
     if !notes.is_empty() {
         head.push('\n');
@@ -221,28 +193,10 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
                 .map(|Hold { key, reason }| told(Some(key), words::reason(reason))),
         ),
     };
-    let is = |verb| move |action: &Action| action.verb() == verb;
-    vec![
-        breaches,
-        holds,
-        actions("+ to create", plan, is(Verb::Create)),
-        actions("~ to update, undoing a change made on Whop", plan, |action| {
-            action.verb() == Verb::Update && is_drift(action)
-        }),
-        actions("~ to update", plan, |action| {
-            action.verb() == Verb::Update && !is_drift(action)
-        }),
-        actions("= to adopt", plan, is(Verb::Adopt)),
-        actions("- to forget", plan, is(Verb::Forget)),
-        unmanaged(&plan.unmanaged),
-    ]
-}
-
-/// Whether it overwrites what somebody changed on Whop.
-fn is_drift(action: &Action) -> bool {
-    let fields = fields::of(action);
-    let mut causes = fields.iter().map(|field| field.cause);
-    causes.any(|cause| matches!(cause, Cause::Drifted | Cause::Both))
+    let mut all = vec![breaches, holds];
+    all.extend(Group::ALL.map(|group| actions(group, plan)));
+    all.push(unmanaged(&plan.unmanaged));
+    all
 }
 
 fn told(key: Option<&UserKey>, words: words::Words) -> String {
@@ -253,23 +207,14 @@ fn told(key: Option<&UserKey>, words: words::Words) -> String {
     row(&cells)
 }
 
-fn actions<'a>(
-    title: &'static str,
-    plan: &'a Plan,
-    is: impl Fn(&Action) -> bool + Clone + 'a,
-) -> Section<'a> {
-    let total = plan.actions.iter().filter(|action| is(action)).count();
+fn actions(group: Group, plan: &Plan) -> Section<'_> {
+    let is = move |action: &&Action| Group::of(action) == group;
     Section {
-        title,
+        title: group.title(),
         columns: &["user", "change"],
-        total,
+        total: plan.actions.iter().filter(is).count(),
         open: false,
-        rows: Box::new(
-            plan.actions
-                .iter()
-                .filter(move |action| is(action))
-                .map(action_row),
-        ),
+        rows: Box::new(plan.actions.iter().filter(is).map(action_row)),
     }
 }
 
@@ -341,18 +286,10 @@ fn field_line(field: &Field<'_>, created: bool) -> String {
 }
 
 fn picture(change: &PictureChange, created: bool) -> String {
-    let PictureChange {
-        old,
-        old_url,
-        new,
-        cause: _,
-    } = change;
-    let new = format!("{} {}", fields::picture(new), code(&new.path));
-    match (old, old_url) {
-        (Some(digest), _) => format!("{} → {new}", digest.short()),
-        (None, _) if created => new,
-        (None, Some(_)) => format!("the one on Whop → {new}"),
-        (None, None) => format!("unknown → {new}"),
+    let new = format!("{} {}", fields::picture(&change.new), code(&change.new.path));
+    match old_picture(change, created) {
+        Some(old) => format!("{old} → {new}"),
+        None => new,
     }
 }
 
@@ -414,7 +351,7 @@ mod tests {
     use super::*;
     use crate::core::digest::Digest;
     use crate::core::model::{Dialect, Guard, Limit};
-    use crate::core::plan::{Breach, Change, Evidence, Reason, Step};
+    use crate::core::plan::{Breach, Cause, Change, Evidence, Reason, Step};
     use crate::core::report::{Failure, Stop};
     use crate::core::sample;
 

@@ -4,3 +4,6 @@
 /// stands twice, no schema can say; everything else the parser and this one
 /// accept and refuse alike.
 pub const MANIFEST: &str = include_str!("users.schema.json");
+/// The documents that JSON mode prints: plan, report, error and the smaller
+/// ones. A field that it names goes only with the major version.
+pub const PLAN: &str = include_str!("plan.schema.json");

@@ -62,6 +62,7 @@ fn every_exit_prints_exactly_one_document() {
     ] {
         let ran = place.expect(status, &format!("--format json {line}"));
         let document = ran.json();
+        crate::outputs::describes(&document);
         assert_eq!(document["format_version"], "1.0", "{}", ran.shown());
         assert_eq!(document["kind"], kind, "{}", ran.shown());
         assert_eq!(document["code"].as_str().unwrap_or(""), code, "{}", ran.shown());
@@ -113,4 +114,17 @@ fn problems_are_annotated_where_github_runs_the_program() {
         assert_eq!((ran.status, on_place.count()), (7, 1), "{}", ran.shown());
         assert!(!place.run(line).stderr.contains("::error"));
     }
+}
+
+#[test]
+fn the_schema_of_these_documents_is_printed() {
+    let place = Place::new();
+    let printed = place.expect(0, "schema --plan");
+    assert_eq!(printed.stdout, whop_sync::render::schema::PLAN);
+    // Even in JSON mode it is the one document.
+    assert_eq!(
+        place.expect(0, "--format json schema --plan").stdout,
+        printed.stdout
+    );
+    place.expect(64, "schema");
 }

@@ -1,0 +1,210 @@
+//! One user, one card: what happens, why, and from what to what.
+
+use super::super::change::old_picture;
+use super::super::fields::{self, Field, Value};
+use super::super::report as human_report;
+use super::super::words::{self, Words, plural};
+use super::pictures::Pictures;
+use super::sink::{change, code, quoted, sentence, text, value};
+use crate::core::model::KnownUser;
+use crate::core::plan::{Action, Breach, Hold, Kind, NewAccount, PictureChange, Unmanaged};
+use crate::core::report::{Outcome, Verb};
+use crate::core::summary;
+use crate::core::value::UserKey;
+
+/// The most fields of one user; a user with more must not crowd out others.
+const FIELDS: usize = 40;
+
+/// A card's frame: its kind for the filters, its sign, verb and user.
+fn card(kind: &str, sign: char, verb: &str, user: &str, chip: &str, body: &str) -> String {
+    format!(
+        "<article class=\"card {kind}\" data-kind=\"{kind}\"><h3><span class=\"sign\" aria-hidden=\"true\">{sign}</span> \
+         <span class=\"verb\">{verb}</span> {user}{chip}</h3>{body}</article>\n"
+    )
+}
+
+fn chip(said: &str) -> String {
+    format!(" <span class=\"chip {}\">{said}</span>", said.replace(' ', "-"))
+}
+
+/// A hold: why, and what to do.
+pub(super) fn hold(kind: &str, hold: &Hold) -> String {
+    let Hold { key, reason } = hold;
+    let chip = chip(&reason.code().replace('_', " "));
+    card(
+        kind,
+        '!',
+        "hold",
+        &code(key.as_str()),
+        &chip,
+        &told(&words::reason(reason)),
+    )
+}
+
+/// A broken limit, as an item of the refusal.
+pub(super) fn breach(breach: &Breach) -> String {
+    format!("<li>{}</li>\n", told(&words::breach(breach)))
+}
+
+fn told(words: &Words) -> String {
+    let Words { message, what_to_do } = words;
+    format!(
+        "<p>{}</p><p class=\"todo\"><b>What to do:</b> {}</p>",
+        sentence(message),
+        sentence(what_to_do)
+    )
+}
+
+/// An account that is left alone.
+pub(super) fn unmanaged(kind: &str, unmanaged: &Unmanaged) -> String {
+    let Unmanaged { account, key, title } = unmanaged;
+    let mut body = String::new();
+    if let Some(key) = key {
+        body.push_str(&format!("<p>mapped to {}</p>", code(key.as_str())));
+    }
+    if let Some(title) = title {
+        body.push_str(&format!("<p>title {}</p>", quoted(title)));
+    }
+    card(kind, '·', "left alone", &code(account.as_str()), "", &body)
+}
+
+/// A user whose action did not end well.
+pub(super) fn trouble(kind: &str, key: &UserKey, outcome: &Outcome) -> String {
+    let key = code(key.as_str());
+    match outcome {
+        Outcome::Done => card(kind, ' ', "done", &key, "", ""),
+        Outcome::Left { why } => {
+            let body = format!("<p>{}</p>", words::stop(*why));
+            card(kind, '!', "left for the next run", &key, "", &body)
+        }
+        Outcome::Failed(failure) | Outcome::InDoubt(failure) => {
+            let verb = match outcome {
+                Outcome::InDoubt(_) => "in doubt",
+                _ => "failed",
+            };
+            let step = human_report::step(failure.step);
+            let mut body = format!("<p>{step}: {}</p>", sentence(&failure.message));
+            if let Some(request) = &failure.request_id {
+                body.push_str(&format!("<p>request {}</p>", code(request)));
+            }
+            if let Some(hint) = &failure.hint {
+                body.push_str(&format!(
+                    "<p class=\"todo\"><b>What to do:</b> {}</p>",
+                    sentence(hint)
+                ));
+            }
+            card(kind, '!', verb, &key, "", &body)
+        }
+    }
+}
+
+/// An action with its fields.
+pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures) -> String {
+    let (sign, verb) = words::verb(action.verb());
+    let mut user = code(action.key.as_str());
+    if let Some(from) = &action.renamed_from {
+        user.push_str(&format!(" formerly {}", code(from.as_str())));
+    }
+    let created = action.verb() == Verb::Create;
+    let fields = fields::of(action);
+    let mut body = link_note(&action.kind).map_or(String::new(), |note| format!("<p>{note}</p>"));
+    for field in &fields {
+        if let Value::Picture(change) = field.value {
+            body.push_str(&faces(change, created, pictures));
+        }
+    }
+    let mut rows: Vec<&Field<'_>> = fields
+        .iter()
+        .filter(|field| !field.is_identity(action.key.as_str()))
+        .collect();
+    let more = rows.len().saturating_sub(FIELDS);
+    rows.truncate(FIELDS);
+    if !rows.is_empty() {
+        let rows: String = rows.into_iter().map(|field| row(field, created)).collect();
+        body.push_str(&format!("<dl>{rows}</dl>"));
+    }
+    if more > 0 {
+        body.push_str(&format!("<p>… and {} more</p>", plural(more, "field")));
+    }
+    let cause = summary::cause(action).map_or(String::new(), |cause| chip(words::cause_name(cause)));
+    card(kind, sign, verb, &user, &cause, &body)
+}
+
+/// What there is to say about the link itself.
+fn link_note(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::Create(NewAccount {
+            email: _,
+            title: _,
+            metadata: _,
+            resend,
+            replaces,
+        }) => match (resend, replaces) {
+            (Some(_), _) => Some("sends an unanswered request once more: no second account".to_owned()),
+            (None, Some(gone)) => Some(format!("replaces {}, which is gone", code(gone.as_str()))),
+            (None, None) => None,
+        },
+        Kind::Adopt {
+            entry: KnownUser { link, .. },
+            by,
+        } => Some(format!(
+            "account {}, found by {}",
+            code(link.account.as_str()),
+            words::evidence(*by)
+        )),
+        Kind::Update { entry: _, record: _ } => None,
+        Kind::Forget { link } => Some(format!("account {} is gone", code(link.account.as_str()))),
+    }
+}
+
+fn row(field: &Field<'_>, created: bool) -> String {
+    let Field {
+        name,
+        value: content,
+        cause,
+    } = field;
+    let content = match content {
+        Value::Text { old: None, new } if created => value(new),
+        Value::Text { old: None, new } => {
+            format!("none <span class=\"to\">→</span> {}", value(new))
+        }
+        Value::Text { old: Some(old), new } => change(old, new),
+        Value::Picture(change) => {
+            let new = &change.new;
+            let new = format!("<ins>{} {}</ins>", fields::picture(new), code(&new.path));
+            match old_picture(change, created) {
+                Some(old) => format!("<del>{old}</del> <span class=\"to\">→</span> {new}"),
+                None => new,
+            }
+        }
+    };
+    let chip = chip(words::cause_name(*cause));
+    format!("<div><dt>{}</dt><dd>{content}{chip}</dd></div>", text(name))
+}
+
+/// The pictures before and after, side by side.
+fn faces(change: &PictureChange, created: bool, pictures: &Pictures) -> String {
+    let PictureChange {
+        old: _,
+        old_url,
+        new,
+        cause: _,
+    } = change;
+    let after = face("after", pictures.after(new));
+    if created {
+        return format!("<div class=\"faces\">{after}</div>");
+    }
+    let before = match old_url {
+        Some(url) => face("before", pictures.before(url)),
+        None => face("before", Err("not read from Whop")),
+    };
+    format!("<div class=\"faces\">{before}<span class=\"to\" aria-hidden=\"true\">→</span>{after}</div>")
+}
+
+fn face(when: &str, name: Result<&str, &str>) -> String {
+    let shown = match name {
+        Ok(name) => format!("<div class=\"face {name}\" role=\"img\" aria-label=\"picture {when}\"></div>"),
+        Err(why) => format!("<div class=\"face none\">no picture: {}</div>", text(why)),
+    };
+    format!("<figure>{shown}<figcaption>{when}</figcaption></figure>")
+}

@@ -1,0 +1,118 @@
+//! The only way foreign text enters the page. It is escaped for content and
+//! for attributes alike, whatever is invisible or turns a line around is shown
+//! by number, and `bdi` keeps names of either direction to themselves.
+
+use super::super::change::{self, cut, ellipsis};
+use super::super::safe;
+
+/// Longest sentence shown whole, in characters.
+const LONGEST_SENTENCE: usize = 1_200;
+
+/// Escapes for HTML: content, or an attribute in double quotes.
+fn push_escaped(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+}
+
+/// Foreign text in one line, cut if it is long.
+pub(super) fn text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_escaped(&mut out, &change::clipped(text));
+    out
+}
+
+/// An id, a path or another name as it is written.
+pub(super) fn code(content: &str) -> String {
+    format!("<bdi class=\"code\">{}</bdi>", text(content))
+}
+
+/// A sentence of ours that quotes foreign text in backticks.
+pub(super) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let shown: String = chars.by_ref().take(LONGEST_SENTENCE).collect();
+    let mut out = String::with_capacity(text.len());
+    push_escaped(&mut out, &safe::terminal(&shown));
+    out + &ellipsis(chars.count())
+}
+
+/// A value in quotes inside `tag`, cut if it is long; the parts that differ
+/// are marked.
+fn marked(tag: &str, parts: &[(bool, &str)], more: usize) -> String {
+    let mut out = format!("<{tag}><bdi>&quot;");
+    for (differs, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
+        let mut inner = String::with_capacity(part.len());
+        part.chars().for_each(|c| safe::push_quoted(&mut inner, c));
+        out.push_str(if *differs { "<mark>" } else { "" });
+        push_escaped(&mut out, &inner);
+        out.push_str(if *differs { "</mark>" } else { "" });
+    }
+    out.push_str("&quot;</bdi>");
+    out.push_str(&ellipsis(more));
+    out.push_str(&format!("</{tag}>"));
+    out
+}
+
+/// What comes, where nothing was.
+pub(super) fn value(text: &str) -> String {
+    let (text, more) = cut(text);
+    marked("ins", &[(false, text)], more)
+}
+
+/// A foreign value that does not change.
+pub(super) fn quoted(text: &str) -> String {
+    let (text, more) = cut(text);
+    marked("span", &[(false, text)], more)
+}
+
+/// Old → new, with the parts that differ marked.
+pub(super) fn change(old: &str, new: &str) -> String {
+    let ((old, old_more), (new, new_more)) = (cut(old), cut(new));
+    let (before, after) = change::parts(old, new);
+    format!(
+        "{} <span class=\"to\">→</span> {}",
+        marked("del", &before, old_more),
+        marked("ins", &after, new_more)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_foreign_acts() {
+        assert_eq!(
+            text("<script>alert(\"1\")</script>&'"),
+            "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;"
+        );
+        assert_eq!(text("\u{202e}a\n"), r"\u{202e}a\u{a}");
+        assert_eq!(
+            value("a\"b\\"),
+            r#"<ins><bdi>&quot;a\&quot;b\\&quot;</bdi></ins>"#
+        );
+        assert_eq!(sentence("`<b>`"), "`&lt;b&gt;`");
+        let long = "&".repeat(LONGEST_SENTENCE + 5);
+        assert!(
+            sentence(&long).ends_with("&amp;… and 5 characters more")
+                || sentence(&long).contains("5 characters")
+        );
+    }
+
+    #[test]
+    fn only_what_differs_is_marked() {
+        assert_eq!(
+            change("Jane Doe", "Jane Roe"),
+            "<del><bdi>&quot;Jane <mark>D</mark>oe&quot;</bdi></del> <span class=\"to\">→</span> \
+             <ins><bdi>&quot;Jane <mark>R</mark>oe&quot;</bdi></ins>"
+        );
+        assert!(change("", "<i>").contains("<ins><bdi>&quot;<mark>&lt;i&gt;</mark>&quot;"));
+    }
+}
