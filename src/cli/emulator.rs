@@ -47,6 +47,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, served: Served<'
         rate: rate.per_minute.map_or(0, NonZeroU32::get),
         latency,
         state: Some(settings.paths.emulator.clone()),
+        exchanges: settings.exchanges.clone(),
         ..emulator::Settings::default()
     })?;
     if let Some(script) = script {

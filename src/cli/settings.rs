@@ -20,7 +20,7 @@ use crate::render::problems::Look;
 use crate::render::progress::Mode;
 
 /// The environment variables that have a say; no other is read.
-pub const VARIABLES: [&str; 10] = [
+pub const VARIABLES: [&str; 11] = [
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",
     "GITHUB_STEP_SUMMARY",
@@ -28,6 +28,7 @@ pub const VARIABLES: [&str; 10] = [
     "TERM",
     "WHOP_API_KEY",
     "WHOP_API_VERSION",
+    "WHOP_SYNC_EXCHANGES",
     "WHOP_SYNC_LOG",
     "WHOP_SYNC_MAPPING",
     "WHOP_SYNC_SERVER",
@@ -111,6 +112,8 @@ pub struct Settings {
     pub manifests: Vec<PathBuf>,
     /// Where state is kept.
     pub paths: Paths,
+    /// The file that exchanges with the emulator are added to, if any.
+    pub exchanges: Option<PathBuf>,
     /// Which server is spoken to.
     pub server: Server,
     /// Which version of its API.
@@ -278,6 +281,7 @@ impl Settings {
             job: job(verb, facts, &mut paths),
             manifests,
             paths,
+            exchanges: facts.variable("WHOP_SYNC_EXCHANGES").map(PathBuf::from),
             server,
             version,
             key,

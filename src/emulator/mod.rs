@@ -59,8 +59,9 @@
 //! | `operation`, `request`, `versions` | where a request leads, what it says, in which version |
 //! | `keys`, `limits`, `idempotency`, `refusal` | who may, how often, what is remembered, how it is refused |
 //! | `accounts`, `companies`, `users`, `files`, `tokens`, `storage` | what is done |
-//! | `answers`, `paging` | what comes back |
+//! | `answers`, `neutral`, `paging` | what comes back |
 //! | `records`, `state`, `log`, `contents` | what is kept, in memory and on disk |
+//! | `exchanges` | what was said, for who wants to judge it |
 //! | `clock`, `ids`, `settings` | time, ids, settings |
 //! | `faults`, `script`, `hands` | what goes wrong by script, and what tests do to it |
 //! | `transport`, `serve` | the two ways in |
@@ -71,6 +72,7 @@ mod clock;
 mod companies;
 mod contents;
 mod engine;
+mod exchanges;
 mod faults;
 mod files;
 mod handle;
@@ -80,6 +82,7 @@ mod ids;
 mod keys;
 mod limits;
 mod log;
+mod neutral;
 mod operation;
 mod paging;
 mod records;

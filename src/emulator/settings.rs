@@ -35,6 +35,9 @@ pub struct Settings {
     pub seed: u64,
     /// Where to keep everything; `None` for memory only.
     pub state: Option<PathBuf>,
+    /// Where to add every request and its answer, as JSON lines and without
+    /// the key; `None` for nowhere.
+    pub exchanges: Option<PathBuf>,
     /// Which time it is.
     pub clock: Clock,
     /// Whether to keep a list of the requests received, for tests.
@@ -53,6 +56,7 @@ impl Default for Settings {
             undeliverable: vec!["bounce.test".to_owned()],
             seed: 0,
             state: None,
+            exchanges: None,
             clock: Clock::wall(),
             record: false,
         }

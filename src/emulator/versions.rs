@@ -148,12 +148,6 @@ impl Version {
         self >= FILES
     }
 
-    /// Whether a file can be created: at the stable version in its old form,
-    /// and from [`FILES`] on in the new one.
-    pub(super) fn creates_files(self) -> bool {
-        self.is_legacy() || self.new_files()
-    }
-
     /// Whether several files can be read at once.
     pub(super) fn lists_files(self) -> bool {
         self >= FILE_LIST
@@ -209,7 +203,6 @@ mod tests {
         assert_eq!(NEWEST, Version(69), "nothing is newer");
         assert_eq!(Version::parse("2026-10-16"), None);
         assert_eq!(Version::parse("2026-10-15 "), None);
-        assert!(!Version::STABLE.new_files() && Version::STABLE.creates_files());
-        assert!(!Version::parse("2026-08-21").unwrap().creates_files());
+        assert!(!Version::STABLE.new_files());
     }
 }
