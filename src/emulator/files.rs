@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::answers::upload_headers_json;
 use super::contents::part_name;
 use super::handle::{Answer, Ask};
-use super::ids::fingerprint;
+use super::ids::{fingerprint, is_id};
 use super::paging::Page;
 use super::records::{Content, Effect, File, Multipart, Status};
 use super::refusal::Refusal;
@@ -155,6 +155,10 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let ids: Vec<&str> = plain.chain(ask.query.all("file_ids[]")).collect();
     if ids.is_empty() || ids.len() > IDS {
         return Err(Refusal::param("file_ids", "must name 1 to 250 files"));
+    }
+    // Unknown ids are left out; what is no id at all is a mistake of the caller's.
+    if ids.iter().any(|id| !is_id(id, "file_")) {
+        return Err(Refusal::param("file_ids", "must hold file ids"));
     }
     let page = Page::read(ask.query, PAGE, false)?;
     let mut places = BTreeSet::new();

@@ -419,3 +419,19 @@ async fn shutdown_answers_what_is_in_hand() {
     let answer = in_hand.await.expect("no panic").expect("an answer");
     assert_eq!(answer.status(), 200);
 }
+
+#[tokio::test]
+async fn what_is_no_id_is_refused_in_a_query() {
+    let site = Site::test().await;
+    for path in [
+        "/accounts?owner_id=",
+        "/accounts?owner_id=biz_x",
+        "/files?file_ids=x",
+    ] {
+        assert_eq!(site.get(path).send().await.status, 400, "{path}");
+    }
+    for path in ["/accounts?owner_id=user_nobody", "/files?file_ids=file_nobody"] {
+        let got = site.get(path).send().await;
+        assert_eq!((got.status, got.ids().len()), (200, 0), "{path}");
+    }
+}
