@@ -213,6 +213,7 @@ Examples:
   whop-sync emulator --port 8484
   whop-sync emulator --rate 0 --latency 50ms --key test=company:create_child,user:profile:update
   whop-sync emulator --faults faults.json
+  whop-sync emulator --api-version 2026-09-15      pass for a server that knows nothing newer
 
 A fault script, which loses the third create's answer and breaks 1% of all requests:
   {\"seed\": 7, \"faults\": [

@@ -48,6 +48,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, served: Served<'
         latency,
         state: Some(settings.paths.emulator.clone()),
         exchanges: settings.exchanges.clone(),
+        newest: Some(settings.version.as_str().to_owned()),
         ..emulator::Settings::default()
     })?;
     if let Some(script) = script {

@@ -351,7 +351,7 @@ impl Engine {
                     let Ok(caller) = self.caller(&call) else {
                         continue;
                     };
-                    let Ok(version) = version(&call, &caller) else {
+                    let Ok(version) = self.version(&call, &caller) else {
                         continue;
                     };
                     let admitted = Admitted { caller, version };
@@ -370,12 +370,31 @@ impl Engine {
         Caller::of(call, &self.settings.keys, platform)
     }
 
+    /// The version that serves a request: its header's, else the key's, else the
+    /// stable one (`whop-api.md` §2). One that is newer than the server is
+    /// unknown to it.
+    fn version(&self, call: &Call, caller: &Caller) -> Result<Version, Refusal> {
+        let newest = self.settings.newest.as_deref();
+        let newest = newest.and_then(Version::parse).unwrap_or(Version::NEWEST);
+        let label = call.header("api-version-date").or(caller.version.as_deref());
+        let Some(label) = label else {
+            return Ok(Version::STABLE);
+        };
+        let known = Version::parse(label).filter(|version| *version <= newest);
+        known.ok_or_else(|| {
+            let supported = newest.supported();
+            Refusal::invalid(format!(
+                "Unknown Api-Version-Date. Supported versions: {supported}"
+            ))
+        })
+    }
+
     /// Key, version and limit, in this order: without a key there is nobody to
     /// count against, and what is refused here is never remembered under an
     /// idempotency key.
     fn admit(&mut self, call: &Call, operation: Operation, now: u64) -> Result<Admitted, Refusal> {
         let caller = self.caller(call)?;
-        let version = version(call, &caller)?;
+        let version = self.version(call, &caller)?;
         self.limits
             .take(&caller.credential, operation, self.settings.rate, now)
             .map_err(Refusal::limited)?;
@@ -558,19 +577,4 @@ impl Engine {
             body: body.into(),
         }
     }
-}
-
-/// The version that serves a request: its header's, else the key's, else the
-/// stable one (`whop-api.md` §2).
-fn version(call: &Call, caller: &Caller) -> Result<Version, Refusal> {
-    let label = call.header("api-version-date").or(caller.version.as_deref());
-    let Some(label) = label else {
-        return Ok(Version::STABLE);
-    };
-    Version::parse(label).ok_or_else(|| {
-        let supported = Version::supported();
-        Refusal::invalid(format!(
-            "Unknown Api-Version-Date. Supported versions: {supported}"
-        ))
-    })
 }

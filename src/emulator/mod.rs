@@ -52,6 +52,11 @@
 //! | `file_fails`, `file_stalls` | | the file made or filled becomes `failed`, or stays `processing` |
 //! | `url_expires` | | the file's upload URL is too old from the beginning |
 //!
+//! # Where it may be wrong
+//! [`differences`] lists every place where it had to assume something, and how
+//! to tell. Whop's own SDKs are run against it by `tests/conformance/run`; the
+//! API's description judges it in `tests/contract/run`.
+//!
 //! # Map
 //! | file | subject |
 //! | --- | --- |
@@ -71,6 +76,8 @@ mod answers;
 mod clock;
 mod companies;
 mod contents;
+#[doc = include_str!("differences.md")]
+pub mod differences {}
 mod engine;
 mod exchanges;
 mod faults;

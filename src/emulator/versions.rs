@@ -111,9 +111,12 @@ impl Version {
         TABLE[self.0]
     }
 
-    /// Every label, for the answer to an unknown one.
-    pub(super) fn supported() -> String {
-        TABLE.join(", ")
+    /// The last of the table.
+    pub(super) const NEWEST: Self = Self(TABLE.len() - 1);
+
+    /// Every label up to this one, for the answer to an unknown one.
+    pub(super) fn supported(self) -> String {
+        TABLE[..=self.0].join(", ")
     }
 
     /// The version of a label that this file names itself, found when

@@ -435,3 +435,28 @@ async fn what_is_no_id_is_refused_in_a_query() {
         assert_eq!((got.status, got.ids().len()), (200, 0), "{path}");
     }
 }
+
+#[tokio::test]
+async fn it_passes_for_an_older_server() {
+    let site = Site::start(Settings {
+        newest: Some("2026-09-15".to_owned()),
+        ..Settings::test(PLATFORM)
+    })
+    .await;
+    let newer = site.get("/accounts").version(Some(NEWEST)).send().await;
+    assert_eq!(error_type(&newer), (400, "invalid_request_error".to_owned()));
+    let told = newer.text("/error/message");
+    assert!(told.ends_with(" 2026-09-13, 2026-09-15"), "{told}");
+    for known in ["2026-09-15", "2026-08-21-1", LEGACY] {
+        assert_eq!(
+            site.get("/accounts").version(Some(known)).send().await.status,
+            200,
+            "{known}"
+        );
+    }
+    let unknown = Settings {
+        newest: Some("2026-09-16".to_owned()),
+        ..Settings::test(PLATFORM)
+    };
+    assert!(Emulator::open(unknown).is_err());
+}
