@@ -179,6 +179,7 @@ Environment:
   WHOP_SYNC_MAPPING   as --mapping
   WHOP_SYNC_SERVER    as --server
   WHOP_SYNC_LOG       which logs to print, such as debug or whop_sync=trace
+  WHOP_SYNC_EXCHANGES where the emulator adds every exchange, as JSON lines
   NO_COLOR            no colour, if not empty
   CLICOLOR_FORCE      colour without a terminal too, if not 0
 
@@ -449,6 +450,7 @@ Examples:
   whop-sync emulator --port 8484
   whop-sync emulator --rate 0 --latency 50ms --key test=company:create_child,user:profile:update
   whop-sync emulator --faults faults.json
+  whop-sync emulator --api-version 2026-09-15      pass for a server that knows nothing newer
 
 A fault script, which loses the third create's answer and breaks 1% of all requests:
   {\"seed\": 7, \"faults\": [

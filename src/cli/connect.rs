@@ -121,6 +121,7 @@ fn transport(settings: &Settings, platform: &str) -> Result<(Arc<dyn Transport>,
             let emulator = open_emulator(emulator::Settings {
                 platform: Some(platform.to_owned()),
                 state: Some(settings.paths.emulator.clone()),
+                exchanges: settings.exchanges.clone(),
                 ..emulator::Settings::default()
             })?;
             return Ok((Arc::new(emulator.transport(Some("emulator"))), Some(emulator)));

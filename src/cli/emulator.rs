@@ -47,6 +47,8 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, served: Served<'
         rate: rate.per_minute.map_or(0, NonZeroU32::get),
         latency,
         state: Some(settings.paths.emulator.clone()),
+        exchanges: settings.exchanges.clone(),
+        newest: Some(settings.version.as_str().to_owned()),
         ..emulator::Settings::default()
     })?;
     if let Some(script) = script {

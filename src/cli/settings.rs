@@ -25,7 +25,7 @@ use crate::render::progress::Mode;
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.
-pub const VARIABLES: [&str; 13] = [
+pub const VARIABLES: [&str; 14] = [
     "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",
@@ -36,6 +36,7 @@ pub const VARIABLES: [&str; 13] = [
     "WHOP_API_KEY",
     "WHOP_API_VERSION",
     "WHOP_SYNC_COMMIT",
+    "WHOP_SYNC_EXCHANGES",
     "WHOP_SYNC_LOG",
     "WHOP_SYNC_MAPPING",
     "WHOP_SYNC_SERVER",
@@ -119,6 +120,8 @@ pub struct Settings {
     pub manifests: Vec<PathBuf>,
     /// Where state is kept.
     pub paths: Paths,
+    /// The file that exchanges with the emulator are added to, if any.
+    pub exchanges: Option<PathBuf>,
     /// Which server is spoken to.
     pub server: Server,
     /// Which version of its API.
@@ -353,6 +356,7 @@ impl Settings {
             job: job(verb, facts, &mut paths),
             manifests,
             paths,
+            exchanges: facts.variable("WHOP_SYNC_EXCHANGES").map(PathBuf::from),
             server,
             version,
             key,

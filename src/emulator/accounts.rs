@@ -209,6 +209,9 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
         }
     };
     let owner = query.get("owner_id").filter(|_| ask.look.version.filters_owner());
+    if owner.is_some_and(|id| !is_id(id, "user_")) {
+        return Err(Refusal::param("owner_id", "must be a user id"));
+    }
     if owner.is_some() && parent.is_some() {
         return Err(Refusal::param(
             "owner_id",

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::clock::stamp;
 use super::ids::fingerprint;
+use super::neutral;
 use super::records::{Account, File, Override, Status, User};
 use super::state::{World, picture_token};
 use super::versions::Version;
@@ -41,11 +42,7 @@ impl Look<'_> {
             "website": account.website,
             "status": if account.suspended { "suspended" } else { "active" },
             "send_customer_emails": account.send_customer_emails,
-            // Some of the many fields that a client must ignore.
-            "object": "account",
-            "verified": false,
-            "logo": null,
-            "member_count": 0,
+            "description": account.description,
         });
         let parent = world.account(account.platform).filter(|_| account.child);
         if self.version.shows_owner() {
@@ -61,6 +58,7 @@ impl Look<'_> {
         if self.version.has_external_id() {
             shape["external_id"] = json!(account.external_id);
         }
+        neutral::fill(&mut shape, neutral::account(self.version));
         shape
     }
 
@@ -80,7 +78,7 @@ impl Look<'_> {
     pub(super) fn company(&self, world: &World, account: &Account) -> Value {
         let owner = world.user(account.owner);
         let metadata = Some(account.metadata.map()).filter(|metadata| !metadata.is_empty());
-        json!({
+        let mut shape = json!({
             "id": account.id,
             "title": account.title,
             "description": account.description,
@@ -93,9 +91,9 @@ impl Look<'_> {
             "updated_at": stamp(account.updated_at),
             "route": account.route,
             "send_customer_emails": account.send_customer_emails,
-            "verified": false,
-            "member_count": 0,
-        })
+        });
+        neutral::fill(&mut shape, neutral::company());
+        shape
     }
 
     /// A profile, with an account's overrides applied. Nothing in it tells
@@ -106,16 +104,15 @@ impl Look<'_> {
             None if !self.version.fills_pictures() => Value::Null,
             picture => json!({ "url": self.picture(user, picture) }),
         };
-        json!({
+        let mut shape = json!({
             "id": user.id,
             "username": user.username,
             "name": shown.name.as_ref().or(user.name.as_ref()),
-            "bio": null,
-            "email": null,
-            "banner": null,
             "created_at": stamp(user.created_at),
             "profile_picture": picture,
-        })
+        });
+        neutral::fill(&mut shape, neutral::user());
+        shape
     }
 
     /// The URL of a profile picture, or of a generated one: current versions
@@ -150,6 +147,7 @@ impl Look<'_> {
             shape["removed_by_moderation"] = json!(false);
             shape["width"] = json!(pixels.map(|(width, _)| width));
             shape["height"] = json!(pixels.map(|(_, height)| height));
+            neutral::fill(&mut shape, neutral::file());
         } else {
             shape["size"] = json!(ready.map(|content| content.size.to_string()));
         }

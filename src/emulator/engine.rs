@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::accounts::{NewAccount, make};
 use super::answers::Look;
+use super::exchanges::Exchanges;
 use super::faults::{Faults, Strike, failure, instead};
 use super::handle::{Ask, Shift, Twist, carry_out, mention, needs_platform};
 use super::idempotency::Met;
@@ -75,6 +76,7 @@ pub(super) struct Engine {
     pub(super) seen: Vec<Seen>,
     limits: Limits,
     log: Option<Log>,
+    exchanges: Option<Exchanges>,
     /// Set once the state file could not be written: from then on memory and
     /// file differ, and everything is refused.
     broken: bool,
@@ -137,6 +139,8 @@ impl Engine {
             None => None,
             Some(path) => Some(Log::open(path, &mut world)?),
         };
+        let exchanges = settings.exchanges.as_deref().map(Exchanges::open);
+        let exchanges = exchanges.transpose()?;
         settings.clock.not_before(world.latest());
         Ok(Self {
             faults: Faults::new(settings.seed),
@@ -146,6 +150,7 @@ impl Engine {
             seen: Vec::new(),
             limits: Limits::default(),
             log,
+            exchanges,
             broken: false,
             serial: 0,
             held: Vec::new(),
@@ -169,9 +174,10 @@ impl Engine {
                 };
             }
             other => {
-                let answer = Some(self.astray(&other));
+                let answer = self.astray(&other);
+                self.tell(call, None, None, Some(&answer));
                 return Reply {
-                    answer,
+                    answer: Some(answer),
                     after: latency,
                 };
             }
@@ -190,7 +196,25 @@ impl Engine {
             Some(self.lost_file())
         };
         self.record(call, operation, answer.as_ref());
+        self.tell(call, Some(operation), strike.as_ref(), answer.as_ref());
         Reply { answer, after }
+    }
+
+    /// Adds an exchange to their file, if there is one. A file that cannot be
+    /// written is given up: what it lacks will be missed by who reads it.
+    fn tell(
+        &mut self,
+        call: &Call,
+        operation: Option<Operation>,
+        strike: Option<&Strike>,
+        answer: Option<&Response>,
+    ) {
+        let Some(exchanges) = &mut self.exchanges else {
+            return;
+        };
+        if exchanges.add(call, operation, strike, answer).is_err() {
+            self.exchanges = None;
+        }
     }
 
     /// Carries a request out as far as what befalls it allows. `None` is no
@@ -327,7 +351,7 @@ impl Engine {
                     let Ok(caller) = self.caller(&call) else {
                         continue;
                     };
-                    let Ok(version) = version(&call, &caller) else {
+                    let Ok(version) = self.version(&call, &caller) else {
                         continue;
                     };
                     let admitted = Admitted { caller, version };
@@ -346,12 +370,31 @@ impl Engine {
         Caller::of(call, &self.settings.keys, platform)
     }
 
+    /// The version that serves a request: its header's, else the key's, else the
+    /// stable one (`whop-api.md` §2). One that is newer than the server is
+    /// unknown to it.
+    fn version(&self, call: &Call, caller: &Caller) -> Result<Version, Refusal> {
+        let newest = self.settings.newest.as_deref();
+        let newest = newest.and_then(Version::parse).unwrap_or(Version::NEWEST);
+        let label = call.header("api-version-date").or(caller.version.as_deref());
+        let Some(label) = label else {
+            return Ok(Version::STABLE);
+        };
+        let known = Version::parse(label).filter(|version| *version <= newest);
+        known.ok_or_else(|| {
+            let supported = newest.supported();
+            Refusal::invalid(format!(
+                "Unknown Api-Version-Date. Supported versions: {supported}"
+            ))
+        })
+    }
+
     /// Key, version and limit, in this order: without a key there is nobody to
     /// count against, and what is refused here is never remembered under an
     /// idempotency key.
     fn admit(&mut self, call: &Call, operation: Operation, now: u64) -> Result<Admitted, Refusal> {
         let caller = self.caller(call)?;
-        let version = version(call, &caller)?;
+        let version = self.version(call, &caller)?;
         self.limits
             .take(&caller.credential, operation, self.settings.rate, now)
             .map_err(Refusal::limited)?;
@@ -534,19 +577,4 @@ impl Engine {
             body: body.into(),
         }
     }
-}
-
-/// The version that serves a request: its header's, else the key's, else the
-/// stable one (`whop-api.md` §2).
-fn version(call: &Call, caller: &Caller) -> Result<Version, Refusal> {
-    let label = call.header("api-version-date").or(caller.version.as_deref());
-    let Some(label) = label else {
-        return Ok(Version::STABLE);
-    };
-    Version::parse(label).ok_or_else(|| {
-        let supported = Version::supported();
-        Refusal::invalid(format!(
-            "Unknown Api-Version-Date. Supported versions: {supported}"
-        ))
-    })
 }

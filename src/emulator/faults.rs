@@ -136,6 +136,40 @@ pub enum Strike {
     },
 }
 
+impl Strike {
+    /// What it is called in a script.
+    pub(super) fn kind(&self) -> String {
+        let shown = serde_json::to_value(self).unwrap_or_default();
+        shown["kind"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether the answer is still the emulator's own.
+    pub(super) fn lets_speak(&self) -> bool {
+        use Strike as S;
+        match self {
+            S::Slow { .. }
+            | S::Stale { .. }
+            | S::PageSkips { .. }
+            | S::PageRepeats { .. }
+            | S::PageGrows
+            | S::FileFails
+            | S::FileStalls
+            | S::UrlExpires => true,
+            S::Answer { .. }
+            | S::Html { .. }
+            | S::Limited { .. }
+            | S::Oversized { .. }
+            | S::ResetBefore
+            | S::ResetAfter
+            | S::AnswerAfter { .. }
+            | S::Late { .. }
+            | S::Truncated
+            | S::Refused { .. }
+            | S::DiesInProgress { .. } => false,
+        }
+    }
+}
+
 /// Faults, and the seed behind their chances.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

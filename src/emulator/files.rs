@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::answers::upload_headers_json;
 use super::contents::part_name;
 use super::handle::{Answer, Ask};
-use super::ids::fingerprint;
+use super::ids::{fingerprint, is_id};
 use super::paging::Page;
 use super::records::{Content, Effect, File, Multipart, Status};
 use super::refusal::Refusal;
@@ -43,12 +43,6 @@ const IDS: usize = 250;
 /// name's extension, so a name without one is refused.
 pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let version = ask.look.version;
-    if !version.creates_files() {
-        // 400 where the contract lists no 404 for the operation.
-        return Err(Refusal::invalid(
-            "Files need Api-Version-Date 2026-08-21-1 or newer",
-        ));
-    }
     let fields = ask.fields()?;
     fields.only(&["filename", "visibility", "byte_size", "multipart"])?;
     let filename = fields.text("filename")?.not_null("filename")?;
@@ -68,7 +62,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     };
     let size = fields.number("byte_size")?.not_null("byte_size")?;
     let in_parts = fields.flag("multipart")?.not_null("multipart")?;
-    if version.is_legacy() && in_parts == Some(true) {
+    if !version.new_files() && in_parts == Some(true) {
         return Err(Refusal::param("multipart", "is not known to this version"));
     }
     let now = ask.look.now;
@@ -101,10 +95,10 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     };
     let body = created(ask, &file);
     world.change(Effect::File(file));
-    Ok(if version.is_legacy() {
-        Answer::ok(body)
-    } else {
+    Ok(if version.new_files() {
         Answer::created(body)
+    } else {
+        Answer::ok(body)
     })
 }
 
@@ -161,6 +155,10 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let ids: Vec<&str> = plain.chain(ask.query.all("file_ids[]")).collect();
     if ids.is_empty() || ids.len() > IDS {
         return Err(Refusal::param("file_ids", "must name 1 to 250 files"));
+    }
+    // Unknown ids are left out; what is no id at all is a mistake of the caller's.
+    if ids.iter().any(|id| !is_id(id, "file_")) {
+        return Err(Refusal::param("file_ids", "must hold file ids"));
     }
     let page = Page::read(ask.query, PAGE, false)?;
     let mut places = BTreeSet::new();

@@ -52,6 +52,11 @@
 //! | `file_fails`, `file_stalls` | | the file made or filled becomes `failed`, or stays `processing` |
 //! | `url_expires` | | the file's upload URL is too old from the beginning |
 //!
+//! # Where it may be wrong
+//! [`differences`] lists every place where it had to assume something, and how
+//! to tell. Whop's own SDKs are run against it by `tests/conformance/run`; the
+//! API's description judges it in `tests/contract/run`.
+//!
 //! # Map
 //! | file | subject |
 //! | --- | --- |
@@ -59,8 +64,9 @@
 //! | `operation`, `request`, `versions` | where a request leads, what it says, in which version |
 //! | `keys`, `limits`, `idempotency`, `refusal` | who may, how often, what is remembered, how it is refused |
 //! | `accounts`, `companies`, `users`, `files`, `tokens`, `storage` | what is done |
-//! | `answers`, `paging` | what comes back |
+//! | `answers`, `neutral`, `paging` | what comes back |
 //! | `records`, `state`, `log`, `contents` | what is kept, in memory and on disk |
+//! | `exchanges` | what was said, for who wants to judge it |
 //! | `clock`, `ids`, `settings` | time, ids, settings |
 //! | `faults`, `script`, `hands` | what goes wrong by script, and what tests do to it |
 //! | `transport`, `serve` | the two ways in |
@@ -70,7 +76,10 @@ mod answers;
 mod clock;
 mod companies;
 mod contents;
+#[doc = include_str!("differences.md")]
+pub mod differences {}
 mod engine;
+mod exchanges;
 mod faults;
 mod files;
 mod handle;
@@ -80,6 +89,7 @@ mod ids;
 mod keys;
 mod limits;
 mod log;
+mod neutral;
 mod operation;
 mod paging;
 mod records;

@@ -31,10 +31,16 @@ pub struct Settings {
     /// Whop refuses reserved ones such as `example.com`; the emulator takes
     /// those (contract §2).
     pub undeliverable: Vec<String>,
+    /// The newest version it knows, so that it passes for an older server;
+    /// `None` for every version in the table.
+    pub newest: Option<String>,
     /// Ids and chance come from this, so equal runs give equal ids.
     pub seed: u64,
     /// Where to keep everything; `None` for memory only.
     pub state: Option<PathBuf>,
+    /// Where to add every request and its answer, as JSON lines and without
+    /// the key; `None` for nowhere.
+    pub exchanges: Option<PathBuf>,
     /// Which time it is.
     pub clock: Clock,
     /// Whether to keep a list of the requests received, for tests.
@@ -51,8 +57,10 @@ impl Default for Settings {
             latency: Duration::ZERO,
             processing: Duration::from_secs(1),
             undeliverable: vec!["bounce.test".to_owned()],
+            newest: None,
             seed: 0,
             state: None,
+            exchanges: None,
             clock: Clock::wall(),
             record: false,
         }
@@ -86,7 +94,8 @@ impl Settings {
                 return refuse(format!("`{platform}` is not an account id (biz_…)"));
             }
         }
-        for version in keys.iter().filter_map(|key| key.version.as_deref()) {
+        let stored = keys.iter().filter_map(|key| key.version.as_deref());
+        for version in stored.chain(self.newest.as_deref()) {
             if Version::parse(version).is_none() {
                 return refuse(format!("`{version}` is not a known API version"));
             }

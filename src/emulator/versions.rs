@@ -111,9 +111,12 @@ impl Version {
         TABLE[self.0]
     }
 
-    /// Every label, for the answer to an unknown one.
-    pub(super) fn supported() -> String {
-        TABLE.join(", ")
+    /// The last of the table.
+    pub(super) const NEWEST: Self = Self(TABLE.len() - 1);
+
+    /// Every label up to this one, for the answer to an unknown one.
+    pub(super) fn supported(self) -> String {
+        TABLE[..=self.0].join(", ")
     }
 
     /// The version of a label that this file names itself, found when
@@ -146,12 +149,6 @@ impl Version {
     /// private unless asked otherwise.
     pub(super) fn new_files(self) -> bool {
         self >= FILES
-    }
-
-    /// Whether a file can be created: at the stable version in its old form,
-    /// and from [`FILES`] on in the new one.
-    pub(super) fn creates_files(self) -> bool {
-        self.is_legacy() || self.new_files()
     }
 
     /// Whether several files can be read at once.
@@ -209,7 +206,6 @@ mod tests {
         assert_eq!(NEWEST, Version(69), "nothing is newer");
         assert_eq!(Version::parse("2026-10-16"), None);
         assert_eq!(Version::parse("2026-10-15 "), None);
-        assert!(!Version::STABLE.new_files() && Version::STABLE.creates_files());
-        assert!(!Version::parse("2026-08-21").unwrap().creates_files());
+        assert!(!Version::STABLE.new_files());
     }
 }

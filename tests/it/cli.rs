@@ -10,6 +10,8 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::told::{EXCHANGES, exchanges};
+
 mod bad_input;
 mod begin;
 mod documents;
@@ -103,6 +105,7 @@ impl Place {
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_whop-sync"));
         command.current_dir(self.0.path()).env_clear();
+        command.envs(exchanges().map(|file| (EXCHANGES, file)));
         command.args(line.split_whitespace()).stdin(Stdio::null());
         command
     }

@@ -125,6 +125,10 @@ impl Call<'_> {
 
 impl Site {
     async fn start(settings: Settings) -> Self {
+        let settings = Settings {
+            exchanges: crate::told::exchanges(),
+            ..settings
+        };
         // Plain http needs no TLS, but the client wants a provider all the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let emulator = Emulator::open(settings).expect("the settings are fine");

@@ -29,6 +29,7 @@ use whop_sync::remote::{CallError, Client, Options, Transport, Version};
 use whop_sync::store::{Holder, Identity, Paths, Session, load};
 
 use crate::disk::{MemDisk, Sabotage, Trip};
+use crate::told::exchanges;
 use crate::world::{avatar, user};
 
 pub(crate) const PLATFORM: &str = "biz_platform";
@@ -143,7 +144,11 @@ impl Lab {
         };
         Self {
             users,
-            emulator: Emulator::open(Settings::test(PLATFORM)).unwrap(),
+            emulator: Emulator::open(Settings {
+                exchanges: exchanges(),
+                ..Settings::test(PLATFORM)
+            })
+            .unwrap(),
             disk: MemDisk::new(),
             policy: Policy {
                 dialect,

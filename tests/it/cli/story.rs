@@ -153,6 +153,7 @@ fn the_first_apply_as_a_newcomer_sees_it() {
 async fn plan_sends_get_only_and_writes_nothing() {
     let emulator = Emulator::open(Settings {
         record: true,
+        exchanges: crate::told::exchanges(),
         ..Settings::default()
     })
     .unwrap();

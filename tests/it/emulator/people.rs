@@ -117,3 +117,68 @@ async fn somebody_who_is_on_whop_already_keeps_their_profile() {
     let got = site.patch(&path, json!({ "name": "B" })).send().await;
     assert_eq!(got.status, 403, "nobody of ours");
 }
+
+#[tokio::test]
+async fn answers_hold_what_the_official_types_require() {
+    let site = Site::test().await;
+    let ana = site.create("ana@shop.test", None).await.json();
+    type Kind<'a> = (fn(&Value) -> bool, &'a [&'a str]);
+    let kinds: [Kind<'_>; 3] = [
+        (
+            Value::is_array,
+            &[
+                "balances",
+                "home_preferences",
+                "platform_credits",
+                "social_links",
+                "tax_collection_enabled_states",
+                "tax_identifiers",
+            ],
+        ),
+        (
+            Value::is_boolean,
+            &[
+                "can_transfer_pending_balance_to_children",
+                "collect_vat_id",
+                "dispute_fighter_enabled",
+                "economic_intelligence",
+                "orchestration_enabled",
+                "require_2fa",
+                "send_customer_emails",
+                "show_joined_whops",
+                "show_reviews_dtc",
+                "show_user_directory",
+                "use_logo_as_opengraph_image_fallback",
+            ],
+        ),
+        (
+            Value::is_object,
+            &[
+                "company_formation",
+                "metadata",
+                "owner",
+                "store_page_config",
+                "verification",
+            ],
+        ),
+    ];
+    for (fits, names) in kinds {
+        for name in names {
+            assert!(fits(&ana[name]), "account: {name} is {}", ana[name]);
+        }
+    }
+    let owner = ana["owner"]["id"].as_str().unwrap();
+    let user = site.get(&format!("/users/{owner}")).send().await.json();
+    assert!(
+        user["balances"].is_array() && user["social_links"].is_array() && user["verification"].is_object()
+    );
+    let company = json!({ "title": "T", "email": "b@shop.test", "parent_company_id": PLATFORM });
+    let company = site
+        .post("/companies", company)
+        .version(Some(LEGACY))
+        .send()
+        .await
+        .json();
+    assert!(company["social_links"].is_array(), "{company}");
+    assert_eq!(company["published_reviews_count"], 0);
+}

@@ -213,7 +213,10 @@ async fn versions_choose_the_shape() {
         200,
         "the header wins"
     );
-    assert_eq!(create("key", Some("2026-08-21")).await.status, 400);
+    // The TypeScript SDK that speaks 2026-07-20 has the older file in its types.
+    let between = create("key", Some("2026-07-20")).await;
+    assert_eq!((between.status, between.json().get("object")), (200, None));
+    assert_eq!(between.text("/visibility"), "public");
     assert_eq!(create("key", Some("2026-08-21-1")).await.status, 201);
 
     let ana = site.create("ana@shop.test", None).await;
@@ -415,4 +418,45 @@ async fn shutdown_answers_what_is_in_hand() {
     site.close().await;
     let answer = in_hand.await.expect("no panic").expect("an answer");
     assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn what_is_no_id_is_refused_in_a_query() {
+    let site = Site::test().await;
+    for path in [
+        "/accounts?owner_id=",
+        "/accounts?owner_id=biz_x",
+        "/files?file_ids=x",
+    ] {
+        assert_eq!(site.get(path).send().await.status, 400, "{path}");
+    }
+    for path in ["/accounts?owner_id=user_nobody", "/files?file_ids=file_nobody"] {
+        let got = site.get(path).send().await;
+        assert_eq!((got.status, got.ids().len()), (200, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn it_passes_for_an_older_server() {
+    let site = Site::start(Settings {
+        newest: Some("2026-09-15".to_owned()),
+        ..Settings::test(PLATFORM)
+    })
+    .await;
+    let newer = site.get("/accounts").version(Some(NEWEST)).send().await;
+    assert_eq!(error_type(&newer), (400, "invalid_request_error".to_owned()));
+    let told = newer.text("/error/message");
+    assert!(told.ends_with(" 2026-09-13, 2026-09-15"), "{told}");
+    for known in ["2026-09-15", "2026-08-21-1", LEGACY] {
+        assert_eq!(
+            site.get("/accounts").version(Some(known)).send().await.status,
+            200,
+            "{known}"
+        );
+    }
+    let unknown = Settings {
+        newest: Some("2026-09-16".to_owned()),
+        ..Settings::test(PLATFORM)
+    };
+    assert!(Emulator::open(unknown).is_err());
 }

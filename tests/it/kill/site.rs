@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::proxy::{Proxy, Trap};
+use crate::told::{EXCHANGES, exchanges};
 
 /// The program under test.
 pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_whop-sync");
@@ -55,6 +56,7 @@ impl Emulator {
             .arg("--state")
             .arg(self.folder.path().join("state.jsonl"))
             .env_clear()
+            .envs(exchanges().map(|file| (EXCHANGES, file)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
