@@ -192,7 +192,7 @@ Exit status:
 
 #[derive(Debug, Subcommand)]
 enum VerbLine {
-    /// Begin: a manifest, its schema for editors, and what git ignores
+    /// Begin: a manifest, its schema for editors, what git ignores, and pipelines
     ///
     /// Writes new files only; what is there stays as it is. With --from-csv the
     /// manifest has the users of a table.
@@ -421,6 +421,7 @@ Examples:
 const INIT_EXAMPLES: &str = "\
 Examples:
   whop-sync init --company biz_XXXXXXXXXXXXX
+  whop-sync init --ci github
   whop-sync init --from-csv users.csv --column email=\"Mail address\" --column metadata.tier=Plan";
 
 const SCHEMA_EXAMPLES: &str = "\

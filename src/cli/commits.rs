@@ -27,7 +27,12 @@ fn is_ancestor(folder: &Path, older: &Commit, newer: &Commit) -> bool {
         false => folder,
     };
     let mut git = Command::new("git");
-    git.arg("-C").arg(folder);
+    // The folder may be a stranger's: one that is made to look like a bare
+    // repository would bring a configuration of its own, which can name
+    // programs to run.
+    git.args(["-c", "safe.bareRepository=explicit"])
+        .arg("-C")
+        .arg(folder);
     // Ids are hex, so neither can be taken for an option.
     git.args(["merge-base", "--is-ancestor", older.as_str(), newer.as_str()]);
     git.stdin(Stdio::null())
@@ -87,6 +92,12 @@ mod tests {
         let unheard_of = Commit::parse(&"0".repeat(40)).unwrap();
         assert_eq!(ask(&first, &unheard_of), Ancestry::Unknown);
         assert_eq!(compare(at, None, &second), Ancestry::Unknown);
+        // A folder that a pull request made to look like a repository.
+        git(at, "clone -q --bare . users");
+        assert_eq!(
+            compare(&at.join("users"), Some(&first), &second),
+            Ancestry::Unknown
+        );
         let no_repository = tempfile::tempdir().unwrap();
         assert_eq!(
             compare(no_repository.path(), Some(&first), &second),

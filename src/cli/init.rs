@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::csv::{self, Table};
 use super::output::Printer;
+use super::pipelines::{self, Ci};
 use super::settings::Settings;
 use crate::core::model::{DesiredUser, Guardrails, IDENTITY_KEYS};
 use crate::core::value::{DisplayName, Email, PlatformId, Title, UserKey};
@@ -38,6 +39,12 @@ pub struct InitArgs {
     /// metadata.KEY=HEADER takes one as metadata.
     #[arg(long = "column", value_name = "FIELD=HEADER", value_parser = Column::parse, requires = "from_csv")]
     pub columns: Vec<Column>,
+    /// Write pipelines too: plan on pull requests, apply on merge, drift at night
+    ///
+    /// They stand below the current folder, which should be the repository's
+    /// root, and need the keys as secrets; each file says which.
+    #[arg(long, value_enum, value_name = "PLATFORM")]
+    pub ci: Option<Ci>,
 }
 
 /// A column that was named.
@@ -119,6 +126,17 @@ pub(super) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Re
         }
         Err(_) => place(&ignore, lines.as_bytes(), &mut made)?,
     }
+    for file in args.ci.into_iter().flat_map(pipelines::files) {
+        let path = Path::new(file.path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|cause| Error::file("create the folder", folder, cause))?;
+        }
+        let kept = made.kept.len();
+        place(path, file.text.as_bytes(), &mut made)?;
+        if file.is_program && made.kept.len() == kept {
+            make_program(path)?;
+        }
+    }
     if args.from_csv.is_some()
         && let Err(error) = manifest::load(&settings.manifests)
     {
@@ -140,6 +158,19 @@ fn place(path: &Path, bytes: &[u8], made: &mut Made) -> Result<()> {
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => made.kept.push(shown),
         Err(cause) => return Err(Error::file("write", path, cause)),
     }
+    Ok(())
+}
+
+/// Lets a file be run, where a file's mode says so.
+fn make_program(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+            .map_err(|cause| Error::file("make executable", path, cause))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod man;
 mod output;
 pub mod paths;
 mod pictures;
+pub mod pipelines;
 mod plan;
 mod receipt;
 mod reports;

@@ -41,6 +41,35 @@ fn a_beginning_is_valid_and_overwrites_nothing() {
     place.expect(64, "init -f below");
 }
 
+#[test]
+fn pipelines_are_written_whole_and_beside_what_is_there() {
+    let place = Place::new().file(".github/workflows/whop-sync-plan.yml", "mine\n");
+    let made = place.expect(0, "init --ci github --format json").json();
+    let created: Vec<_> = made["created"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    for path in [
+        ".github/workflows/whop-sync-apply.yml",
+        ".github/workflows/whop-sync-drift.yml",
+        ".github/actions/whop-sync/action.yml",
+        ".github/actions/whop-sync/examples/ci/whop-sync-ci",
+    ] {
+        assert!(created.contains(&path), "{path} is not in {created:?}");
+        assert!(!place.read(path).is_empty());
+    }
+    assert_eq!(made["kept"], json!([".github/workflows/whop-sync-plan.yml"]));
+    assert_eq!(place.read(".github/workflows/whop-sync-plan.yml"), b"mine\n");
+    place.expect(0, "init --ci gitlab");
+    assert_eq!(
+        place.read("ci/whop-sync-ci"),
+        place.read(".github/actions/whop-sync/examples/ci/whop-sync-ci")
+    );
+    place.expect(64, "init --ci jenkins");
+}
+
 const TABLE: &str = "\u{feff}User ID;E-mail;Display name;Picture;Plan;Notes\r
 1;ann@shop.dev;Ann;;gold;\r
 2;bob(at)shop.dev;Bob;;;\r
