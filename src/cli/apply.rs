@@ -213,11 +213,12 @@ fn finish(
             |out| html::report(out, report, plan, &ends.header, pictures),
         )
     });
-    if let Some(error) = error {
-        return Err(error);
-    }
-    reported?;
-    Ok(exit(report, held))
+    let exit = match error {
+        // Not handed on: the reports tell what was done, and stay.
+        Some(error) => printer.error(&super::advise(error, &settings.job)),
+        None => exit(report, held),
+    };
+    Ok(reports::missing(printer, reported, exit))
 }
 
 /// What is carried out, and where that is written down.

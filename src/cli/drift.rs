@@ -35,14 +35,15 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, others: Others) 
         Format::Markdown => out.write_all(as_markdown().as_bytes()),
         Format::Human | Format::Csv => render::drift::write(out, &found, header, others, printer.palette),
     })?;
-    reports::write(&settings.reports, as_json, as_markdown, |out| {
+    let reported = reports::write(&settings.reports, as_json, as_markdown, |out| {
         html::lines(out, "Drift", |out| {
             render::drift::write(out, &found, header, others, Palette::Plain)
         })
-    })?;
-    Ok(if found.is_drift(others) {
+    });
+    let exit = if found.is_drift(others) {
         Exit::Pending
     } else {
         Exit::Done
-    })
+    };
+    Ok(reports::missing(printer, reported, exit))
 }

@@ -13,6 +13,7 @@ use super::values::{KeyGrant, Rate};
 use crate::emulator::serve::Server;
 use crate::emulator::{self, Key, Keys, Script};
 use crate::error::{Code, Error, Exit, Result};
+use crate::render::json;
 
 /// How it is to be served.
 pub(super) struct Served<'a> {
@@ -64,7 +65,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, served: Served<'
     // On stdout, so that a script can wait for the line and read the URL.
     let base = server.base();
     printer.result(|out| match printer.is_json() {
-        true => writeln!(out, "{{\"kind\":\"emulator\",\"server\":\"{base}\"}}"),
+        true => json::serving(out, &base),
         false => writeln!(out, "{base}"),
     })?;
     printer.story(&format!(

@@ -67,9 +67,16 @@ pub async fn run(raw: Vec<OsString>) -> Exit {
     };
     let printer = Printer::new(&settings.output);
     output::start_logs(&settings.output);
+    if let Err(error) = reports::check(&settings.reports) {
+        return printer.error(&error);
+    }
     match perform(&settings, &printer, saved).await {
         Ok(exit) => exit,
-        Err(error) => printer.error(&advise(error, &settings.job)),
+        Err(error) => {
+            let error = advise(error, &settings.job);
+            reports::error(&settings, &printer, &error);
+            printer.error(&error)
+        }
     }
 }
 

@@ -51,22 +51,24 @@ pub(super) async fn run(
         Some(stale) => printer.story(&format!("warning: {stale}; `apply` will refuse it")),
         None => {}
     }
-    show(printer, &ends, &plan)?;
+    // First, since that it cannot be saved is the one document.
     if let Some(path) = out {
         saved::save(settings, printer, &ends, &plan, &loaded.known, path)?;
     }
-    reports::write(
+    show(printer, &ends, &plan)?;
+    let reported = reports::write(
         &settings.reports,
         |out| json::plan(out, &plan, &ends.header),
         || markdown::plan(&plan, &ends.header),
         |out| html::plan(out, &plan, &ends.header, &pictures),
-    )?;
+    );
     let pending = !plan.is_empty() || !plan.holds.is_empty();
-    Ok(if pending && detailed_exitcode {
+    let exit = if pending && detailed_exitcode {
         Exit::Pending
     } else {
         Exit::Done
-    })
+    };
+    Ok(reports::missing(printer, reported, exit))
 }
 
 /// Refreshes and plans, with progress.

@@ -1,16 +1,43 @@
 //! Reports besides the streams: the files that `--report` names, and GitHub's
 //! page of the workflow's run.
-#![expect(clippy::disallowed_methods, reason = "reports are written here")]
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 
-use super::settings::Reports;
+use super::output::Printer;
+use super::settings::{Job, Reports, Settings};
 use super::values::{ReportFile, ReportKind};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Exit, Result};
+use crate::render::problems::Look;
+use crate::render::{failure, html, json, markdown};
+use crate::store::{OsDisk, Replacement};
 
-/// Writes every report that is asked for. Each document is made only if
-/// someone wants it.
+/// Makes sure that every report can be written, before anything is done that
+/// one would tell of. Nothing stays of it.
+///
+/// # Errors
+/// [`Code::IoFailed`] for the first that cannot.
+pub(super) fn check(reports: &Reports) -> Result<()> {
+    let Reports { files, step_summary } = reports;
+    for ReportFile { path, kind: _ } in files {
+        if path.is_dir() {
+            return Err(Error::new(
+                Code::IoFailed,
+                format!("the report `{}` is a folder", path.display()),
+            )
+            .hint("name a file; nothing was changed"));
+        }
+        Replacement::begin(&OsDisk, path).map(drop)?;
+    }
+    if let Some(path) = step_summary {
+        let opened = OpenOptions::new().append(true).create(true).open(path);
+        opened.map_err(|cause| Error::file("add to the step summary", path, cause))?;
+    }
+    Ok(())
+}
+
+/// Writes every report that is asked for, each file whole or not at all. Each
+/// document is made only if someone wants it.
 ///
 /// # Errors
 /// The first file that cannot be written; the others are written all the same.
@@ -23,16 +50,14 @@ pub(super) fn write(
     let Reports { files, step_summary } = reports;
     let mut failed = Ok(());
     for ReportFile { path, kind } in files {
-        let written = match kind {
-            ReportKind::Json => fs::File::create(path).and_then(|mut file| json(&mut file)),
-            ReportKind::Markdown => fs::write(path, markdown()),
-            ReportKind::Html => fs::File::create(path).and_then(|file| {
-                let mut file = BufWriter::new(file);
-                html(&mut file)?;
-                file.flush()
-            }),
+        let mut bytes = Vec::new();
+        let made = match kind {
+            ReportKind::Json => json(&mut bytes),
+            ReportKind::Markdown => bytes.write_all(markdown().as_bytes()),
+            ReportKind::Html => html(&mut bytes),
         };
-        failed = failed.and(written.map_err(|cause| Error::file("write the report", path, cause)));
+        let made = made.map_err(|cause| Error::file("make the report", path, cause));
+        failed = failed.and(made.and_then(|()| Replacement::begin(&OsDisk, path)?.finish(&bytes)));
     }
     if let Some(path) = step_summary {
         let open = OpenOptions::new().append(true).create(true).open(path);
@@ -42,8 +67,50 @@ pub(super) fn write(
     failed
 }
 
+/// How a run ends whose result is on stdout already. That a report is missing
+/// is then no second result: it is told on stderr, and is a failure only where
+/// nothing weighs more.
+pub(super) fn missing(printer: &Printer, reported: Result<()>, exit: Exit) -> Exit {
+    match reported {
+        Ok(()) => exit,
+        Err(error) => {
+            printer.must_be_seen(&format!("warning: {error}: a report is missing\n"));
+            match exit {
+                Exit::Done | Exit::Pending => Exit::Failed,
+                exit => exit,
+            }
+        }
+    }
+}
+
+/// Writes an error that ended the run before there was anything else to
+/// report, so that a pipeline's comment shows it. A report of before would be
+/// taken for this run's.
+pub(super) fn error(settings: &Settings, printer: &Printer, error: &Error) {
+    let kind = match settings.job {
+        Job::Drift { .. } => "whop-sync-drift",
+        _ => "whop-sync",
+    };
+    let server = settings.server.to_string();
+    let reported = write(
+        &settings.reports,
+        |out| json::error(out, error, None),
+        || markdown::error(error, kind, &server),
+        |out| {
+            html::lines(out, "Error", |out| {
+                out.write_all(failure::render(error, Look::default()).as_bytes())
+            })
+        },
+    );
+    // The error itself says how the program ends.
+    missing(printer, reported, error.code().exit());
+}
+
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at what was written")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

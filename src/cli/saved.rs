@@ -233,7 +233,7 @@ pub(super) fn refuse(
 /// Tells that a plan was carried out before, and does nothing.
 ///
 /// # Errors
-/// stdout or a report cannot be written to.
+/// stdout cannot be written to.
 pub(super) fn already_applied(
     settings: &Settings,
     printer: &Printer,
@@ -249,13 +249,13 @@ pub(super) fn already_applied(
         Format::Json => document(out),
         Format::Markdown | Format::Human | Format::Csv => writeln!(out, "{TOLD}"),
     })?;
-    reports::write(
+    let reported = reports::write(
         &settings.reports,
         document,
         || format!("{TOLD}\n"),
         |out| html::lines(out, "Apply", |out| writeln!(out, "{TOLD}")),
-    )?;
-    Ok(Exit::Done)
+    );
+    Ok(reports::missing(printer, reported, Exit::Done))
 }
 
 /// Makes the manifest's missing user part of what has moved: the plan is about

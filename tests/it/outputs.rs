@@ -8,17 +8,22 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use whop_sync::core::digest::Digest;
-use whop_sync::core::model::{Dialect, Guard, Limit};
+use whop_sync::core::drift::{Others, drift};
+use whop_sync::core::explain::explain;
+use whop_sync::core::lineage::known_digest;
+use whop_sync::core::model::{Dialect, Guard, Limit, Refresh};
 use whop_sync::core::plan::{Breach, Plan, Step};
-use whop_sync::core::report::{Failure, Outcome, Report, Stop, Verb};
+use whop_sync::core::report::{Event, Failure, Outcome, Report, Stop, Subject, Trace, Verb};
+use whop_sync::core::saved::{self, Basis, Saved};
 use whop_sync::core::value::PlatformId;
-use whop_sync::error::{Code, Error};
+use whop_sync::error::{Code, Error, Exit};
+use whop_sync::render::json::receipt::{Log, Receipt};
 use whop_sync::render::schema::PLAN;
 use whop_sync::render::{Header, json};
 
@@ -36,11 +41,11 @@ fn validator(schema: &Value) -> Validator {
 /// The same schema without its promise that new fields may come: what it does
 /// not describe is refused.
 fn strict() -> Validator {
-    const WHOLE: [&str; 6] = ["plan", "report", "error", "validation", "mapping", "text"];
     let mut schema = schema();
     schema["unevaluatedProperties"] = json!(false);
+    let kinds = schema["properties"]["kind"]["enum"].clone();
     for (name, definition) in schema["$defs"].as_object_mut().unwrap() {
-        let whole = WHOLE.contains(&name.as_str());
+        let whole = name == "text" || kinds.as_array().unwrap().contains(&json!(name));
         close(definition, whole);
     }
     schema["$defs"]["error"]["properties"]["plan"]["unevaluatedProperties"] = json!(false);
@@ -93,8 +98,25 @@ fn kept() -> Vec<(String, Value)> {
         })
         .collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
-    assert!(all.len() >= 8, "{}", all.len());
     all
+}
+
+#[test]
+fn a_document_of_every_kind_is_kept() {
+    let kinds = schema()["properties"]["kind"]["enum"].clone();
+    let kept = kept();
+    for kind in kinds.as_array().unwrap() {
+        assert!(
+            kept.iter().any(|(_, document)| document["kind"] == *kind),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn every_limit_has_its_name_in_it() {
+    let names: Vec<_> = Guard::ALL.into_iter().map(Guard::name).collect();
+    assert_eq!(schema()["$defs"]["guard"]["examples"], json!(names));
 }
 
 #[test]
@@ -123,49 +145,80 @@ fn places(document: &Value, at: String, found: &mut Vec<String>) {
         }
         Value::Array(all) => {
             for (index, below) in all.iter().enumerate() {
-                places(below, format!("{at}/{index}"), found);
+                let at = format!("{at}/{index}");
+                found.push(at.clone());
+                places(below, at, found);
             }
         }
         _ => {}
     }
 }
 
+/// The fields that a document may do without: the ends of their places, with
+/// the document's kind before and `*` for a list's index.
+const OPTIONAL: [&str; 22] = [
+    "/actions/*/found_by",
+    "/actions/*/replaces",
+    "/actions/*/resend",
+    "explanation/action/found_by",
+    "error/plan",
+    "error/moved",
+    "error/moved/users/*/held",
+    "report/already_applied",
+    "mapping/users/*/name",
+    "mapping/users/*/title",
+    "mapping/users/*/metadata",
+    "mapping/users/*/picture",
+    "mapping/users/*/picture/url",
+    "explanation/mapping/name",
+    "explanation/mapping/title",
+    "explanation/mapping/metadata",
+    "explanation/mapping/picture",
+    "explanation/mapping/picture/url",
+    "receipt/steps/*/fields",
+    "saved_plan/basis/only",
+    "saved_plan/basis/allow",
+    "saved_plan/actions/*/fields/*/old",
+];
+
+/// Whether the schema lets this place of a document be missing.
+fn may_lack(document: &Value, place: &str) -> bool {
+    let mut end = document["kind"].as_str().unwrap().to_owned();
+    for part in place.split('/').skip(1) {
+        let index = part.bytes().all(|b| b.is_ascii_digit());
+        end = format!("{end}/{}", if index { "*" } else { part });
+    }
+    let free = ["requests", "done", "metadata"];
+    let of_map = place.rsplit('/').nth(1).is_some_and(|map| free.contains(&map));
+    of_map || OPTIONAL.iter().any(|optional| end.ends_with(optional))
+}
+
 #[test]
 fn a_field_gone_or_of_another_type_is_noticed() {
-    // Fields that a document may do without, and maps whose keys are free.
-    const OPTIONAL: [&str; 8] = [
-        "found_by", "replaces", "resend", "plan", "name", "title", "metadata", "picture",
-    ];
     let validator = validator(&schema());
     let (mut gone, mut wrong) = (0, 0);
     for (file, document) in kept() {
         let mut all = Vec::new();
         places(&document, String::new(), &mut all);
         for place in all {
-            let (parent, name) = place.rsplit_once('/').unwrap();
             let mut bad = document.clone();
             *bad.pointer_mut(&place).unwrap() = json!([[1]]);
             assert!(!validator.is_valid(&bad), "{file}: {place} of another type");
             wrong += 1;
-            let free = ["/requests", "/done", "/metadata"]
-                .iter()
-                .any(|map| parent.ends_with(map));
-            let mapped = document["kind"] == "mapping" || name == "plan";
-            if free
-                || (mapped && OPTIONAL.contains(&name))
-                || ["found_by", "replaces", "resend"].contains(&name)
-                || (name == "url" && document["kind"] == "mapping")
-            {
-                continue;
-            }
+            let (parent, name) = place.rsplit_once('/').unwrap();
             let mut bad = document.clone();
-            let parent = bad.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+            // An element of a list may go.
+            let Some(parent) = bad.pointer_mut(parent).unwrap().as_object_mut() else {
+                continue;
+            };
             parent.remove(name);
-            assert!(!validator.is_valid(&bad), "{file}: without {place}");
-            gone += 1;
+            if !may_lack(&document, &place) {
+                assert!(!validator.is_valid(&bad), "{file}: without {place}");
+                gone += 1;
+            }
         }
     }
-    assert!(gone > 300 && wrong > 300, "{gone} {wrong}");
+    assert!(gone > 1_000 && wrong > 1_000, "{gone} {wrong}");
 }
 
 #[test]
@@ -241,6 +294,65 @@ fn gone_badly(plan: &Plan) -> Report {
     }
 }
 
+/// What a plan of this world is made from.
+fn saved_basis(world: &World) -> Basis {
+    Basis {
+        program: "0.1.0".into(),
+        company: PlatformId::parse("biz_platform").unwrap(),
+        server: "emulator".into(),
+        api_version: "2026-10-15-1".into(),
+        manifests: vec!["users.yaml".into()],
+        manifest: Digest::of(b"manifest"),
+        mapping: known_digest(&world.known),
+        generation: 3,
+        refresh: Refresh::Changed,
+        only: Some([key("u00")].into()),
+        allow: Guard::ALL.into(),
+    }
+}
+
+/// The receipt of a plan that went as the report says.
+fn kept_receipt(plan: &Plan, report: &Report, header: &Header) -> Value {
+    let mut log = Log::default();
+    for (key, outcome) in &report.troubled {
+        let ended = Event::Ended {
+            key: key.clone(),
+            verb: Verb::Update,
+            picture: false,
+            outcome: outcome.clone(),
+        };
+        log.on(&ended, UNIX_EPOCH);
+    }
+    for action in &plan.actions {
+        let link = action.link().cloned();
+        let subjects = link.map(|link| Subject::User(action.key.clone(), link));
+        for subject in subjects.into_iter().chain([Subject::Picture(Digest::of(b"p"))]) {
+            let stepped = Event::Stepped {
+                step: Step::UpdateProfile,
+                subject,
+                trace: Trace::default(),
+            };
+            log.on(&stepped, UNIX_EPOCH + Duration::from_millis(1_234));
+        }
+    }
+    let error = Error::new(Code::IoFailed, "the disk is full");
+    let receipt = Receipt {
+        program: "0.1.0",
+        run: "run",
+        digest: Digest::of(b"plan"),
+        commit: None,
+        plan,
+        header,
+        started: UNIX_EPOCH,
+        ended: UNIX_EPOCH,
+        log: &log,
+        report: plan.actions.len().is_multiple_of(2).then_some(report),
+        error: Some(&error),
+        exit: Exit::Partial,
+    };
+    written(|out| json::receipt::receipt(out, &receipt))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -255,9 +367,24 @@ proptest! {
         let mut world = World::new(Vec::new());
         first.iter().for_each(|change| happen(&mut world, change));
         let plan = world.plan();
+        let known = world.known.clone();
+        let saved = Saved::new(&plan, saved_basis(&world));
+        fits(&strict, &written(|out| json::saved(out, &saved)));
         world.act_out(&plan.actions);
         then.iter().for_each(|change| happen(&mut world, change));
         let mut plan = world.plan();
+        let (desired, observed) = (world.desired(), world.observed());
+        let changes = saved::changes(&saved, &plan, &known, Digest::of(b"another"));
+        let stale = Error::new(Code::PlanStale, "stale");
+        fits(&strict, &written(|out| json::stale(out, &stale, &changes)));
+        let found = drift(&desired, &observed, &world.known, &world.policy);
+        fits(&strict, &written(|out| json::drift(out, &found, &header(), Others::Count)));
+        let all = desired.users().iter().map(|user| &user.key).chain(world.known.users.keys());
+        for key in all {
+            let told = explain(key, &desired, &observed, &world.known, &world.policy);
+            let told = told.expect("the manifest or the mapping has it");
+            fits(&strict, &written(|out| json::explanation(out, &told, None)));
+        }
         plan.breaches.push(Breach {
             guard: Guard::MaxUpdates,
             most: 1,
@@ -268,6 +395,8 @@ proptest! {
         fits(&strict, &written(|out| json::plan(out, &plan, &header)));
         let report = gone_badly(&plan);
         fits(&strict, &written(|out| json::report(out, &report, &plan, &header)));
+        fits(&strict, &written(|out| json::already_applied(out, saved.digest, &Report::default(), &plan, &header)));
+        fits(&strict, &kept_receipt(&plan, &report, &header));
         let refused = Error::new(Code::PlanRefused, "refused").hint("mend");
         fits(&strict, &written(|out| json::error(out, &refused, Some((&plan, &header)))));
         fits(&strict, &written(|out| json::mapping(out, &world.known, None, "biz_p", "emulator")));

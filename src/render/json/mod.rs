@@ -14,7 +14,7 @@ use self::drift::DriftDoc;
 use self::explain::ExplanationDoc;
 use self::moved::MovedDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
-use self::problem::problem_doc;
+use self::problem::{ProblemDoc, problem_doc};
 use super::doctor::{Check, Diagnosis, Health};
 use super::init::{Made, RowLeft};
 use super::safe::SafeJson;
@@ -22,7 +22,7 @@ use super::{Header, Validation};
 use crate::core::digest::Digest;
 use crate::core::drift::{Drift, Others};
 use crate::core::explain::Explanation;
-use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Place, Severity};
+use crate::core::model::{AppliedPicture, Known, KnownUser, Link, Place, Problem, Severity};
 use crate::core::plan::{Hold, Plan};
 use crate::core::report::{Outcome, Report, Stop, Verb};
 use crate::core::saved::{Changes, Saved};
@@ -177,16 +177,7 @@ pub fn report(out: &mut dyn Write, report: &Report, plan: &Plan, header: &Header
 /// # Errors
 /// The writer's own.
 pub fn error(out: &mut dyn Write, error: &Error, refused: Option<(&Plan, &Header)>) -> io::Result<()> {
-    let content = ErrorDoc {
-        code: error.code().as_str(),
-        exit_status: error.code().exit() as u8,
-        message: error.message(),
-        hint: error.what_to_do(),
-        causes: error.causes(),
-        problems: Each(error.manifest_problems(), problem_doc),
-        plan: refused.map(|(plan, header)| PlanDoc::new(plan, header)),
-    };
-    write(out, "error", content)
+    write(out, "error", error_doc(error, refused))
 }
 
 /// Writes why a saved plan is refused, with all that has moved.
@@ -194,12 +185,9 @@ pub fn error(out: &mut dyn Write, error: &Error, refused: Option<(&Plan, &Header
 /// # Errors
 /// The writer's own.
 pub fn stale(out: &mut dyn Write, error: &Error, changes: &Changes) -> io::Result<()> {
-    let content = StaleDoc {
-        code: error.code().as_str(),
-        exit_status: error.code().exit() as u8,
-        message: error.message(),
-        hint: error.what_to_do(),
-        moved: MovedDoc::new(changes),
+    let content = ErrorDoc {
+        moved: Some(MovedDoc::new(changes)),
+        ..error_doc(error, None)
     };
     write(out, "error", content)
 }
@@ -279,6 +267,21 @@ pub fn mapping(
 /// The writer's own.
 pub fn text(out: &mut dyn Write, kind: &'static str, text: &str) -> io::Result<()> {
     write(out, kind, BTreeMap::from([("text", text)]))
+}
+
+/// Writes where the emulator listens, in one line: who waits for it reads no
+/// further.
+///
+/// # Errors
+/// The writer's own.
+pub fn serving(out: &mut dyn Write, server: &str) -> io::Result<()> {
+    let document = Document {
+        format_version: FORMAT_VERSION,
+        kind: "emulator",
+        content: BTreeMap::from([("server", server)]),
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    out.write_all(b"\n")
 }
 
 /// A list whose elements are converted while they are written.
@@ -363,24 +366,30 @@ impl Serialize for Troubled<'_> {
 }
 
 #[derive(Serialize)]
-struct ErrorDoc<'a, P> {
+struct ErrorDoc<'a> {
     code: &'static str,
     exit_status: u8,
     message: &'a str,
     hint: Option<&'a str>,
     causes: Vec<String>,
-    problems: P,
+    problems: Parts<'a, Problem, ProblemDoc<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanDoc<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<MovedDoc<'a>>,
 }
 
-#[derive(Serialize)]
-struct StaleDoc<'a> {
-    code: &'static str,
-    exit_status: u8,
-    message: &'a str,
-    hint: Option<&'a str>,
-    moved: MovedDoc<'a>,
+fn error_doc<'a>(error: &'a Error, refused: Option<(&'a Plan, &'a Header)>) -> ErrorDoc<'a> {
+    ErrorDoc {
+        code: error.code().as_str(),
+        exit_status: error.code().exit() as u8,
+        message: error.message(),
+        hint: error.what_to_do(),
+        causes: error.causes(),
+        problems: Each(error.manifest_problems(), problem_doc),
+        plan: refused.map(|(plan, header)| PlanDoc::new(plan, header)),
+        moved: None,
+    }
 }
 
 #[derive(Serialize)]
@@ -458,7 +467,7 @@ mod tests {
 
     use super::super::safe::is_hostile;
     use super::*;
-    use crate::core::model::{Dialect, Guard, Limit, Pointer, Problem, Related};
+    use crate::core::model::{Dialect, Guard, Limit, Pointer, Related};
     use crate::core::plan::{Breach, Cause, Evidence, Kind, Learned, Reads, Step};
     use crate::core::report::Failure;
     use crate::core::sample;

@@ -3,6 +3,7 @@
 //! change; folded where long, and never larger than a comment may be.
 
 mod drift;
+mod failure;
 mod sink;
 
 use super::Header;
@@ -19,6 +20,7 @@ use crate::core::summary::{self, Counts};
 use crate::core::value::UserKey;
 
 pub use drift::drift;
+pub use failure::error;
 pub use sink::LIMIT;
 pub(super) use sink::code;
 use sink::{Section, document, marker, row, sentence, value};

@@ -126,5 +126,76 @@ fn the_schema_of_these_documents_is_printed() {
         place.expect(0, "--format json schema --plan").stdout,
         printed.stdout
     );
-    place.expect(64, "schema");
+    // Without `--plan` it is the manifest's.
+    let manifest = place.expect(0, "--format json schema");
+    assert_eq!(manifest.stdout, whop_sync::render::schema::MANIFEST);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_once_and_before_anything_is_done() {
+    let place = Place::example().file("folder.md/file", "");
+    let before = place.files();
+    for report in ["missing/r.md", "folder.md", "users.example.yaml/r.json"] {
+        for command in ["apply --yes", "plan", "drift"] {
+            let line = format!("{command} -f {EXAMPLE} --server emulator --format json --report {report}");
+            let ran = place.expect(1, &line);
+            assert_eq!(ran.json()["code"], "io.failed", "{}", ran.shown());
+        }
+    }
+    assert_eq!(place.files(), before);
+    let plan = place.expect(0, &format!("plan -f {EXAMPLE} --server emulator --format json"));
+    assert_eq!(plan.json()["reads"]["accounts"], 0, "nothing was made on Whop");
+    let saved = place.expect(
+        1,
+        &format!("plan -f {EXAMPLE} --server emulator --format json --out missing/p.json"),
+    );
+    assert_eq!(saved.json()["code"], "io.failed");
+}
+
+#[test]
+fn a_report_that_fails_at_the_end_is_no_second_document() {
+    // Its folder goes away in the midst of the run.
+    let served = super::Served::start("--latency 200ms");
+    let place = Place::example();
+    let line = format!(
+        "apply --yes -q -f {EXAMPLE} --server {} --format json --report below/r.json",
+        served.base
+    );
+    std::fs::create_dir(place.path("below")).unwrap();
+    let mut command = place.command(&line);
+    command.env("WHOP_API_KEY", "any");
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Its journal shows that the check is behind it.
+    let journal = place.path("users.example.mapping.journal");
+    while !journal.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended early");
+        std::thread::yield_now();
+    }
+    std::fs::remove_dir(place.path("below")).unwrap();
+    let ran = super::Ran::new(&line, child.wait_with_output().unwrap());
+    assert_eq!(ran.status, 1, "{}", ran.shown());
+    assert_eq!(ran.json()["complete"], true, "{}", ran.shown());
+    assert!(ran.stderr.contains("a report is missing"), "{}", ran.shown());
+}
+
+#[test]
+fn an_error_before_there_is_a_plan_is_in_the_reports() {
+    let place = Place::new()
+        .file("bad.yaml", "version: 1\ncompany: biz_Acme\nusers: 3\n")
+        .file("r.md", "of an earlier run");
+    let line = "plan -f bad.yaml --server emulator --report r.md --report r.json --report r.html";
+    let ran = place.expect(7, &format!("{line} --format json"));
+    let text = |name| String::from_utf8(place.read(name)).unwrap();
+    assert_eq!(text("r.json"), ran.stdout);
+    let markdown = text("r.md");
+    assert!(
+        markdown.starts_with("<!-- whop-sync:emulator: -->\n"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("| `bad.yaml:3` |"), "{markdown}");
+    assert!(text("r.html").contains("error[manifest.invalid]"));
 }

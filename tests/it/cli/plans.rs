@@ -33,6 +33,7 @@ fn a_saved_plan_is_carried_out_once_and_then_does_nothing() {
     rename(&place, "Jane H. Marlow");
     let planned = place.expect(0, &format!("plan {OPTIONS} --out p.json --format json"));
     let saved: Value = serde_json::from_slice(&place.read("p.json")).unwrap();
+    crate::outputs::describes(&saved);
     assert_eq!(
         (&saved["kind"], &saved["digest"]),
         (&json!("saved_plan"), &planned.json()["digest"])
@@ -53,6 +54,7 @@ fn a_saved_plan_is_carried_out_once_and_then_does_nothing() {
     assert_eq!(done["requests"]["update_user"], 1);
     let mapping = place.read(MAPPING);
     let again = place.expect(0, &format!("{APPLY} --format json")).json();
+    crate::outputs::describes(&again);
     assert_eq!(
         (&again["already_applied"], &again["requests"], &again["digest"]),
         (&json!(true), &json!({}), &saved["digest"])
@@ -109,6 +111,7 @@ fn whatever_moves_makes_a_saved_plan_stale_and_is_told() {
         let before = place.files();
         let ran = place.expect(4, APPLY);
         let document = place.expect(4, &format!("{APPLY} --format json")).json();
+        crate::outputs::describes(&document);
         assert_eq!(
             (&document["code"], &document["exit_status"]),
             (&json!("plan.stale"), &json!(4))
@@ -266,6 +269,7 @@ fn a_saved_partial_plan_keeps_to_its_users_and_its_lifted_guards() {
         0,
         &format!("plan {OPTIONS} --only 007 --allow max_updates --out p.json"),
     );
+    crate::outputs::describes(&serde_json::from_slice(&place.read("p.json")).unwrap());
     let done = place.expect(0, &format!("{APPLY} --format json")).json();
     assert_eq!(
         (&done["done"], &done["summary"]["left_out"]),

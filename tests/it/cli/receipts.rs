@@ -12,6 +12,7 @@ const OPTIONS: &str = "-q -f users.example.yaml --server emulator --receipt r.js
 fn receipt(place: &Place) -> Value {
     assert!(!place.path("r.json.new").exists(), "nothing stays beside it");
     let receipt: Value = serde_json::from_slice(&place.read("r.json")).unwrap();
+    crate::outputs::describes(&receipt);
     assert_eq!(
         (&receipt["format_version"], &receipt["kind"]),
         (&json!("1.0"), &json!("receipt"))

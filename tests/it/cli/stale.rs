@@ -45,6 +45,7 @@ fn an_older_manifest_is_shown_whole_and_refused_until_it_is_allowed() {
     let refused = place.expect(3, &apply);
     golden("cli/stale.txt", &refused.steady());
     let document = place.expect(3, &format!("{apply} --format json")).json();
+    crate::outputs::describes(&document);
     let breach = &document["plan"]["breaches"][0];
     assert_eq!(
         (&document["code"], &breach["guard"], &breach["wanted"]),
