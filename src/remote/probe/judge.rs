@@ -182,6 +182,7 @@ pub(super) fn lag(list: &List, left_out: &[String], there: Option<&str>, now: Op
                 left_out.len()
             ),
         ),
+        (_, None) => (CannotBeTold, "the server does not tell its time".to_owned()),
         _ => (CannotBeTold, "no account was made in the last minute".to_owned()),
     }
 }

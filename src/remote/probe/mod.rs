@@ -2,8 +2,8 @@
 //! test against the server at hand, by looking only.
 //!
 //! A probe is a GET that is sent once: an answer of any status is a finding,
-//! and none is lost by not trying again. What the answers mean is judged in
-//! [`judge`], which is pure.
+//! and none is lost by not trying again. What the answers mean is judged in `judge`,
+//! which is pure.
 
 mod judge;
 
