@@ -84,7 +84,10 @@ pub enum Verb {
     /// Write what Whop has as a manifest.
     Export(ExportArgs),
     /// Look for what is wrong with the set-up.
-    Doctor,
+    Doctor {
+        /// Put what is assumed of Whop to the test, too.
+        probe: bool,
+    },
     /// Write the first files.
     Init(InitArgs),
     /// Print a JSON Schema.
@@ -130,7 +133,7 @@ impl Verb {
                 | Self::Drift { .. }
                 | Self::Explain { .. }
                 | Self::Export(_)
-                | Self::Doctor
+                | Self::Doctor { .. }
         )
     }
 }
@@ -325,9 +328,19 @@ enum VerbLine {
     ///
     /// Looks at manifest, key, API version, company, permissions, mapping, lock,
     /// journal and clock. Sends GET only, and writes nothing. Exits with 1 when
-    /// an apply would fail.
+    /// an apply would fail. One request names a version that cannot exist, to
+    /// hear whether Whop has newer ones than this program.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor {
+        /// Tell also which of the assumptions about Whop hold, as far as reading tells
+        ///
+        /// This program was written from documentation; where that is silent it
+        /// assumes something. Each assumption is put to the test with GET only,
+        /// some tens of requests: it holds, it differs, or it cannot be told
+        /// without writing or from what there is to read. The exit status stays
+        /// that of the checks.
+        #[arg(long)]
+        probe: bool,
         #[command(flatten)]
         options: Options,
     },
@@ -416,6 +429,7 @@ Examples:
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   whop-sync doctor --server sandbox
+  whop-sync doctor --server sandbox --probe
   whop-sync doctor --format json";
 
 const INIT_EXAMPLES: &str = "\
@@ -805,7 +819,7 @@ fn combine(line: Line) -> Result<Args, String> {
         }
         VerbLine::Explain { id, options } => (Verb::Explain { id }, options),
         VerbLine::Export { export, options } => (Verb::Export(export), options),
-        VerbLine::Doctor { options } => (Verb::Doctor, options),
+        VerbLine::Doctor { probe, options } => (Verb::Doctor { probe }, options),
         VerbLine::Init { init, options } => (Verb::Init(init), options),
         VerbLine::Schema { plan, options } => {
             let of = if plan {

@@ -35,9 +35,9 @@ const CLOCKS_APART: u64 = 300;
 /// How many accounts that the list leaves out are asked for one by one.
 const MOST_ASKED: usize = 50;
 
-pub(super) async fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
+pub(super) async fn run(settings: &Settings, probe: bool, printer: &Printer) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
-    let diagnosis = wishes.or_stop(examine(settings)).await?;
+    let diagnosis = wishes.or_stop(examine(settings, probe)).await?;
     printer.result(|out| match printer.format() {
         Format::Json => json::diagnosis(out, &diagnosis),
         // Settings let no other format through to here.
@@ -49,7 +49,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer) -> Result<Exit> 
     })
 }
 
-async fn examine(settings: &Settings) -> Diagnosis {
+async fn examine(settings: &Settings, probe: bool) -> Diagnosis {
     let mut found = Diagnosis::default();
     let manifest = manifest::load(&settings.manifests);
     look_at_manifest(&mut found, settings, &manifest);
@@ -67,7 +67,7 @@ async fn examine(settings: &Settings) -> Diagnosis {
         look_at_run(&mut found, settings, None);
         return found;
     };
-    let (accounts, clock) = look_at_whop(&mut found, settings, &company).await;
+    let (accounts, clock, client) = look_at_whop(&mut found, settings, &company).await;
     let identity = Identity {
         company,
         server: settings.server.to_string(),
@@ -75,6 +75,10 @@ async fn examine(settings: &Settings) -> Diagnosis {
     let loaded = store::load(&settings.paths.state, &identity, &OsDisk);
     let interrupted = loaded.as_ref().ok().map(|loaded| loaded.interrupted);
     let known = loaded.map(|loaded| loaded.known);
+    if let (true, Some(client)) = (probe, client) {
+        let none = Known::default();
+        found.probes = Some(client.probe(known.as_ref().unwrap_or(&none)).await);
+    }
     look_at_mapping(&mut found, settings, known, accounts).await;
     look_at_run(&mut found, settings, interrupted);
     look_at_clock(&mut found, clock);
@@ -132,12 +136,13 @@ fn look_at_manifest(found: &mut Diagnosis, settings: &Settings, manifest: &Resul
 type Listed = Option<(Client, Vec<Account>)>;
 
 /// Looks at key, version, company and permissions. Gives the accounts if they
-/// could be listed, and how far Whop's clock is ahead of ours, in seconds.
+/// could be listed, how far Whop's clock is ahead of ours, in seconds, and the
+/// client for more.
 async fn look_at_whop(
     found: &mut Diagnosis,
     settings: &Settings,
     company: &PlatformId,
-) -> (Listed, Option<i64>) {
+) -> (Listed, Option<i64>, Option<Client>) {
     let connected = connect::run_id().and_then(|id| connect::client(settings, company, &id));
     let (client, _emulator) = match connected {
         Ok(connected) => connected,
@@ -151,7 +156,7 @@ async fn look_at_whop(
             for name in ["version", "company", "permissions"] {
                 found.add(name, Health::Skipped, "Whop could not be asked");
             }
-            return (None, None);
+            return (None, None, None);
         }
     };
     let listing = client.list_accounts().await;
@@ -164,7 +169,7 @@ async fn look_at_whop(
             None
         }
         Ok(listing) => {
-            good_connection(found, settings, &client);
+            good_connection(found, settings, &client).await;
             look_at_company(found, &client, &listing.accounts, listing.complete).await;
             Some(listing.accounts)
         }
@@ -181,10 +186,11 @@ async fn look_at_whop(
         }
         None => found.add("permissions", Health::Skipped, "Whop could not be asked"),
     }
-    (listed.map(|accounts| (client, accounts)), clock)
+    let accounts = listed.map(|accounts| (client.clone(), accounts));
+    (accounts, clock, Some(client))
 }
 
-fn good_connection(found: &mut Diagnosis, settings: &Settings, client: &Client) {
+async fn good_connection(found: &mut Diagnosis, settings: &Settings, client: &Client) {
     let key = match settings.server {
         Server::Emulator => "none is needed for the emulator".to_owned(),
         _ => format!("{} takes it", settings.server),
@@ -199,7 +205,17 @@ fn good_connection(found: &mut Diagnosis, settings: &Settings, client: &Client) 
             own.as_str()
         ),
     };
-    found.add("version", Health::Ok, said);
+    // A server that does not name its versions leaves nothing to remark.
+    match client.newest_version().await.and_then(|named| named.newer) {
+        None => found.add("version", Health::Ok, said),
+        Some(newer) => found.mend(
+            "version",
+            Health::Warning,
+            format!("{said}; the server has newer ones, up to {newer}"),
+            "look for a newer whop-sync; until there is one nothing has to be done, since a version keeps its \
+             meaning",
+        ),
+    }
 }
 
 async fn look_at_company(found: &mut Diagnosis, client: &Client, accounts: &[Account], complete: bool) {

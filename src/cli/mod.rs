@@ -86,7 +86,7 @@ fn advise(error: Error, job: &Job) -> Error {
         error.code(),
         Code::KeyRefused | Code::PermissionMissing | Code::CompanyUnknown
     );
-    if !of_key || *job == Job::Doctor {
+    if !of_key || matches!(job, Job::Doctor { .. }) {
         return error;
     }
     let hint = match error.what_to_do() {
@@ -122,7 +122,7 @@ async fn perform(settings: &Settings, printer: &Printer, saved: Option<Saved>) -
             };
             apply::run(settings, printer, wanted).await
         }
-        Job::Doctor => doctor::run(settings, printer).await,
+        Job::Doctor { probe } => doctor::run(settings, *probe, printer).await,
         Job::Drift { others } => drift::run(settings, printer, *others).await,
         Job::Export(args) => export::run(settings, printer, args).await,
         Job::Explain { id } => explain::run(settings, printer, id).await,

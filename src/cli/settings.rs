@@ -199,7 +199,10 @@ pub enum Job {
     /// Write what Whop has as a manifest.
     Export(ExportArgs),
     /// Look for what is wrong with the set-up.
-    Doctor,
+    Doctor {
+        /// Put what is assumed of Whop to the test, too.
+        probe: bool,
+    },
     /// Write the first files.
     Init(InitArgs),
     /// Print a JSON Schema.
@@ -247,7 +250,7 @@ impl Job {
                 | Self::Drift { .. }
                 | Self::Explain { .. }
                 | Self::Export(_)
-                | Self::Doctor
+                | Self::Doctor { .. }
         )
     }
 }
@@ -439,7 +442,7 @@ fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
         Verb::Drift { others, reports: _ } => Job::Drift { others },
         Verb::Explain { id } => Job::Explain { id },
         Verb::Export(args) => Job::Export(args),
-        Verb::Doctor => Job::Doctor,
+        Verb::Doctor { probe } => Job::Doctor { probe },
         Verb::Init(args) => Job::Init(args),
         Verb::Schema { of } => Job::Schema { of },
         Verb::Completions { shell } => Job::Completions { shell },

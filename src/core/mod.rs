@@ -2,6 +2,7 @@
 //! environment, no randomness, no printing. It may use `std`, serde's derives
 //! and sha2, and imports nothing else of ours.
 
+pub mod assumption;
 pub mod audit;
 pub mod digest;
 pub mod drift;

@@ -219,6 +219,9 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
         ));
     }
     let owner = owner.map(|id| world.user_by_name(id).map(|user| user.seq));
+    let external = query
+        .get("external_id")
+        .filter(|_| ask.look.version.has_external_id());
     let platform = ask.platform()?;
     let fits = |account: &Account| {
         // A child has no children of its own, so its list is empty.
@@ -230,6 +233,7 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
             && status.is_none_or(|status| (status == "suspended") == account.suspended)
             && made.fits(account.created_at, ask)
             && owner.is_none_or(|owner| owner == Some(account.owner))
+            && external.is_none_or(|external| account.external_id.as_deref() == Some(external))
             && text.as_deref().is_none_or(|text| {
                 account.title.to_lowercase().contains(text) || account.id.to_lowercase().contains(text)
             })

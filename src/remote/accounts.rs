@@ -207,14 +207,14 @@ impl Client {
             .map_err(|why| self.about(call).malformed(&answer, &why))
     }
 
-    fn account_path(&self, id: &str) -> String {
+    pub(super) fn account_path(&self, id: &str) -> String {
         match self.dialect() {
             Dialect::Accounts => format!("/accounts/{id}"),
             Dialect::Companies => format!("/companies/{id}"),
         }
     }
 
-    fn list_path(&self, after: Option<&str>) -> String {
+    pub(super) fn list_path(&self, after: Option<&str>) -> String {
         let (at, parent) = match self.dialect() {
             Dialect::Accounts => ("/accounts", "parent_account_id"),
             Dialect::Companies => ("/companies", "parent_company_id"),

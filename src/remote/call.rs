@@ -188,6 +188,18 @@ impl Client {
         }
     }
 
+    /// One attempt, whatever it is answered with: for probes, to which every
+    /// status is an answer. `Err` says why there is none.
+    pub(super) async fn send_once(&self, call: &Call<'_>) -> Result<Response, String> {
+        let leave = self
+            .admit(call.operation)
+            .await
+            .map_err(|stopped| stopped.message)?;
+        let outcome = self.transmit(leave, call.request.clone()).await;
+        log(call.operation.name(self.dialect()), &outcome);
+        outcome.map_err(|lost| lost.to_string())
+    }
+
     /// One attempt. A failure comes with the answer it was read from, for the
     /// headers that say when to come back.
     async fn send(&self, leave: Permit, call: &Call<'_>) -> Result<Response, (CallError, Option<Response>)> {

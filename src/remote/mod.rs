@@ -19,6 +19,7 @@
 //! | `scrub` | foreign texts made fit to be shown |
 //! | `version`, `operation` | what is spoken, what can be asked |
 //! | `accounts`, `profiles`, `files`, `permissions` | the calls, in both dialects |
+//! | `probe` | what is assumed of Whop, put to the test by reading |
 //! | `download` | pictures that Whop showed, from hosts that nobody vouches for |
 //! | `reach` | the addresses that such a URL may lead to; pure |
 //! | `date` | the server's clock, from its answers |
@@ -44,6 +45,7 @@ mod files;
 mod http;
 mod operation;
 mod permissions;
+mod probe;
 mod profiles;
 mod query;
 mod reach;
@@ -66,4 +68,4 @@ pub use http::{ApiBase, HttpTransport};
 pub use operation::Operation;
 pub use profiles::ProfileUpdate;
 pub use transport::Transport;
-pub use version::Version;
+pub use version::{Named, Version};

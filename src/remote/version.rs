@@ -9,7 +9,7 @@ use crate::core::model::Dialect;
 use crate::core::value::Invalid;
 
 /// The original version, which speaks the companies dialect.
-const LEGACY: &str = "2025-01-01";
+pub(super) const LEGACY: &str = "2025-01-01";
 
 /// The version used where nobody asks for another: the newest in [`KNOWN`].
 const DEFAULT: &str = "2026-10-15-1";
@@ -21,6 +21,17 @@ const FLOOR: &str = "2026-08-21-1";
 /// The first version in which `GET /files?file_ids=` was seen
 /// (`whop-api.md` §2).
 const LISTS_FILES: &str = "2026-09-02-1";
+
+/// Well-formed, and no version: a server is asked in it to hear which it has.
+pub(super) const NOWHERE: &str = "0000-01-01";
+
+/// The first version whose accounts are assumed to have a top-level
+/// `external_id` (`whop-api.md` §2).
+const EXTERNAL_ID: &str = "2026-10-15-1";
+
+/// The longest message in which versions are looked for, in bytes. The 70
+/// known when this was written take 900.
+const LONGEST_LIST: usize = 65_536;
 
 /// The dated versions known when this was written, oldest first
 /// (`whop-api.md` §2).
@@ -153,10 +164,48 @@ impl Version {
         }
     }
 
+    /// Whether accounts are assumed to have a top-level `external_id`; `None`
+    /// in the generation that has no accounts.
+    pub(super) fn has_external_id(&self) -> Option<bool> {
+        (self.dialect() == Dialect::Accounts).then(|| age(&self.text) >= age(EXTERNAL_ID))
+    }
+
+    /// What a server's refusal of a version names as supported. `None` where
+    /// that lacks this very version, although it is in use: then it is no such
+    /// list, or not a whole one.
+    ///
+    /// What came after [`Version::default`] is told by its text, against Whop's
+    /// advice: nothing but a remark to people hangs on it.
+    pub(super) fn among(&self, message: &str) -> Option<Named> {
+        let is_part = |c: char| c.is_ascii_digit() || c == '-';
+        let mut end = message.len().min(LONGEST_LIST);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        let words = message[..end].split(|c| !is_part(c));
+        let named: Vec<&str> = words
+            .filter(|word| age(word).is_some() && *word != NOWHERE)
+            .collect();
+        if !named.contains(&&*self.text) {
+            return None;
+        }
+        let newer = named.into_iter().filter(|word| age(word) > age(DEFAULT));
+        Some(Named {
+            newer: newer.max_by_key(|word| age(word)).map(str::to_owned),
+        })
+    }
+
     /// Whether many files can be asked about in one request.
     pub fn lists_files(&self) -> bool {
         self.lists_files
     }
+}
+
+/// What a server said about the versions it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its newest, if that came after the one that this program is made for.
+    pub newer: Option<String>,
 }
 
 impl Default for Version {
@@ -276,6 +325,38 @@ mod tests {
                 "{odd:?}"
             );
         }
+    }
+
+    #[test]
+    fn newer_versions_are_heard_of_and_nothing_is_believed_lightly() {
+        let newer = |message: &str| Version::default().among(message).map(|named| named.newer);
+        let list = format!(
+            "Unknown Api-Version-Date. Supported versions: {LEGACY}, {}",
+            KNOWN.join(", ")
+        );
+        assert_eq!(newer(&list), Some(None));
+        let more = format!("{list}, 2027-01-05, 2026-10-15-10, 2026-10-15-2.");
+        assert_eq!(newer(&more), Some(Some("2027-01-05".to_owned())));
+        let quoted = format!("`{NOWHERE}` is none of [\"{DEFAULT}\",\"2026-10-15-2\"]");
+        assert_eq!(newer(&quoted), Some(Some("2026-10-15-2".to_owned())));
+        // One that we merely do not know, and that looks older, is no news.
+        assert_eq!(newer(&format!("{DEFAULT} 2026-09-03")), Some(None));
+        for nothing in [
+            "",
+            "Unknown version 0000-01-01",
+            "It is 2027-01-05T10:00:00Z",
+            "2027-01-05",
+            &format!("x{}", DEFAULT.replace('-', "/")),
+            &format!("{}{DEFAULT}", "ä".repeat(LONGEST_LIST)),
+        ] {
+            assert_eq!(newer(nothing), None, "{nothing:.40}");
+        }
+        assert_eq!(Version::default().has_external_id(), Some(true));
+        assert_eq!(
+            Version::parse("2026-10-15").unwrap().has_external_id(),
+            Some(false)
+        );
+        assert_eq!(Version::parse(LEGACY).unwrap().has_external_id(), None);
     }
 
     proptest::proptest! {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::change::clipped;
 use super::paint::{Palette, Tone};
 use super::words::plural;
+use crate::core::assumption::{Finding, Outcome};
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,6 +42,8 @@ pub struct Check {
 pub struct Diagnosis {
     /// The checks.
     pub checks: Vec<Check>,
+    /// What became of the assumptions about Whop, where they were probed.
+    pub probes: Option<Vec<Finding>>,
 }
 
 impl Diagnosis {
@@ -109,5 +112,49 @@ pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis, palette: Palette) -> io
             plural(warnings, "thing")
         ),
     };
-    writeln!(out, "\n{}", palette.paint(Tone::Strong, sum))
+    writeln!(out, "\n{}", palette.paint(Tone::Strong, sum))?;
+    match &diagnosis.probes {
+        None => Ok(()),
+        Some(found) => probes(out, found, palette),
+    }
+}
+
+/// Writes what became of the assumptions: what was told first, in the order of
+/// the page, then what cannot be.
+fn probes(out: &mut dyn Write, found: &[Finding], palette: Palette) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nWhat is assumed of Whop where its documentation is silent:\n"
+    )?;
+    let (untold, told): (Vec<&Finding>, Vec<&Finding>) = found
+        .iter()
+        .partition(|finding| finding.outcome == Outcome::CannotBeTold);
+    for Finding { about, outcome, seen } in told.iter().chain(&untold) {
+        let (sign, word, tone) = match outcome {
+            Outcome::Holds => ('✓', "holds", Tone::Good),
+            Outcome::Differs => ('!', "differs", Tone::Change),
+            Outcome::CannotBeTold => ('-', "untold", Tone::Faint),
+        };
+        let lead = palette.paint(tone, format!("{sign} {word:7}"));
+        writeln!(out, "{lead}  {:20}  {}", about.name, clipped(seen))?;
+        if *outcome == Outcome::Differs {
+            writeln!(out, "{:33}assumed: {}", "", about.assumed)?;
+        }
+    }
+    let count = |wanted| found.iter().filter(|finding| finding.outcome == wanted).count();
+    let sum = format!(
+        "{} of {} hold, {} differ, {} cannot be told by reading here",
+        count(Outcome::Holds),
+        plural(found.len(), "assumption"),
+        count(Outcome::Differs),
+        count(Outcome::CannotBeTold)
+    );
+    writeln!(out, "\n{}", palette.paint(Tone::Strong, sum))?;
+    if count(Outcome::Differs) > 0 {
+        writeln!(
+            out,
+            "Please report what differs: nobody could know before you looked"
+        )?;
+    }
+    Ok(())
 }

@@ -31,6 +31,9 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 DESCRIPTION = Path(__file__).with_name("whop-openapi.yaml")
 HOST = "https://api.whop.com"
 
+# The one parameter that is unknown on purpose (`doctor --probe`).
+PROBE = "whop_sync_probe"
+
 # What differs between exchanges that are alike. Each is replaced by another
 # text of the same kind, so that what is judged was said, up to these.
 ALIKE = [
@@ -201,7 +204,7 @@ class Judge:
     def request(self, form):
         """Why a request of ours does not fit, or `None`."""
         request = Request(form)
-        stray = {name for name, _ in request.query} - self.names(request)
+        stray = {name for name, _ in request.query} - self.names(request) - {PROBE}
         if stray:
             return f"unlisted parameters {sorted(stray)}"
         try:

@@ -19,6 +19,7 @@ mod looks;
 mod pages;
 #[cfg(unix)]
 mod plans;
+mod probes;
 #[cfg(unix)]
 mod receipts;
 #[cfg(unix)]

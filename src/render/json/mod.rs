@@ -15,7 +15,6 @@ use self::explain::ExplanationDoc;
 use self::moved::MovedDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
 use self::problem::{ProblemDoc, problem_doc};
-use super::doctor::{Check, Diagnosis, Health};
 use super::init::{Made, RowLeft};
 use super::safe::SafeJson;
 use super::{Header, Validation};
@@ -30,12 +29,15 @@ use crate::core::summary;
 use crate::core::value::UserKey;
 use crate::error::Error;
 
+mod diagnosis;
 mod drift;
 mod explain;
 mod moved;
 mod plan;
 mod problem;
 pub mod receipt;
+
+pub use self::diagnosis::diagnosis;
 
 /// The version of these documents.
 const FORMAT_VERSION: &str = "1.0";
@@ -77,28 +79,6 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, header: &Header) -> io::Result<()>
 /// The writer's own.
 pub fn drift(out: &mut dyn Write, drift: &Drift, header: &Header, others: Others) -> io::Result<()> {
     write(out, "drift", DriftDoc::new(drift, header, others))
-}
-
-/// Writes what `doctor` found.
-///
-/// # Errors
-/// The writer's own.
-pub fn diagnosis(out: &mut dyn Write, diagnosis: &Diagnosis) -> io::Result<()> {
-    let content = DiagnosisDoc {
-        well: diagnosis.count(Health::Bad) == 0,
-        wrong: diagnosis.count(Health::Bad),
-        warnings: diagnosis.count(Health::Warning),
-        checks: &diagnosis.checks,
-    };
-    write(out, "diagnosis", content)
-}
-
-#[derive(Serialize)]
-struct DiagnosisDoc<'a> {
-    well: bool,
-    wrong: usize,
-    warnings: usize,
-    checks: &'a [Check],
 }
 
 /// Writes what `init` made.

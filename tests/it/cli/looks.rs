@@ -12,19 +12,19 @@ use whop_sync::emulator::{Emulator, Settings};
 use super::{EXAMPLE, Place, Ran, Served};
 use crate::golden::golden;
 
-const COMPANY: &str = "biz_ExamplePlatform";
+pub(super) const COMPANY: &str = "biz_ExamplePlatform";
 
 /// A place beside a Whop that a test can reach into. Every request is
 /// recorded.
-struct Scene {
-    place: Place,
-    emulator: Emulator,
+pub(super) struct Scene {
+    pub(super) place: Place,
+    pub(super) emulator: Emulator,
     base: String,
     _runtime: Runtime,
 }
 
 impl Scene {
-    fn new(place: Place) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         let emulator = Emulator::open(Settings {
             record: true,
             ..Settings::default()
@@ -48,7 +48,7 @@ impl Scene {
     }
 
     /// The example, applied.
-    fn applied() -> Self {
+    pub(super) fn applied() -> Self {
         let scene = Self::new(Place::example());
         scene.run(0, "apply --yes -q");
         scene
@@ -71,7 +71,7 @@ impl Scene {
 
     /// Runs it and demands besides that it sent GET only and wrote nothing.
     #[track_caller]
-    fn look(&self, status: i32, command: &str) -> Ran {
+    pub(super) fn look(&self, status: i32, command: &str) -> Ran {
         let (before, sent) = (self.place.files(), self.emulator.requests().len());
         let ran = self.run(status, command);
         let looks = self.emulator.requests().split_off(sent);
