@@ -27,6 +27,7 @@ mod stale;
 mod stops;
 mod story;
 mod streams;
+mod tls;
 
 /// The example's own name in its folder.
 const EXAMPLE: &str = "users.example.yaml";
