@@ -21,6 +21,7 @@ mod pages;
 mod plans;
 #[cfg(unix)]
 mod receipts;
+mod secrets;
 #[cfg(unix)]
 mod stale;
 #[cfg(unix)]
