@@ -178,6 +178,7 @@ Examples:
 Environment:
   WHOP_API_KEY        the key; it is never given on the command line
   WHOP_API_VERSION    as --api-version
+  WHOP_SYNC_CA_FILE   as --ca-file
   WHOP_SYNC_COMMIT    as --commit; else GITHUB_SHA or CI_COMMIT_SHA
   WHOP_SYNC_MAPPING   as --mapping
   WHOP_SYNC_SERVER    as --server
@@ -185,6 +186,7 @@ Environment:
   WHOP_SYNC_EXCHANGES where the emulator adds every exchange, as JSON lines
   NO_COLOR            no colour, if not empty
   CLICOLOR_FORCE      colour without a terminal too, if not 0
+  HTTPS_PROXY         the proxy on the way to Whop; NO_PROXY lists hosts without
 
 Exit status:
   0  done, or nothing to do         4   the plan is stale, or not the expected one
@@ -553,6 +555,12 @@ pub struct Options {
     /// it. The emulator needs none.
     #[arg(long, value_name = "PATH", help_heading = WHOP)]
     pub api_key_file: Option<PathBuf>,
+    /// Certificates to trust besides the system's, as PEM [env: WHOP_SYNC_CA_FILE]
+    ///
+    /// For a company's own authority: that of its gateway, or of a proxy that
+    /// opens TLS. Proxies are taken from HTTPS_PROXY and NO_PROXY.
+    #[arg(long, value_name = "FILE", help_heading = WHOP)]
+    pub ca_file: Option<PathBuf>,
     /// Version of Whop's API [default: 2026-10-15-1] [env: WHOP_API_VERSION]
     ///
     /// 2025-01-01 speaks the older companies dialect, which can change less.
@@ -688,6 +696,7 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "mapping",
             "server",
             "api_key_file",
+            "ca_file",
             "api_version",
             "refresh",
             "only",
@@ -697,6 +706,7 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "mapping",
             "server",
             "api_key_file",
+            "ca_file",
             "api_version",
             "refresh",
             "only",
@@ -707,6 +717,7 @@ fn pointless(verb: &str) -> &'static [&'static str] {
             "mapping",
             "server",
             "api_key_file",
+            "ca_file",
             "api_version",
             "refresh",
             "only",
@@ -720,11 +731,19 @@ fn pointless(verb: &str) -> &'static [&'static str] {
         "drift" => &["allow"],
         "explain" | "doctor" => &["refresh", "only", "allow"],
         "export" => &["refresh", "only", "allow", "format"],
-        "show" => &["api_key_file", "api_version", "refresh", "only", "allow"],
+        "show" => &[
+            "api_key_file",
+            "ca_file",
+            "api_version",
+            "refresh",
+            "only",
+            "allow",
+        ],
         "emulator" => &[
             "mapping",
             "server",
             "api_key_file",
+            "ca_file",
             "api_version",
             "refresh",
             "only",
@@ -848,6 +867,7 @@ fn merge(before: Options, after: Options) -> Result<Options, String> {
         mapping,
         server,
         api_key_file,
+        ca_file,
         api_version,
         refresh,
         mut only,
@@ -866,6 +886,7 @@ fn merge(before: Options, after: Options) -> Result<Options, String> {
         mapping: once("mapping", mapping, after.mapping)?,
         server: once("server", server, after.server)?,
         api_key_file: once("api-key-file", api_key_file, after.api_key_file)?,
+        ca_file: once("ca-file", ca_file, after.ca_file)?,
         api_version: once("api-version", api_version, after.api_version)?,
         refresh: once("refresh", refresh, after.refresh)?,
         only,
@@ -932,7 +953,7 @@ mod tests {
 
     #[test]
     fn every_command_and_option_is_understood() {
-        let all = "--mapping m --server emulator --api-key-file k --api-version 2025-01-01 --refresh full \
+        let all = "--mapping m --server emulator --api-key-file k --ca-file c --api-version 2025-01-01 --refresh full \
                    --color never --log-format json -q";
         for verb in ["validate", "plan", "apply", "drift", "show", "emulator"] {
             let options = parsed(&format!("whop-sync {verb} {all}")).options;

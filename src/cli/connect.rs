@@ -1,5 +1,8 @@
 //! From settings and a manifest to everything a run talks to.
-#![expect(clippy::disallowed_methods, reason = "the key's file is read here")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the files of the key and of certificates are read here"
+)]
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use crate::core::value::{PlatformId, UserKey};
 use crate::emulator::{self, Emulator};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{self, Manifest};
-use crate::remote::{ApiBase, Client, HttpTransport, Options, Transport};
+use crate::remote::{ApiBase, Authorities, Client, HttpTransport, Options, Transport};
 use crate::render::Header;
 use crate::store::{Identity, Paths};
 
@@ -128,7 +131,19 @@ fn transport(settings: &Settings, platform: &str) -> Result<(Arc<dyn Transport>,
         }
     };
     let key = settings.key.load(|path| std::fs::read(path))?;
-    Ok((Arc::new(HttpTransport::new(base, key)?), None))
+    let authorities = authorities(settings)?;
+    Ok((Arc::new(HttpTransport::trusting(base, key, authorities)?), None))
+}
+
+/// The authorities of `--ca-file`.
+fn authorities(settings: &Settings) -> Result<Authorities> {
+    let Some(path) = &settings.ca_file else {
+        return Ok(Authorities::default());
+    };
+    let hint = "`--ca-file` names a PEM file with the certificates of your own authority";
+    let pem = std::fs::read(path).map_err(|cause| Error::file("read", path, cause).hint(hint))?;
+    Authorities::parse(&pem)
+        .map_err(|why| Error::new(Code::Usage, format!("`{}` {why}", path.display())).hint(hint))
 }
 
 /// Opens the emulator with its state.

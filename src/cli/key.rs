@@ -1,5 +1,26 @@
 //! The API key: where it comes from, and whether it can be one. It is never
 //! shown, logged, or taken from the command line.
+//!
+//! It is a [`SecretString`], which wipes its memory when it goes and shows
+//! itself to nobody who does not ask for it by name. It cannot be printed, nor
+//! compared, in whatever time:
+//!
+//! ```compile_fail
+//! println!("{}", secrecy::SecretString::from("key"));
+//! ```
+//! ```compile_fail
+//! let key = || secrecy::SecretString::from("key");
+//! assert!(key() == key());
+//! ```
+//! ```compile_fail
+//! serde_json::to_string(&secrecy::SecretString::from("key")).unwrap();
+//! ```
+//! ```
+//! let key = secrecy::SecretString::from("key");
+//! assert!(!format!("{key:?}").contains("key"));
+//! fn wipes(_: &impl secrecy::zeroize::ZeroizeOnDrop) {}
+//! wipes(&key);
+//! ```
 
 use std::ffi::OsString;
 use std::io;

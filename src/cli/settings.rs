@@ -25,7 +25,7 @@ use crate::render::progress::Mode;
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.
-pub const VARIABLES: [&str; 14] = [
+pub const VARIABLES: [&str; 15] = [
     "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",
@@ -35,6 +35,7 @@ pub const VARIABLES: [&str; 14] = [
     "TERM",
     "WHOP_API_KEY",
     "WHOP_API_VERSION",
+    "WHOP_SYNC_CA_FILE",
     "WHOP_SYNC_COMMIT",
     "WHOP_SYNC_EXCHANGES",
     "WHOP_SYNC_LOG",
@@ -128,6 +129,8 @@ pub struct Settings {
     pub version: Version,
     /// Where the key comes from.
     pub key: KeySource,
+    /// Certificates to trust besides the platform's, if any.
+    pub ca_file: Option<PathBuf>,
     /// Which profiles to read.
     pub refresh: Refresh,
     /// The users the run is about; `None` is all.
@@ -322,6 +325,7 @@ impl Settings {
             mapping,
             server,
             api_key_file,
+            ca_file,
             api_version,
             refresh,
             only,
@@ -363,6 +367,7 @@ impl Settings {
             server,
             version,
             key,
+            ca_file: ca_file.or_else(|| facts.variable("WHOP_SYNC_CA_FILE").map(PathBuf::from)),
             refresh: refresh.unwrap_or_default(),
             only: (!only.is_empty()).then(|| only.into_iter().collect()),
             allow: allow.into_iter().collect(),

@@ -287,6 +287,10 @@ impl CallError {
             CallErrorKind::UnknownVersion => {
                 "leave `--api-version` out to use the one this whop-sync is made for, or choose one that Whop names"
             }
+            CallErrorKind::Network if self.message.contains("certificate") => {
+                "if the certificate is of your own authority, name its file with `--ca-file`; otherwise somebody \
+                 on the way may be listening, and nothing was sent"
+            }
             CallErrorKind::Refused => match self.operation {
                 "create_account" | "create_company" => {
                     "Whop does not take these values: correct the user's email, title or metadata in the manifest, \

@@ -1,6 +1,7 @@
 //! The addresses that a foreign URL may lead to. A picture's URL comes from
-//! whoever set the picture: followed blindly, it would let a stranger send
-//! requests from inside a pipeline's own network.
+//! whoever set the picture, and storage's from an answer: followed blindly,
+//! they would let a stranger send requests from inside a pipeline's own
+//! network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

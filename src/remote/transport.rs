@@ -46,7 +46,8 @@ pub enum Target {
     /// Path and query below the API's base, beginning with `/`, already
     /// percent-encoded.
     Api(String),
-    /// A whole presigned URL of the file storage. It is a secret.
+    /// A whole presigned URL of the file storage. It is a secret, and whoever
+    /// wrote the answer chose it, so the transport checks where it leads.
     Storage(String),
     /// The whole URL of a picture that Whop showed. Whoever set the picture
     /// may have chosen it, so the transport checks where it leads.

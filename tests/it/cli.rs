@@ -22,12 +22,14 @@ mod plans;
 mod probes;
 #[cfg(unix)]
 mod receipts;
+mod secrets;
 #[cfg(unix)]
 mod stale;
 #[cfg(unix)]
 mod stops;
 mod story;
 mod streams;
+mod tls;
 
 /// The example's own name in its folder.
 const EXAMPLE: &str = "users.example.yaml";

@@ -28,7 +28,14 @@ const HOMES: [(&str, &[&str]); 8] = [
     ("clap", &["cli"]),
     ("serde_yaml", &["manifest"]),
     ("saphyr_parser", &["manifest"]),
-    ("reqwest", &["remote/http.rs", "remote/http/resolve.rs"]),
+    (
+        "reqwest",
+        &[
+            "remote/http.rs",
+            "remote/http/authorities.rs",
+            "remote/http/resolve.rs",
+        ],
+    ),
     ("image", &["picture/thumbnail.rs"]),
     ("similar", &["render"]),
     ("sha2", &["core/digest.rs"]),

@@ -1,5 +1,5 @@
-//! Looks names up for pictures' URLs, and drops the addresses that these may
-//! not lead to. Checked at the very look-up that the connection uses: a name
+//! Looks names up for the URLs of storage and pictures, and drops the addresses
+//! that these may not lead to. Checked at the very look-up that the connection uses: a name
 //! that answers differently the second time gains nothing.
 
 use std::collections::BTreeSet;
@@ -12,8 +12,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::super::reach::is_public;
 
-/// Whether pictures may come from this address. A server on this machine, as
-/// in tests, keeps its pictures on this machine too.
+/// Whether such a URL may lead to this address. A server on this machine, as in
+/// tests, keeps its files on this machine too.
 pub(super) fn may_reach(address: IpAddr, local: bool) -> bool {
     is_public(address) || (local && address.is_loopback())
 }
@@ -23,7 +23,7 @@ pub(super) fn may_reach(address: IpAddr, local: bool) -> bool {
 pub(super) struct Guarded {
     /// Whether the API itself is on this machine.
     pub(super) local: bool,
-    /// The hosts of pictures so far. Any other name is the proxy's, which the
+    /// The hosts of such URLs so far. Any other name is the proxy's, which the
     /// environment vouches for.
     hosts: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -37,7 +37,7 @@ impl Guarded {
         }
     }
 
-    /// From now on, this name is a picture's host.
+    /// From now on, this name is a stranger's.
     pub(super) fn guard(&self, host: &str) {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.insert(host.to_ascii_lowercase());
@@ -67,7 +67,7 @@ impl Resolve for Guarded {
     }
 }
 
-/// A name has no address that a picture may come from.
+/// A name has no address that a stranger's URL may lead to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotPublic;
 
