@@ -8,7 +8,7 @@
 //! ```
 //!
 //! * `sources` finds and reads the files; `avatars` reads the
-//!   pictures they name ([`crate::picture`] knows them by content). Nothing else here touches the disk.
+//!   pictures they name (`crate::picture` knows them by content). Nothing else here touches the disk.
 //! * `document` is the only user of serde_yaml; with `scalar` it keeps every
 //!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
 //!   boolean, a number and a time.

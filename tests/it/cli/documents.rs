@@ -45,6 +45,7 @@ fn every_exit_prints_exactly_one_document() {
         (format!("explain 007 {example}"), 0, "explanation", ""),
         (format!("explain nobody {example}"), 64, "error", "user.unknown"),
         (format!("doctor {example}"), 0, "diagnosis", ""),
+        (format!("doctor --probe {example}"), 0, "diagnosis", ""),
         ("doctor -f bad.yaml --server emulator".into(), 1, "diagnosis", ""),
         ("init -f new/users.yaml".into(), 0, "init", ""),
         ("man plan".into(), 0, "man", ""),
