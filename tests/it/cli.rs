@@ -18,6 +18,8 @@ mod documents;
 mod looks;
 mod pages;
 #[cfg(unix)]
+mod pictures;
+#[cfg(unix)]
 mod plans;
 mod probes;
 #[cfg(unix)]
