@@ -4,8 +4,9 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
+use super::args::Verb;
 use super::output::Printer;
-use super::settings::{Job, Reports, Settings};
+use super::settings::{Reports, Settings};
 use super::values::{ReportFile, ReportKind};
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::problems::Look;
@@ -87,8 +88,8 @@ pub(super) fn missing(printer: &Printer, reported: Result<()>, exit: Exit) -> Ex
 /// report, so that a pipeline's comment shows it. A report of before would be
 /// taken for this run's.
 pub(super) fn error(settings: &Settings, printer: &Printer, error: &Error) {
-    let kind = match settings.job {
-        Job::Drift { .. } => "whop-sync-drift",
+    let kind = match settings.verb {
+        Verb::Drift(_) => "whop-sync-drift",
         _ => "whop-sync",
     };
     let server = settings.server.to_string();
