@@ -32,7 +32,7 @@ use crate::execute::{self, Ended, Run};
 use crate::render::html::{self, Pictures};
 use crate::render::progress::Progress;
 use crate::render::{self, json, markdown};
-use crate::store::{Holder, OsDisk, Session};
+use crate::store::{self, Holder, OsDisk, Session};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -104,6 +104,10 @@ pub(super) async fn run(
         Arc::new(OsDisk),
         &holder(),
     )?;
+    if ends.memory.read > 0 && !ends.memory.index.is_empty() {
+        // Under the lock. It only saves time: where it cannot be, nothing is lost.
+        store::pictures::replace(&ends.paths, &ends.memory.index.to_bytes());
+    }
     if session.loaded().interrupted {
         printer.story("An earlier apply did not end in order; this one takes up where it was.");
     }

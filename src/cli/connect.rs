@@ -6,6 +6,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::settings::Settings;
 use super::values::Server;
@@ -14,14 +15,16 @@ use crate::core::model::{Policy, Problem};
 use crate::core::value::{PlatformId, UserKey};
 use crate::emulator::{self, Emulator};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Index, Manifest, Memory};
 use crate::remote::{ApiBase, Authorities, Client, HttpTransport, Options, Transport};
 use crate::render::Header;
-use crate::store::{Identity, Paths};
+use crate::store::{self, Identity, Paths};
 
 /// One run's ends: the manifest, Whop, and where state is kept.
 pub(super) struct Ends {
     pub(super) manifest: Arc<Manifest>,
+    /// What was learnt of its pictures.
+    pub(super) memory: Memory,
     pub(super) client: Client,
     pub(super) identity: Identity,
     pub(super) paths: Paths,
@@ -39,7 +42,8 @@ impl Ends {
     /// # Errors
     /// The manifest's problems, a missing key, a server that cannot be meant.
     pub(super) fn open(settings: &Settings) -> Result<Self> {
-        let manifest = manifest::load(&settings.manifests)?;
+        let mut memory = recall(settings);
+        let manifest = manifest::load_with(&settings.manifests, &mut memory)?;
         only_known_users(settings, &manifest)?;
         let platform = manifest.desired.platform().clone();
         let run_id = run_id()?;
@@ -60,11 +64,28 @@ impl Ends {
             },
             paths: settings.paths.state.clone(),
             manifest: Arc::new(manifest),
+            memory,
             client,
             header,
             run_id,
             _emulator: emulator,
         })
+    }
+}
+
+/// What earlier runs remembered of pictures.
+pub(super) fn recall(settings: &Settings) -> Memory {
+    let kept = settings
+        .cache
+        .then(|| store::pictures::read(&settings.paths.state));
+    let index = kept
+        .flatten()
+        .map(|(bytes, written)| Index::parse(&bytes, written));
+    let now = now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Memory {
+        index: index.unwrap_or_default(),
+        now: i64::try_from(now.as_nanos()).unwrap_or(0),
+        read: 0,
     }
 }
 

@@ -87,7 +87,12 @@ impl Column {
 
 /// What git should not see. The journal is not among it: after a crash it is
 /// what the next run goes on from.
-const IGNORED: [&str; 3] = ["/.whop-sync/", "*.mapping.lock", "*.mapping.jsonl.new"];
+const IGNORED: [&str; 4] = [
+    "/.whop-sync/",
+    "*.mapping.lock",
+    "*.mapping.jsonl.new",
+    "*.mapping.pictures*",
+];
 
 /// The company until its owner writes it in.
 const PLACEHOLDER: &str = "biz_XXXXXXXXXXXXX";

@@ -56,7 +56,11 @@ impl Paths {
             }
         });
         let state = store::Paths::of_mapping(&mapping);
-        if mapping.file_name().is_none() || mapping == state.journal || mapping == state.lock {
+        if mapping.file_name().is_none()
+            || mapping == state.journal
+            || mapping == state.lock
+            || mapping == state.pictures()
+        {
             let shown = mapping.display();
             let hint = "name a file that ends in .mapping.jsonl";
             return Err(Error::new(Code::Usage, format!("`{shown}` cannot be the mapping")).hint(hint));

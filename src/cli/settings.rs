@@ -121,6 +121,8 @@ pub struct Settings {
     pub manifests: Vec<PathBuf>,
     /// Where state is kept.
     pub paths: Paths,
+    /// Whether what is remembered of pictures is used.
+    pub cache: bool,
     /// The file that exchanges with the emulator are added to, if any.
     pub exchanges: Option<PathBuf>,
     /// Which server is spoken to.
@@ -235,6 +237,7 @@ impl Settings {
         let Options {
             mut manifests,
             mapping,
+            no_cache,
             server,
             api_key_file,
             ca_file,
@@ -282,6 +285,7 @@ impl Settings {
             verb,
             manifests,
             paths,
+            cache: !no_cache,
             exchanges: facts.variable("WHOP_SYNC_EXCHANGES").map(PathBuf::from),
             server,
             version,
@@ -358,9 +362,10 @@ fn keep_apart(verb: &Verb, manifests: &[PathBuf], paths: &Paths) -> Result<()> {
         return Ok(());
     };
     let state = &paths.state;
+    let pictures = state.pictures();
     let mut taken = manifests
         .iter()
-        .chain([&state.mapping, &state.journal, &state.lock]);
+        .chain([&state.mapping, &state.journal, &state.lock, &pictures]);
     match taken.any(|path| path == file) {
         true => Err(usage(format!("`{}` would be overwritten", file.display())).hint("name another file")),
         false => Ok(()),

@@ -1,5 +1,6 @@
 //! `validate`: the manifest and its pictures, without key or network.
 
+use super::connect;
 use super::output::Printer;
 use super::settings::Settings;
 use crate::error::{Exit, Result};
@@ -12,7 +13,7 @@ Examples:
   whop-sync validate -f users/ --format json";
 
 pub(super) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
-    let manifest = match manifest::load(&settings.manifests) {
+    let manifest = match manifest::load_with(&settings.manifests, &mut connect::recall(settings)) {
         Ok(manifest) => manifest,
         Err(error) if printer.is_json() && !error.manifest_problems().is_empty() => {
             let found = Validation {

@@ -26,6 +26,11 @@ impl Digest {
         &self.0
     }
 
+    /// The digest that has these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The first eight bytes as a number, for spreading things evenly.
     pub fn prefix(&self) -> u64 {
         self.0

@@ -47,6 +47,8 @@ use crate::core::model::{Avatar, Desired, Entry, Place, Pointer, Problem, Stand}
 use crate::core::value::{PlatformId, UserKey};
 use crate::error::{Code, Error, Result};
 
+pub use crate::picture::Index;
+pub use avatars::Memory;
 use check::Checked;
 use document::{RawPart, RawUsers};
 use found::Found;
@@ -77,9 +79,18 @@ pub struct Manifest {
 /// [`Code::ManifestMissing`] when there is none, [`Code::ManifestInvalid`]
 /// with every problem it has, or what keeps a file from being read.
 pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
+    load_with(paths, &mut Memory::default())
+}
+
+/// The same, without reading pictures again that have not changed since they
+/// were remembered. Afterwards the memory has what was learnt.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(paths: &[PathBuf], memory: &mut Memory) -> Result<Manifest> {
     let sources = Sources::read(paths)?;
     let mut found = Found::default();
-    match assemble(&sources, &mut found) {
+    match assemble(&sources, memory, &mut found) {
         Some((desired, stands)) if found.is_fine() => {
             let (_, mut warnings) = found.all();
             place(&mut warnings, &sources);
@@ -125,7 +136,7 @@ pub fn ids(paths: &[PathBuf]) -> Vec<String> {
 
 /// Makes the desired state of all parts, and says where its users stand.
 /// `None` comes with at least one error found.
-fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<Stand>)> {
+fn assemble(sources: &Sources, memory: &mut Memory, found: &mut Found) -> Option<(Desired, Vec<Stand>)> {
     let mut of_users = Found::default();
     let (heads, Checked { mut entries, wanted }) = read(sources, found, &mut of_users);
     // A part that is left out would look like users who were taken out.
@@ -133,7 +144,7 @@ fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<Stand>
     let head = head::head(&heads, found);
     found.append(of_users);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
-    avatars::read_all(wanted, &folders, head.strip, &mut entries, found);
+    avatars::read_all(wanted, &folders, head.strip, memory, &mut entries, found);
     let stands = if found.is_fine() {
         stands(&entries)
     } else {
@@ -268,7 +279,7 @@ impl Manifest {
                 "the avatar `{}` has changed since it was checked",
                 avatar.path
             ))
-            .hint("plan again with the new picture")
+            .hint("plan again with the new picture; if it is still the same, with `--no-cache`")
         })
     }
 

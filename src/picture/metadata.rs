@@ -45,6 +45,16 @@ impl Notes {
     const SOURCES: [(u16, &'static str); 3] =
         [(Self::EXIF, "EXIF"), (Self::XMP, "XMP"), (Self::IPTC, "IPTC")];
 
+    /// What is told as a number, to be kept.
+    pub(super) fn to_bits(self) -> u16 {
+        self.0
+    }
+
+    /// What this number tells.
+    pub(super) fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// Whether nothing is told.
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0

@@ -7,6 +7,7 @@
 //! header. Only the HTML report's [`thumbnail()`] decodes, within limits.
 
 mod exif;
+mod index;
 mod metadata;
 mod structure;
 mod thumbnail;
@@ -14,6 +15,8 @@ mod thumbnail;
 use std::fmt;
 
 use crate::core::value::ImageFormat;
+pub use index::Index;
+pub(crate) use index::{Facts, Stamp};
 pub(crate) use metadata::{Notes, strip};
 use structure::{Flaw, Visit};
 pub(crate) use thumbnail::{Thumbnail, thumbnail};

@@ -29,6 +29,7 @@
 
 mod disk;
 mod files;
+pub mod pictures;
 mod saved;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,12 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// What is remembered of pictures, `users.mapping.pictures`: a fourth file
+    /// beside them, which may be lost at any time.
+    pub fn pictures(&self) -> PathBuf {
+        self.mapping.with_extension("pictures")
+    }
+
     /// The three files that belong together: `users.mapping.jsonl`,
     /// `users.mapping.journal` and `users.mapping.lock`.
     pub fn of_mapping(mapping: &Path) -> Self {

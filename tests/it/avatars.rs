@@ -12,6 +12,7 @@ use std::thread;
 
 use whop_sync::core::digest::Digest;
 use whop_sync::core::model::Avatar;
+use whop_sync::manifest::{self, Index, Memory};
 
 use crate::manifest::{Folder, picture, told, user};
 
@@ -585,5 +586,122 @@ fn a_flood_of_telling_pictures_is_counted_beside_other_warnings() {
             "… and 10 more addresses at reserved domains",
             "… and 10 more pictures that say something"
         ]
+    );
+}
+
+/// A memory of a time when every file is old.
+fn memory(index: Index) -> Memory {
+    Memory {
+        index,
+        now: i64::MAX,
+        read: 0,
+    }
+}
+
+#[test]
+fn an_unchanged_picture_is_not_read_again_and_a_changed_one_is() {
+    let (telling, clean) = telling();
+    let text = crate::manifest::users(
+        "- {id: a, email: a@a.io, name: A, avatar: a.jpg, strip_metadata: true}\n\
+         - {id: b, email: b@a.io, name: B, avatar: a.jpg}\n\
+         - {id: c, email: c@a.io, name: C, avatar: s/c.png}\n\
+         - {id: d, email: d@a.io, name: D, avatar: link.png}\n",
+    );
+    let folder = Folder::with(&text)
+        .file("a.jpg", &telling)
+        .file("s/c.png", picture::png(3, 3));
+    symlink("s/c.png", folder.path("link.png")).unwrap();
+    let paths = [folder.path("users.yaml")];
+    let plain = manifest::load(&paths).unwrap();
+    let mut index = Index::default();
+    // Read, remembered through a file, recalled, and without.
+    for (reads, bytes) in [(4, None), (0, Some(i64::MAX)), (4, Some(0)), (0, Some(i64::MAX))] {
+        let kept = bytes.map(|written| Index::parse(&index.to_bytes(), written));
+        let mut memory = memory(kept.unwrap_or_default());
+        let loaded = manifest::load_with(&paths, &mut memory).unwrap();
+        assert_eq!(memory.read, reads);
+        assert_eq!(loaded.desired, plain.desired);
+        assert_eq!(loaded.warnings, plain.warnings);
+        let first = loaded.desired.users()[0].avatar.as_ref().unwrap();
+        assert_eq!(first.digest, Digest::of(&clean));
+        // The picture behind both names is one.
+        assert_eq!(memory.index.len(), 3);
+        index = memory.index;
+    }
+    // Another content of the same size under the old time: only what nobody
+    // can set tells.
+    let path = folder.path("s/c.png");
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, picture::png(4, 3)).unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(before)
+        .unwrap();
+    let mut changed = memory(index.clone());
+    let loaded = manifest::load_with(&paths, &mut changed).unwrap();
+    assert_eq!(loaded.desired.users()[2].avatar.as_ref().unwrap().width, 4);
+    assert_eq!(changed.read, 2);
+    // One that is gone, is no picture or leads out is so with an index, too.
+    fs::remove_file(folder.path("link.png")).unwrap();
+    assert_eq!(
+        told(&manifest::load_with(&paths, &mut memory(index.clone()))).len(),
+        1 + 1
+    );
+    symlink("/etc/passwd", folder.path("link.png")).unwrap();
+    let refused = manifest::load_with(&paths, &mut memory(index));
+    assert!(
+        told(&refused)
+            .iter()
+            .any(|told| told.starts_with("avatar_outside"))
+    );
+}
+
+#[test]
+fn a_file_too_young_is_read_every_time() {
+    let folder = asking("sub/a.png");
+    let paths = [folder.path("users.yaml")];
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let mut young = Memory {
+        now: now.as_nanos() as i64,
+        ..memory(Index::default())
+    };
+    for _ in 0..2 {
+        manifest::load_with(&paths, &mut young).unwrap();
+        assert_eq!((young.read, young.index.len()), (1, 0));
+    }
+}
+
+#[test]
+fn an_index_that_lies_sends_nothing_else() {
+    let folder = asking("sub/a.png").file("other.png", picture::png(1, 1));
+    let paths = [folder.path("users.yaml")];
+    let mut honest = memory(Index::default());
+    manifest::load_with(&paths, &mut honest).unwrap();
+    // Whoever can write the index can seal it.
+    let mut bytes = honest.index.to_bytes();
+    let digest = bytes.len() - 64;
+    bytes[digest] ^= 1;
+    let seal = bytes.len() - 32;
+    let sum = *Digest::of(&bytes[..seal]).as_bytes();
+    bytes[seal..].copy_from_slice(&sum);
+    let mut lied = memory(Index::parse(&bytes, i64::MAX));
+    let manifest = manifest::load_with(&paths, &mut lied).unwrap();
+    assert_eq!(lied.read, 0, "it was believed");
+    let avatar = manifest.desired.users()[0].avatar.as_ref().unwrap();
+    assert_ne!(avatar.digest, Digest::of(&picture::png(1, 1)));
+    let refusal = manifest.read_picture(avatar).unwrap_err();
+    assert!(
+        refusal.message().contains("changed since it was checked"),
+        "{refusal}"
+    );
+    assert!(
+        refusal
+            .what_to_do()
+            .is_some_and(|hint| hint.contains("--no-cache")),
+        "{refusal:?}"
     );
 }

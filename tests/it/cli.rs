@@ -86,7 +86,8 @@ impl Place {
         fs::write(self.path(name), text.replace(old, new)).unwrap();
     }
 
-    /// Every file below, with its bytes. Not locks, which stay empty, and not
+    /// Every file below, with its bytes. Not locks, which stay empty, not
+    /// what is remembered of pictures, which hangs on their age, and not
     /// what the built-in emulator remembers, which stands for Whop itself.
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let (mut folders, mut files) = (vec![self.0.path().to_owned()], BTreeMap::new());
@@ -98,6 +99,7 @@ impl Place {
                 } else if let Ok(bytes) = fs::read(&path)
                     && path.extension().is_none_or(|extension| extension != "lock")
                     && !path.ends_with(".whop-sync/emulator.jsonl")
+                    && path.extension().is_none_or(|extension| extension != "pictures")
                 {
                     files.insert(path, bytes);
                 }

@@ -28,6 +28,12 @@ pub struct Options {
     /// and no account.
     #[arg(long, value_name = "PATH", help_heading = FILES)]
     pub mapping: Option<PathBuf>,
+    /// Read every picture, even those that look unchanged
+    ///
+    /// After an apply, pictures whose size, times and place on the disk are
+    /// still the same are not read again.
+    #[arg(long, help_heading = FILES)]
+    pub no_cache: bool,
     /// production, sandbox, emulator or a URL [default: production] [env: WHOP_SYNC_SERVER]
     ///
     /// A URL is the API's base, /api/v1 included. Plain http is only for this
@@ -187,14 +193,16 @@ const OF_WHOP: [&str; 7] = [
 /// that one set of options fits every command, but not offered.
 pub(super) fn pointless(verb: &str) -> Vec<&'static str> {
     let (of_whop, more): (&[&str], &[&str]) = match verb {
-        "validate" | "init" | "emulator" => (&OF_WHOP, &["mapping"]),
+        "validate" => (&OF_WHOP, &["mapping"]),
+        "init" | "emulator" => (&OF_WHOP, &["mapping", "no_cache"]),
         // Of all that concerns Whop, the server alone says where the mapping is.
-        "show" => (&OF_WHOP[1..], &[]),
+        "show" => (&OF_WHOP[1..], &["no_cache"]),
         "schema" | "completions" | "man" => (
             &OF_WHOP,
             &[
                 "manifests",
                 "mapping",
+                "no_cache",
                 "format",
                 "color",
                 "quiet",
@@ -203,8 +211,9 @@ pub(super) fn pointless(verb: &str) -> Vec<&'static str> {
             ],
         ),
         "drift" => (&[], &["allow"]),
-        "explain" | "doctor" => (&[], &["refresh", "only", "allow"]),
-        "export" => (&[], &["refresh", "only", "allow", "format"]),
+        "explain" => (&[], &["refresh", "only", "allow"]),
+        "doctor" => (&[], &["refresh", "only", "allow", "no_cache"]),
+        "export" => (&[], &["refresh", "only", "allow", "format", "no_cache"]),
         _ => (&[], &[]),
     };
     [of_whop, more].concat()
@@ -223,6 +232,7 @@ pub(super) fn merge(before: Options, after: Options) -> Result<Options, String> 
     let Options {
         mut manifests,
         mapping,
+        no_cache,
         server,
         api_key_file,
         ca_file,
@@ -242,6 +252,7 @@ pub(super) fn merge(before: Options, after: Options) -> Result<Options, String> 
     Ok(Options {
         manifests,
         mapping: once("mapping", mapping, after.mapping)?,
+        no_cache: no_cache || after.no_cache,
         server: once("server", server, after.server)?,
         api_key_file: once("api-key-file", api_key_file, after.api_key_file)?,
         ca_file: once("ca-file", ca_file, after.ca_file)?,

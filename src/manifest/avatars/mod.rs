@@ -21,7 +21,7 @@ use std::path::Path;
 
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Entry, Pointer};
-use crate::picture::{self, MOST_BYTES, Notes, Picture};
+use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
 
 use super::crew::side_by_side;
 use super::found::{Found, NOTES_HINT, error, quoted};
@@ -49,16 +49,6 @@ pub(super) struct Wanted {
     pub(super) strip: Option<bool>,
 }
 
-/// What is known of a file once it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Facts {
-    picture: Picture,
-    /// What it says beside its pixels.
-    notes: Notes,
-    digest: Digest,
-    bytes: u64,
-}
-
 /// What the system says of something in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct About {
@@ -70,20 +60,6 @@ struct About {
     bytes: u64,
     /// What changes when the file does; not every system has it.
     stamp: Option<Stamp>,
-}
-
-/// What changes when a file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    /// The device it is on.
-    device: u64,
-    /// Its number there.
-    inode: u64,
-    /// When its content changed last, in nanoseconds since 1970. Anybody may
-    /// set it.
-    modified: i64,
-    /// When anything about it changed last, which nobody can set.
-    changed: i64,
 }
 
 /// Why a walk did not arrive at a file.
@@ -112,6 +88,10 @@ impl About {
     }
 }
 
+/// What is known of a file; with what changes when it does, where that held
+/// while it was read.
+type Known = (Option<Stamp>, Facts);
+
 /// A file to look at, once however many users name it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Job<'w> {
@@ -124,21 +104,25 @@ struct Job<'w> {
 }
 
 /// Reads every wanted picture, each file once, and gives each user its own.
-/// `strip` is what the manifest says where a user says nothing.
+/// `strip` is what the manifest says where a user says nothing. Files that the
+/// memory knows are only looked at; it then knows all of these, and no others.
 pub(super) fn read_all(
     wanted: Vec<Wanted>,
     folders: &[&Path],
     strip: bool,
+    memory: &mut Memory,
     entries: &mut [Entry],
     found: &mut Found,
 ) {
     let (facts, of_wanted) = {
         let (jobs, of_wanted) = jobs(&wanted, folders, strip);
+        let index = &memory.index;
         let facts = side_by_side(&jobs, Reader::default, |reader, job| {
-            let facts = reader.inspect(job)?;
+            let (stamp, facts) = reader.recall_or_inspect(job, index)?;
             flaw::agree(&job.path, facts.picture.format)?;
-            Ok::<_, Box<Flaw>>(facts)
+            Ok::<Known, Box<Flaw>>((stamp, facts))
         });
+        memory.renew(&jobs, &facts);
         (facts, of_wanted)
     };
     for (
@@ -153,14 +137,14 @@ pub(super) fn read_all(
     {
         let user = &mut entries[entry].user;
         match &facts[job] {
-            Ok(facts) => {
+            Ok((_, facts)) => {
                 // Who says `false` for this one picture knows.
                 if !facts.notes.is_empty() && strip.is_none() {
                     let (name, key, notes) = (quoted(&path), quoted(user.key.as_str()), facts.notes);
                     let message = format!("the avatar {name} of user {key} says {notes}; it will be public");
                     found.warn(error("avatar_metadata", at.clone(), message, NOTES_HINT));
                 }
-                user.avatar = Some(Box::new(facts.avatar(path, at.part)));
+                user.avatar = Some(Box::new(avatar(*facts, path, at.part)));
             }
             Err(flaw) => {
                 let folder = folders[at.part as usize];
@@ -175,6 +159,36 @@ pub(super) fn read_all(
                 found.push(error(code, at, message, hint));
             }
         }
+    }
+}
+
+/// What is remembered of pictures from run to run.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// What was learnt of them before.
+    pub index: Index,
+    /// When this run began, in nanoseconds since 1970: younger files are not
+    /// remembered.
+    pub now: i64,
+    /// How many files were read.
+    pub read: usize,
+}
+
+impl Memory {
+    /// Takes up what was learnt in this run, and drops what it was not asked
+    /// for.
+    fn renew(&mut self, jobs: &[Job<'_>], facts: &[Result<Known, Box<Flaw>>]) {
+        let mut index = Index::default();
+        self.read = 0;
+        for (job, facts) in jobs.iter().zip(facts) {
+            let Ok((stamp, facts)) = facts else { continue };
+            let known = stamp.is_some_and(|stamp| self.index.get(stamp, job.strip).is_some());
+            self.read += usize::from(!known);
+            if let Some(stamp) = stamp {
+                index.keep(*stamp, job.strip, *facts, self.now);
+            }
+        }
+        self.index = index;
     }
 }
 
@@ -236,10 +250,27 @@ struct Reader<'w> {
 }
 
 impl<'w> Reader<'w> {
+    /// What a file is: from the index, where it has not changed since, or by
+    /// reading it. The stamp is there where it holds for what was read.
+    fn recall_or_inspect(&mut self, job: &Job<'w>, index: &Index) -> Result<Known, Flaw> {
+        if !index.is_empty() {
+            check(&job.path)?;
+            let spot = self.walker(job.folder)?.look(&job.path);
+            let about = spot.map_err(|lost| flaw::lost(&job.path, &lost))?.about;
+            if about.regular
+                && let Some(stamp) = about.stamp
+                && let Some(facts) = index.get(stamp, job.strip)
+            {
+                return Ok((Some(stamp), facts));
+            }
+        }
+        self.inspect(job)
+    }
+
     /// Reads a file and says what it is. The bytes are left in the buffer.
-    fn inspect(&mut self, job: &Job<'w>) -> Result<Facts, Flaw> {
+    fn inspect(&mut self, job: &Job<'w>) -> Result<Known, Flaw> {
         let path = &*job.path;
-        self.read(job.folder, path)?;
+        let stamp = self.read(job.folder, path)?;
         let examined = picture::examine_with_notes(&self.buffer);
         let (picture, mut notes) = examined.map_err(|fault| flaw::faulty(path, fault))?;
         if job.strip {
@@ -250,26 +281,33 @@ impl<'w> Reader<'w> {
             }
             notes = Notes::default();
         }
-        Ok(Facts {
+        let facts = Facts {
             picture,
             notes,
             digest: Digest::of(&self.buffer),
             bytes: self.buffer.len() as u64,
-        })
+        };
+        Ok((stamp, facts))
     }
 
-    /// Reads a regular file of bearable size into the buffer.
-    fn read(&mut self, folder: &'w Path, path: &str) -> Result<(), Flaw> {
+    /// Reads a regular file of bearable size into the buffer. The stamp is
+    /// there if it did not change meanwhile.
+    fn read(&mut self, folder: &'w Path, path: &str) -> Result<Option<Stamp>, Flaw> {
         check(path)?;
         let opened = self.walker(folder)?.open_file(path);
         let (file, about) = opened.map_err(|lost| flaw::lost(path, &lost))?;
         flaw::check_size(path, about.bytes)?;
         self.buffer.clear();
         // It may have grown since it was asked for its size.
-        file.take(MOST_BYTES + 1)
+        (&file)
+            .take(MOST_BYTES + 1)
             .read_to_end(&mut self.buffer)
             .map_err(|cause| flaw::unreadable(path, &cause))?;
-        flaw::check_size(path, self.buffer.len() as u64)
+        flaw::check_size(path, self.buffer.len() as u64)?;
+        let after = walk::about_file(&file).ok().and_then(|after| after.stamp);
+        Ok(about
+            .stamp
+            .filter(|stamp| after == Some(*stamp) && stamp.bytes == self.buffer.len() as u64))
     }
 
     /// The walker of a folder.
@@ -282,30 +320,27 @@ impl<'w> Reader<'w> {
     }
 }
 
-impl Facts {
-    /// The avatar of a user who names the file by this path.
-    /// Takes the facts apart in full: a fact that is added must be decided about.
-    fn avatar(self, path: Box<str>, part: u32) -> Avatar {
-        let Self {
-            picture:
-                Picture {
-                    format,
-                    width,
-                    height,
-                },
-            notes: _,
-            digest,
-            bytes,
-        } = self;
-        Avatar {
-            path,
-            part,
-            digest,
+/// The avatar of a user who names the file by this path. Takes the facts apart
+/// in full: a fact that is added must be decided about.
+fn avatar(facts: Facts, path: Box<str>, part: u32) -> Avatar {
+    let Facts {
+        picture: Picture {
             format,
-            bytes,
             width,
             height,
-        }
+        },
+        notes: _,
+        digest,
+        bytes,
+    } = facts;
+    Avatar {
+        path,
+        part,
+        digest,
+        format,
+        bytes,
+        width,
+        height,
     }
 }
 

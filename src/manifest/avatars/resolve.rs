@@ -96,6 +96,14 @@ impl Spot {
     }
 }
 
+/// What an open file is now.
+///
+/// # Errors
+/// The system's.
+pub(super) fn about_file(file: &File) -> io::Result<About> {
+    Ok(about(&file.metadata()?))
+}
+
 /// Without a stamp: a picture is read every time.
 fn about(metadata: &Metadata) -> About {
     About {

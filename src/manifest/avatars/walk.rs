@@ -228,19 +228,29 @@ impl Spot {
     }
 }
 
+/// What an open file is now.
+///
+/// # Errors
+/// The system's.
+pub(super) fn about_file(file: &File) -> io::Result<About> {
+    Ok(about(&fstat(file)?))
+}
+
 /// Takes from what the system says of a file what we use of it.
 fn about(stat: &Stat) -> About {
     // The types of these differ between systems.
     let nanoseconds =
         |seconds, rest| -> i64 { 1_000_000_000i64.saturating_mul(seconds).saturating_add(rest) };
     let kind = FileType::from_raw_mode(stat.st_mode);
+    let bytes = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
     About {
         regular: kind == FileType::RegularFile,
         folder: kind == FileType::Directory,
-        bytes: u64::try_from(stat.st_size).unwrap_or(u64::MAX),
+        bytes,
         stamp: Some(Stamp {
             device: stat.st_dev as _,
             inode: stat.st_ino as _,
+            bytes,
             modified: nanoseconds(stat.st_mtime as _, stat.st_mtime_nsec as _),
             changed: nanoseconds(stat.st_ctime as _, stat.st_ctime_nsec as _),
         }),

@@ -16,7 +16,7 @@ fn a_beginning_is_valid_and_overwrites_nothing() {
     );
     assert_eq!(
         place.read(".gitignore"),
-        b"/.whop-sync/\n*.mapping.lock\n*.mapping.jsonl.new\n"
+        b"/.whop-sync/\n*.mapping.lock\n*.mapping.jsonl.new\n*.mapping.pictures*\n"
     );
     place.expect(0, "validate");
     place.expect(0, "plan --server emulator");
@@ -32,7 +32,7 @@ fn a_beginning_is_valid_and_overwrites_nothing() {
     assert!(
         again
             .stdout
-            .contains("Add to .gitignore: /.whop-sync/  *.mapping.jsonl.new\n"),
+            .contains("Add to .gitignore: /.whop-sync/  *.mapping.jsonl.new  *.mapping.pictures*\n"),
         "{}",
         again.shown()
     );

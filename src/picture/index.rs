@@ -1,0 +1,316 @@
+//! What was learnt of pictures, kept so that unchanged ones are not read
+//! again. As in git's index, a file is known by what the system says of it.
+//!
+//! Whoever keeps an index promises nothing by it: one that is damaged, of
+//! another version or lies is as good as none, since the bytes that are sent
+//! are read and hashed again whatever it says.
+
+use std::collections::BTreeMap;
+
+use super::{Notes, Picture};
+use crate::core::digest::Digest;
+use crate::core::value::ImageFormat;
+
+/// The first bytes, with the version of what follows.
+const MAGIC: &[u8; 24] = b"whop-sync pictures 1\n\0\0\0";
+/// The length of a digest in bytes.
+const DIGEST: usize = 32;
+/// The length of an entry in bytes.
+const ENTRY: usize = 5 * 8 + 2 + 2 * 2 + 2 + 8 + DIGEST;
+
+/// How much older than the index a file must be, in nanoseconds. Within a
+/// tick of the clock a file can change twice and look the same; the coarsest
+/// file systems tick every two seconds.
+const RACY: i64 = 2_000_000_000;
+
+/// What changes when a file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stamp {
+    /// The device it is on.
+    pub(crate) device: u64,
+    /// Its number there.
+    pub(crate) inode: u64,
+    /// Its size in bytes.
+    pub(crate) bytes: u64,
+    /// When its content changed last, in nanoseconds since 1970. Anybody may
+    /// set it.
+    pub(crate) modified: i64,
+    /// When anything about it changed last, which nobody can set.
+    pub(crate) changed: i64,
+}
+
+/// What is known of a file once it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// What it shows.
+    pub(crate) picture: Picture,
+    /// What it says beside its pixels.
+    pub(crate) notes: Notes,
+    /// The digest of the bytes to be sent.
+    pub(crate) digest: Digest,
+    /// How many they are.
+    pub(crate) bytes: u64,
+}
+
+/// What was learnt of pictures: by stamp, and whether they were stripped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    entries: BTreeMap<(Stamp, bool), Facts>,
+}
+
+impl Index {
+    /// What is known of a file.
+    pub(crate) fn get(&self, stamp: Stamp, stripped: bool) -> Option<Facts> {
+        self.entries.get(&(stamp, stripped)).copied()
+    }
+
+    /// Remembers a file that was read after `now`, in nanoseconds since 1970,
+    /// unless it is so young that it might change and look the same.
+    pub(crate) fn keep(&mut self, stamp: Stamp, stripped: bool, facts: Facts, now: i64) {
+        if is_settled(&stamp, now) {
+            self.entries.insert((stamp, stripped), facts);
+        }
+    }
+
+    /// How many files it knows.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it knows none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Reads an index that was written at this time, in nanoseconds since 1970.
+    /// Entries of files that are not older are left out; so is everything
+    /// where the bytes are not what [`Index::to_bytes`] wrote.
+    pub fn parse(bytes: &[u8], written: i64) -> Self {
+        Self::entries(bytes, written).unwrap_or_default()
+    }
+
+    fn entries(bytes: &[u8], written: i64) -> Option<Self> {
+        let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST)?)?;
+        if Digest::of(body).as_bytes() != sum {
+            return None;
+        }
+        let rows = body.strip_prefix(MAGIC)?;
+        let mut entries = BTreeMap::new();
+        for row in rows.chunks(ENTRY) {
+            let (stamp, stripped, facts) = read(row)?;
+            if is_settled(&stamp, written) {
+                entries.insert((stamp, stripped), facts);
+            }
+        }
+        Some(Self { entries })
+    }
+
+    /// The index as a file: the same index gives the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(MAGIC.len() + self.entries.len() * ENTRY + DIGEST);
+        bytes.extend(MAGIC);
+        for ((stamp, stripped), facts) in &self.entries {
+            write(&mut bytes, stamp, *stripped, facts);
+        }
+        bytes.extend(Digest::of(&bytes).as_bytes());
+        bytes
+    }
+}
+
+/// Whether a file is older than a time by more than a tick of any clock.
+fn is_settled(stamp: &Stamp, time: i64) -> bool {
+    stamp.modified.max(stamp.changed) < time.saturating_sub(RACY)
+}
+
+/// The formats, in the order of their numbers here.
+const FORMATS: [ImageFormat; 4] = [
+    ImageFormat::Png,
+    ImageFormat::Jpeg,
+    ImageFormat::Gif,
+    ImageFormat::Webp,
+];
+
+/// Writes one entry; takes it apart in full.
+fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &Facts) {
+    let Stamp {
+        device,
+        inode,
+        bytes: size,
+        modified,
+        changed,
+    } = stamp;
+    let Facts {
+        picture: Picture {
+            format,
+            width,
+            height,
+        },
+        notes,
+        digest,
+        bytes: sent,
+    } = facts;
+    for number in [*device, *inode, *size, *modified as u64, *changed as u64] {
+        bytes.extend(number.to_le_bytes());
+    }
+    let format = FORMATS
+        .iter()
+        .position(|known| known == format)
+        .unwrap_or_default();
+    bytes.extend([u8::from(stripped), format as u8]);
+    // At most 4096.
+    bytes.extend((*width as u16).to_le_bytes());
+    bytes.extend((*height as u16).to_le_bytes());
+    bytes.extend(notes.to_bits().to_le_bytes());
+    bytes.extend(sent.to_le_bytes());
+    bytes.extend(digest.as_bytes());
+}
+
+/// Reads one entry.
+fn read(row: &[u8]) -> Option<(Stamp, bool, Facts)> {
+    let mut rest = row;
+    let mut number = |length: usize| {
+        let (taken, left) = rest.split_at_checked(length)?;
+        rest = left;
+        Some(
+            taken
+                .iter()
+                .rev()
+                .fold(0u64, |n, byte| (n << 8) | u64::from(*byte)),
+        )
+    };
+    let stamp = Stamp {
+        device: number(8)?,
+        inode: number(8)?,
+        bytes: number(8)?,
+        modified: number(8)? as i64,
+        changed: number(8)? as i64,
+    };
+    let stripped = number(1)? != 0;
+    let picture = Picture {
+        format: *FORMATS.get(number(1)? as usize)?,
+        width: number(2)? as u32,
+        height: number(2)? as u32,
+    };
+    let notes = Notes::from_bits(number(2)? as u16);
+    let bytes = number(8)?;
+    let digest = Digest::from_bytes(rest.try_into().ok()?);
+    let facts = Facts {
+        picture,
+        notes,
+        digest,
+        bytes,
+    };
+    Some((stamp, stripped, facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn stamp(inode: u64, modified: i64, changed: i64) -> Stamp {
+        Stamp {
+            device: 7,
+            inode,
+            bytes: 50_000,
+            modified,
+            changed,
+        }
+    }
+
+    fn facts(content: &str) -> Facts {
+        Facts {
+            picture: Picture {
+                format: ImageFormat::Gif,
+                width: 4096,
+                height: 1,
+            },
+            notes: Notes::from_bits(0x101),
+            digest: Digest::of(content.as_bytes()),
+            bytes: 49_000,
+        }
+    }
+
+    fn index() -> Index {
+        let mut index = Index::default();
+        for inode in 0..50 {
+            index.keep(stamp(inode, SECOND, -3), inode % 2 == 0, facts("a"), 100 * SECOND);
+        }
+        index
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_and_only_for_the_same_file() {
+        let index = index();
+        assert_eq!(Index::parse(&index.to_bytes(), 100 * SECOND), index);
+        let is = stamp(2, SECOND, -3);
+        assert_eq!(index.get(is, true), Some(facts("a")));
+        for other in [
+            Stamp { device: 8, ..is },
+            Stamp { inode: 51, ..is },
+            Stamp { bytes: 50_001, ..is },
+            Stamp {
+                modified: SECOND + 1,
+                ..is
+            },
+            Stamp { changed: -2, ..is },
+        ] {
+            assert_eq!(index.get(other, true), None, "{other:?}");
+        }
+        assert_eq!(index.get(is, false), None);
+    }
+
+    #[test]
+    fn a_file_as_young_as_the_index_is_not_trusted() {
+        let now = 100 * SECOND;
+        for (modified, changed, kept) in [
+            (now - 3 * SECOND, 0, true),
+            (0, now - 3 * SECOND, true),
+            (now - 2 * SECOND, 0, false),
+            (0, now - 2 * SECOND, false),
+            (now, 0, false),
+            // From the future, as a broken clock or an archive has it.
+            (now + 999 * SECOND, 0, false),
+            (i64::MAX, i64::MIN, false),
+        ] {
+            let stamp = stamp(1, modified, changed);
+            let mut index = Index::default();
+            index.keep(stamp, false, facts("a"), now);
+            assert_eq!(index.len(), usize::from(kept), "{stamp:?}");
+            // Also where it was kept later than it was written.
+            index.keep(stamp, false, facts("a"), i64::MAX);
+            let read = Index::parse(&index.to_bytes(), now);
+            assert_eq!(read.get(stamp, false).is_some(), kept, "{stamp:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_index_is_none() {
+        let whole = index().to_bytes();
+        for end in 0..whole.len() {
+            assert!(Index::parse(&whole[..end], i64::MAX).is_empty(), "{end}");
+        }
+        for at in 0..whole.len() {
+            let mut broken = whole.clone();
+            broken[at] ^= 1;
+            assert!(Index::parse(&broken, i64::MAX).is_empty(), "{at}");
+        }
+        // Sealed, but of another version, or with half an entry.
+        let seal = |mut body: Vec<u8>| {
+            body.extend(Digest::of(&body).as_bytes());
+            body
+        };
+        let body = &whole[..whole.len() - DIGEST];
+        let newer = [b"whop-sync pictures 2", &body[20..]].concat();
+        for body in [
+            newer,
+            body[..body.len() - 1].to_vec(),
+            Vec::new(),
+            b"PNG".to_vec(),
+        ] {
+            assert!(Index::parse(&seal(body), i64::MAX).is_empty());
+        }
+        assert!(!Index::parse(&seal(body.to_vec()), i64::MAX).is_empty());
+    }
+}
