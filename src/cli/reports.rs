@@ -10,6 +10,7 @@ use super::settings::{Reports, Settings};
 use super::values::{ReportFile, ReportKind};
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::problems::Look;
+use crate::render::safe::Safe;
 use crate::render::{failure, html, json, markdown};
 use crate::store::{OsDisk, Replacement};
 
@@ -75,7 +76,7 @@ pub(super) fn missing(printer: &Printer, reported: Result<()>, exit: Exit) -> Ex
     match reported {
         Ok(()) => exit,
         Err(error) => {
-            printer.must_be_seen(&format!("warning: {error}: a report is missing\n"));
+            printer.must_be_seen(&format!("warning: {}: a report is missing\n", Safe(&error)));
             match exit {
                 Exit::Done | Exit::Pending => Exit::Failed,
                 exit => exit,

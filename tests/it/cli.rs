@@ -15,6 +15,7 @@ use crate::told::{EXCHANGES, exchanges};
 mod bad_input;
 mod begin;
 mod documents;
+mod hostile;
 mod looks;
 mod pages;
 #[cfg(unix)]
