@@ -19,6 +19,8 @@ mod hostile;
 mod looks;
 mod pages;
 #[cfg(unix)]
+mod pictures;
+#[cfg(unix)]
 mod plans;
 mod probes;
 #[cfg(unix)]
