@@ -33,6 +33,7 @@ mod stops;
 mod story;
 mod streams;
 mod tls;
+mod whop;
 
 /// The example's own name in its folder.
 const EXAMPLE: &str = "users.example.yaml";
