@@ -25,6 +25,7 @@ mod plans;
 mod probes;
 #[cfg(unix)]
 mod receipts;
+mod sarif;
 mod secrets;
 #[cfg(unix)]
 mod stale;

@@ -66,13 +66,16 @@ impl Scene {
         if let Some(text) = read("r.json") {
             judge::json(&of("r.json"), &text);
         }
+        if let Some(text) = read("r.sarif") {
+            judge::json(&of("r.sarif"), &text);
+        }
         if let Some(text) = read("r.html") {
             judge::html(&of("r.html"), &text);
         }
         for text in [read("r.md"), read("summary.md")].into_iter().flatten() {
             judge::markdown(&of("r.md"), &text);
         }
-        for name in ["r.json", "r.md", "r.html", "summary.md"] {
+        for name in ["r.json", "r.md", "r.html", "r.sarif", "summary.md"] {
             let _ = std::fs::remove_file(self.place.path(name));
         }
     }
@@ -107,7 +110,7 @@ fn judged(ran: &Ran) {
 }
 
 const FORMATS: [&str; 4] = ["human", "human --color always", "json", "markdown"];
-const REPORTS: &str = "--report r.json --report r.md --report r.html";
+const REPORTS: &str = "--report r.json --report r.md --report r.html --report r.sarif";
 /// Logs in their two forms, one for each of two commands.
 const LOGS: [&str; 2] = ["-vv", "-vvv --log-format json"];
 
