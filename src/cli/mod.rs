@@ -13,6 +13,8 @@ pub mod early;
 mod emulator;
 mod explain;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod init;
 pub mod key;
 mod man;

@@ -6,6 +6,8 @@
 //! end, which finds every file that was cut off, and its size is read from its
 //! header. Only the HTML report's [`thumbnail()`] decodes, within limits.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod thumbnail;
 
 use std::fmt;
