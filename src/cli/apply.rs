@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, BufRead};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,10 @@ use super::output::Printer;
 use super::pictures;
 use super::plan::{self, look_and_plan, refusal, ticking};
 use super::receipt::{End, Writing};
+use super::saved::Terms;
 use super::settings::{Consent, Settings};
 use super::signals::{Wishes, until};
-use super::values::Format;
+use super::values::{Format, ReportFile, some_time};
 use super::{now, seconds};
 use super::{reports, saved};
 use crate::core::audit::audit;
@@ -33,25 +34,56 @@ use crate::render::progress::Progress;
 use crate::render::{self, json, markdown};
 use crate::store::{Holder, OsDisk, Session};
 
-/// What is wanted of one apply.
-pub(super) struct Wanted<'a> {
-    /// Who agrees to the plan.
-    pub(super) consent: Consent,
-    /// Stop cleanly within this time.
-    pub(super) deadline: Option<Duration>,
-    /// Where to write down what was done.
-    pub(super) receipt: Option<&'a Path>,
-    /// The saved plan to carry out.
-    pub(super) saved: Option<Saved>,
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync apply --server emulator --yes
+  whop-sync apply --yes --deadline 50min
+  whop-sync apply --allow max_updates
+  whop-sync apply users.plan.json --yes --receipt receipt.json
+  whop-sync apply --yes --expect d6ed27f40dc4";
+
+/// How a plan is carried out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct ApplyArgs {
+    /// Carry out exactly this plan, saved by `plan --out`
+    ///
+    /// Refused with 4 when anything it rests on has moved since. A plan
+    /// runs once: carried out to its end, it does nothing more.
+    #[arg(value_name = "PLAN")]
+    pub plan: Option<PathBuf>,
+    /// Write what was done to this file, in JSON: each step, its request and answer
+    ///
+    /// Written as well when users failed or the run was interrupted.
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    /// What the plan must be, and whence.
+    #[command(flatten)]
+    pub terms: Terms,
+    /// Do not ask; needed where no terminal is
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Stop cleanly within this time, such as 90s or 1h 30min
+    ///
+    /// What is left is reported and the exit status is 5; the next run
+    /// goes on from there.
+    #[arg(long, value_name = "DURATION", value_parser = some_time)]
+    pub deadline: Option<Duration>,
+    /// Write a report to this file too, .json, .md or .html; repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
+    pub reports: Vec<ReportFile>,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, wanted: Wanted<'_>) -> Result<Exit> {
-    let Wanted {
-        consent,
-        deadline,
-        receipt: receipt_file,
-        saved: plan_file,
-    } = wanted;
+/// Plans, or takes the saved plan, and carries it out.
+///
+/// # Errors
+/// What keeps it from being begun, and what ends it before its time.
+pub(super) async fn run(
+    settings: &Settings,
+    printer: &Printer,
+    args: &ApplyArgs,
+    plan_file: Option<Saved>,
+) -> Result<Exit> {
+    let (consent, receipt_file) = (settings.consent, args.receipt.as_deref());
     if consent == Consent::Nobody {
         return Err(
             Error::new(Code::Usage, "there is no terminal to ask, and no `--yes`")
@@ -96,7 +128,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, wanted: Wanted<'
             printer.story("This plan was begun before; what is left of it is carried out now.");
         }
     }
-    let mut wishes = Wishes::listen(deadline.map(|deadline| began + deadline))?;
+    let mut wishes = Wishes::listen(args.deadline.map(|deadline| began + deadline))?;
     let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
     let moved = plan_file.and_then(|saved| saved::moved(saved, &ends, &plan, known));
     if let Some((error, changes)) = moved {
@@ -215,7 +247,7 @@ fn finish(
     });
     let exit = match error {
         // Not handed on: the reports tell what was done, and stay.
-        Some(error) => printer.error(&super::advise(error, &settings.job)),
+        Some(error) => printer.error(&super::advise(error, &settings.verb)),
         None => exit(report, held),
     };
     Ok(reports::missing(printer, reported, exit))

@@ -19,11 +19,27 @@ const ASKED: &str = "WHOP_SYNC_COMPLETE";
 /// The most ids offered at once: more help nobody.
 const MOST_IDS: usize = 500;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  source <(whop-sync completions bash)                        in ~/.bashrc
+  source <(whop-sync completions zsh)                         in ~/.zshrc
+  whop-sync completions fish | source                         in ~/.config/fish/config.fish
+  whop-sync completions powershell | Out-String | Invoke-Expression";
+
+/// Whose completions to print.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh
+    #[arg(value_name = "SHELL", value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+    pub shell: String,
+}
+
 /// Prints the script for a shell.
 ///
 /// # Errors
 /// stdout cannot be written to.
-pub(super) fn run(printer: &Printer, shell: &str) -> Result<Exit> {
+pub(super) fn run(printer: &Printer, args: &CompletionsArgs) -> Result<Exit> {
+    let shell = args.shell.as_str();
     let shells = Shells::builtins();
     let mut script = Vec::new();
     let written = shells

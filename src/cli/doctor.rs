@@ -35,9 +35,29 @@ const CLOCKS_APART: u64 = 300;
 /// How many accounts that the list leaves out are asked for one by one.
 const MOST_ASKED: usize = 50;
 
-pub(super) async fn run(settings: &Settings, probe: bool, printer: &Printer) -> Result<Exit> {
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync doctor --server sandbox
+  whop-sync doctor --server sandbox --probe
+  whop-sync doctor --format json";
+
+/// How far to look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct DoctorArgs {
+    /// Tell also which of the assumptions about Whop hold, as far as reading tells
+    ///
+    /// This program was written from documentation; where that is silent it
+    /// assumes something. Each assumption is put to the test with GET only,
+    /// some tens of requests: it holds, it differs, or it cannot be told
+    /// without writing or from what there is to read. The exit status stays
+    /// that of the checks.
+    #[arg(long)]
+    pub probe: bool,
+}
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DoctorArgs) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
-    let diagnosis = wishes.or_stop(examine(settings, probe)).await?;
+    let diagnosis = wishes.or_stop(examine(settings, args.probe)).await?;
     printer.result(|out| match printer.format() {
         Format::Json => json::diagnosis(out, &diagnosis),
         // Settings let no other format through to here.

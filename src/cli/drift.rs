@@ -9,14 +9,35 @@ use super::plan::look;
 use super::reports;
 use super::settings::Settings;
 use super::signals::Wishes;
-use super::values::Format;
+use super::values::{Format, ReportFile};
 use crate::core::drift::{Others, drift};
 use crate::error::{Exit, Result};
 use crate::render::paint::Palette;
 use crate::render::{self, html, json, markdown};
 use crate::store::{self, OsDisk};
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, others: Others) -> Result<Exit> {
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync drift --refresh full
+  whop-sync drift --format markdown       an issue's body, such as for a nightly job
+  whop-sync drift --report drift.json";
+
+/// What counts as drift, and where it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct DriftArgs {
+    /// Accounts that the mapping does not know are no drift
+    #[arg(long)]
+    pub ignore_unmanaged: bool,
+    /// Write a report to this file too, .json or .md; repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
+    pub reports: Vec<ReportFile>,
+}
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs) -> Result<Exit> {
+    let others = match args.ignore_unmanaged {
+        true => Others::Expect,
+        false => Others::Count,
+    };
     let mut wishes = Wishes::listen(None)?;
     let ends = Ends::open(settings)?;
     printer.warnings(&connect::warnings(settings, &ends.manifest));

@@ -2,43 +2,79 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::connect::open_emulator;
 use super::output::Printer;
 use super::settings::Settings;
 use super::signals::Signals;
-use super::values::{KeyGrant, Rate};
+use super::values::{KeyGrant, Rate, span};
 use crate::emulator::serve::Server;
 use crate::emulator::{self, Key, Keys, Script};
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::json;
 
-/// How it is to be served.
-pub(super) struct Served<'a> {
-    /// Port on loopback; 0 takes any free one.
-    pub(super) port: u16,
-    /// Requests for each operation.
-    pub(super) rate: Rate,
-    /// Time that every answer takes.
-    pub(super) latency: Duration,
-    /// The keys it accepts; none for any.
-    pub(super) keys: &'a [KeyGrant],
-    /// The fault script, if any.
-    pub(super) faults: Option<&'a Path>,
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync emulator --port 8484
+  whop-sync emulator --rate 0 --latency 50ms --key test=company:create_child,user:profile:update
+  whop-sync emulator --faults faults.json
+  whop-sync emulator --api-version 2026-09-15      pass for a server that knows nothing newer
+
+A fault script, which loses the third create's answer and breaks 1% of all requests:
+  {\"seed\": 7, \"faults\": [
+    {\"operation\": \"create_account\", \"skip\": 2, \"count\": 1, \"strike\": {\"kind\": \"reset_after\"}},
+    {\"count\": null, \"chance\": 1, \"strike\": {\"kind\": \"html\", \"status\": 502}}]}
+Each fault may name `operation`, `containing` (a text in the request), `skip`, `count` (null for
+all) and `chance` in a hundred. The strikes and their fields:
+  answer status body headers      answer_after status      html status
+  limited seconds header message  refused status           oversized bytes
+  reset_before   reset_after      slow millis              late millis
+  truncated      stale seconds    dies_in_progress acts    page_grows
+  page_skips entries              page_repeats entries
+  file_fails     file_stalls      url_expires";
+
+/// How the emulator is served.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct EmulatorArgs {
+    /// Port on 127.0.0.1; 0 takes any free one
+    #[arg(long, value_name = "N", default_value_t = 8484)]
+    pub port: u16,
+    /// Where accounts, profiles and files are kept [default: .whop-sync/emulator.jsonl]
+    ///
+    /// The default stands beside the manifest and is the one that
+    /// `--server emulator` uses.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Requests allowed for each operation; 0 for no limit
+    #[arg(long, value_name = "RATE", default_value = "600/min", value_parser = Rate::parse)]
+    pub rate: Rate,
+    /// Time that every answer takes, such as 50ms
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = span)]
+    pub latency: Duration,
+    /// A key and its scopes; repeatable. Without any, every key may do everything
+    ///
+    /// KEY alone has every scope, KEY= has none.
+    #[arg(long = "key", value_name = "KEY=SCOPE,…", value_parser = KeyGrant::parse)]
+    pub keys: Vec<KeyGrant>,
+    /// What goes wrong: a fault script in JSON
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, served: Served<'_>) -> Result<Exit> {
-    let Served {
+pub(super) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorArgs) -> Result<Exit> {
+    let EmulatorArgs {
         port,
+        // Among the paths that are settled.
+        state: _,
         rate,
         latency,
         keys,
         faults,
-    } = served;
+    } = args;
     // Read first: a mistake in it must not leave a state file behind.
-    let script = faults.map(script).transpose()?;
+    let script = faults.as_deref().map(script).transpose()?;
     let emulator = open_emulator(emulator::Settings {
         keys: if keys.is_empty() {
             Keys::Any
@@ -46,7 +82,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, served: Served<'
             Keys::Only(keys.iter().map(key).collect())
         },
         rate: rate.per_minute.map_or(0, NonZeroU32::get),
-        latency,
+        latency: *latency,
         state: Some(settings.paths.emulator.clone()),
         exchanges: settings.exchanges.clone(),
         newest: Some(settings.version.as_str().to_owned()),
@@ -56,7 +92,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, served: Served<'
         emulator.script(script);
     }
     let mut signals = Signals::listen()?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
     let server = Server::bind(emulator, address).await.map_err(|cause| {
         Error::new(Code::IoFailed, format!("could not listen on {address}"))
             .caused_by(cause)

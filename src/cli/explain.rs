@@ -1,6 +1,7 @@
 //! `explain`: one user from every side. Reads the list of accounts and one
 //! profile, and writes nothing.
 
+use super::completions;
 use super::connect::{Ends, did_you_mean};
 use super::output::Printer;
 use super::settings::Settings;
@@ -14,7 +15,21 @@ use crate::remote::refresh::refresh;
 use crate::render::{self, json};
 use crate::store::{self, OsDisk};
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, key: &UserKey) -> Result<Exit> {
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync explain user_12345
+  whop-sync explain user_12345 --format json";
+
+/// Whom to explain.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct ExplainArgs {
+    /// Your platform's id of the user
+    #[arg(value_name = "ID", value_parser = UserKey::parse, add = completions::ids())]
+    pub id: UserKey,
+}
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExplainArgs) -> Result<Exit> {
+    let key = &args.id;
     let mut wishes = Wishes::listen(None)?;
     let mut ends = Ends::open(settings)?;
     ends.policy.only = Some([key.clone()].into());

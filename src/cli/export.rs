@@ -30,6 +30,11 @@ use crate::render::progress::Progress;
 use crate::render::{plan, words, yaml};
 use crate::store::{self, Identity, OsDisk};
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync export --company biz_XXXXXXXXXXXXX --out users.yaml
+  whop-sync export --out users.new.yaml --avatars avatars";
+
 /// How an export is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct ExportArgs {

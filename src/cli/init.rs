@@ -21,6 +21,12 @@ use crate::manifest;
 use crate::render::init::{Made, RowLeft};
 use crate::render::{init, json, schema, yaml};
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync init --company biz_XXXXXXXXXXXXX
+  whop-sync init --ci github
+  whop-sync init --from-csv users.csv --column email=\"Mail address\" --column metadata.tier=Plan";
+
 /// How a beginning is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct InitArgs {

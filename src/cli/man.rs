@@ -6,14 +6,27 @@ use super::args;
 use super::output::Printer;
 use crate::error::{Code, Error, Exit, Result};
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync man > whop-sync.1
+  whop-sync man plan | man -l -";
+
+/// Which page to print.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct ManArgs {
+    /// The command, such as plan
+    #[arg(value_name = "COMMAND")]
+    pub page: Option<String>,
+}
+
 /// Prints the page of the program, or of one command.
 ///
 /// # Errors
 /// stdout cannot be written to.
-pub(super) fn run(printer: &Printer, page: Option<&str>) -> Result<Exit> {
+pub(super) fn run(printer: &Printer, args: &ManArgs) -> Result<Exit> {
     let mut command = args::command();
     command.build();
-    let command = match page {
+    let command = match &args.page {
         None => command,
         Some(name) => {
             let found = command.find_subcommand(name).cloned();

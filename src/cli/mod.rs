@@ -1,34 +1,34 @@
 //! The program: arguments settled once, one file for each command, and the
 //! only place that wires the edges together.
 
-mod apply;
+pub mod apply;
 pub mod args;
 mod commits;
-mod completions;
+pub mod completions;
 mod connect;
 mod csv;
-mod doctor;
-mod drift;
+pub mod doctor;
+pub mod drift;
 pub mod early;
-mod emulator;
-mod explain;
+pub mod emulator;
+pub mod explain;
 pub mod export;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub mod init;
 pub mod key;
-mod man;
+pub mod man;
 mod output;
 pub mod paths;
 mod pictures;
 pub mod pipelines;
-mod plan;
+pub mod plan;
 mod receipt;
 mod reports;
-mod saved;
-mod schema;
+pub mod saved;
+pub mod schema;
 pub mod settings;
-mod show;
+pub mod show;
 mod signals;
 mod validate;
 pub mod values;
@@ -39,9 +39,10 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use self::args::Verb;
 use self::early::Early;
 use self::output::Printer;
-use self::settings::{Facts, Job, Settings, VARIABLES};
+use self::settings::{Facts, Settings, VARIABLES};
 use crate::core::saved::Saved;
 use crate::error::{Code, Error, Exit, Result};
 
@@ -75,7 +76,7 @@ pub async fn run(raw: Vec<OsString>) -> Exit {
     match perform(&settings, &printer, saved).await {
         Ok(exit) => exit,
         Err(error) => {
-            let error = advise(error, &settings.job);
+            let error = advise(error, &settings.verb);
             reports::error(&settings, &printer, &error);
             printer.error(&error)
         }
@@ -83,12 +84,12 @@ pub async fn run(raw: Vec<OsString>) -> Exit {
 }
 
 /// Names `doctor` where it helps: it looks at all that a key can be wrong in.
-fn advise(error: Error, job: &Job) -> Error {
+fn advise(error: Error, verb: &Verb) -> Error {
     let of_key = matches!(
         error.code(),
         Code::KeyRefused | Code::PermissionMissing | Code::CompanyUnknown
     );
-    if !of_key || matches!(job, Job::Doctor { .. }) {
+    if !of_key || matches!(verb, Verb::Doctor(_)) {
         return error;
     }
     let hint = match error.what_to_do() {
@@ -105,50 +106,20 @@ pub fn no_runtime(error: &std::io::Error) -> std::process::ExitCode {
 }
 
 async fn perform(settings: &Settings, printer: &Printer, saved: Option<Saved>) -> Result<Exit> {
-    match &settings.job {
-        Job::Validate => validate::run(settings, printer),
-        Job::Plan {
-            detailed_exitcode,
-            out,
-        } => plan::run(settings, printer, *detailed_exitcode, out.as_deref()).await,
-        Job::Apply {
-            consent,
-            deadline,
-            receipt,
-        } => {
-            let wanted = apply::Wanted {
-                consent: *consent,
-                deadline: *deadline,
-                receipt: receipt.as_deref(),
-                saved,
-            };
-            apply::run(settings, printer, wanted).await
-        }
-        Job::Doctor { probe } => doctor::run(settings, *probe, printer).await,
-        Job::Drift { others } => drift::run(settings, printer, *others).await,
-        Job::Export(args) => export::run(settings, printer, args).await,
-        Job::Explain { id } => explain::run(settings, printer, id).await,
-        Job::Schema { of } => schema::run(printer, *of),
-        Job::Completions { shell } => completions::run(printer, shell),
-        Job::Man { page } => man::run(printer, page.as_deref()),
-        Job::Init(args) => init::run(settings, printer, args),
-        Job::Show { id } => show::run(settings, printer, id.as_ref()),
-        Job::Emulator {
-            port,
-            rate,
-            latency,
-            keys,
-            faults,
-        } => {
-            let served = emulator::Served {
-                port: *port,
-                rate: *rate,
-                latency: *latency,
-                keys,
-                faults: faults.as_deref(),
-            };
-            emulator::run(settings, printer, served).await
-        }
+    match &settings.verb {
+        Verb::Init(args) => init::run(settings, printer, args),
+        Verb::Validate => validate::run(settings, printer),
+        Verb::Plan(args) => plan::run(settings, printer, args).await,
+        Verb::Apply(args) => apply::run(settings, printer, args, saved).await,
+        Verb::Drift(args) => drift::run(settings, printer, args).await,
+        Verb::Explain(args) => explain::run(settings, printer, args).await,
+        Verb::Export(args) => export::run(settings, printer, args).await,
+        Verb::Show(args) => show::run(settings, printer, args),
+        Verb::Doctor(args) => doctor::run(settings, printer, args).await,
+        Verb::Schema(args) => schema::run(printer, args),
+        Verb::Completions(args) => completions::run(printer, args),
+        Verb::Man(args) => man::run(printer, args),
+        Verb::Emulator(args) => emulator::run(settings, printer, args).await,
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::commits;
 use super::connect::{self, Ends};
 use super::output::Printer;
 use super::pictures;
+use super::saved::Terms;
 use super::settings::Settings;
 use super::signals::Wishes;
-use super::values::Format;
+use super::values::{Format, ReportFile};
 use super::{reports, saved};
 use crate::core::lineage::{Commit, desired_digest};
 use crate::core::model::{Guard, Known, Observed};
@@ -23,12 +24,35 @@ use crate::render::progress::Progress;
 use crate::render::{self, json, markdown, words};
 use crate::store::{self, OsDisk};
 
-pub(super) async fn run(
-    settings: &Settings,
-    printer: &Printer,
-    detailed_exitcode: bool,
-    out: Option<&Path>,
-) -> Result<Exit> {
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync plan --server emulator
+  whop-sync plan --only user_12345 --refresh full
+  whop-sync plan --detailed-exitcode --format json
+  whop-sync plan --report plan.md --report plan.json
+  whop-sync plan --out users.plan.json    save it, for `whop-sync apply users.plan.json`";
+
+/// How a plan is made and told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct PlanArgs {
+    /// Exit with 2 when changes are pending, and with 0 when there are none
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Save the plan to this file, for `apply FILE`
+    ///
+    /// It holds no secret and no picture. A plan that a guardrail refuses
+    /// is not saved.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What it must be, and whence.
+    #[command(flatten)]
+    pub terms: Terms,
+    /// Write a report to this file too, .json, .md or .html; repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
+    pub reports: Vec<ReportFile>,
+}
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
     let ends = Ends::open(settings)?;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
@@ -52,7 +76,7 @@ pub(super) async fn run(
         None => {}
     }
     // First, since that it cannot be saved is the one document.
-    if let Some(path) = out {
+    if let Some(path) = &args.out {
         saved::save(settings, printer, &ends, &plan, &loaded.known, path)?;
     }
     show(printer, &ends, &plan)?;
@@ -63,7 +87,7 @@ pub(super) async fn run(
         |out| html::plan(out, &plan, &ends.header, &pictures),
     );
     let pending = !plan.is_empty() || !plan.holds.is_empty();
-    let exit = if pending && detailed_exitcode {
+    let exit = if pending && args.detailed_exitcode {
         Exit::Pending
     } else {
         Exit::Done

@@ -4,11 +4,13 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
+use super::args::Verb;
 use super::output::Printer;
-use super::settings::{Job, Reports, Settings};
+use super::settings::{Reports, Settings};
 use super::values::{ReportFile, ReportKind};
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::problems::Look;
+use crate::render::safe::Safe;
 use crate::render::{failure, html, json, markdown};
 use crate::store::{OsDisk, Replacement};
 
@@ -74,7 +76,7 @@ pub(super) fn missing(printer: &Printer, reported: Result<()>, exit: Exit) -> Ex
     match reported {
         Ok(()) => exit,
         Err(error) => {
-            printer.must_be_seen(&format!("warning: {error}: a report is missing\n"));
+            printer.must_be_seen(&format!("warning: {}: a report is missing\n", Safe(&error)));
             match exit {
                 Exit::Done | Exit::Pending => Exit::Failed,
                 exit => exit,
@@ -87,8 +89,8 @@ pub(super) fn missing(printer: &Printer, reported: Result<()>, exit: Exit) -> Ex
 /// report, so that a pipeline's comment shows it. A report of before would be
 /// taken for this run's.
 pub(super) fn error(settings: &Settings, printer: &Printer, error: &Error) {
-    let kind = match settings.job {
-        Job::Drift { .. } => "whop-sync-drift",
+    let kind = match settings.verb {
+        Verb::Drift(_) => "whop-sync-drift",
         _ => "whop-sync",
     };
     let server = settings.server.to_string();

@@ -8,13 +8,14 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::apply::ApplyArgs;
 use super::args::{Args, Options, Verb};
 use super::connect::Ends;
 use super::output::Printer;
 use super::reports;
 use super::settings::Settings;
-use super::values::Format;
-use crate::core::lineage::{Lineage, PlanRef, Purpose, State, desired_digest};
+use super::values::{Expected, Format};
+use crate::core::lineage::{Commit, Lineage, PlanRef, Purpose, State, desired_digest};
 use crate::core::model::Known;
 use crate::core::plan::Plan;
 use crate::core::report::Report;
@@ -26,13 +27,30 @@ use crate::render::safe::Safe;
 use crate::render::{html, json, moved};
 use crate::store::{self, MOST_PLAN_BYTES, OsDisk, Replacement};
 
+/// What a plan must be, and what it is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Terms {
+    /// Refuse with 4 unless the plan has this digest, or one that begins so
+    ///
+    /// As `plan` prints it, at least 12 digits. It covers what is done, not
+    /// when it was planned.
+    #[arg(long, value_name = "DIGEST", value_parser = Expected::parse)]
+    pub expect: Option<Expected>,
+    /// The commit the manifest stands in, by its full id [env: WHOP_SYNC_COMMIT]
+    ///
+    /// The mapping remembers it, so that applying an older commit later is
+    /// noticed. GitHub's and GitLab's pipelines tell it by themselves.
+    #[arg(long, value_name = "SHA", value_parser = Commit::parse)]
+    pub commit: Option<Commit>,
+}
+
 /// Reads the plan that `apply` is to carry out, if it is given one, and takes
 /// over from it what shapes a plan.
 ///
 /// # Errors
 /// A file that is no plan, and options that only `plan` may decide.
 pub(super) fn take_over(args: &mut Args) -> Result<Option<Saved>> {
-    let Verb::Apply { plan: Some(path), .. } = &args.verb else {
+    let Verb::Apply(ApplyArgs { plan: Some(path), .. }) = &args.verb else {
         return Ok(None);
     };
     let Options {

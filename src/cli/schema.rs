@@ -1,14 +1,26 @@
 //! `schema`: the JSON Schemas of what we read and write.
 
-use super::args::SchemaOf;
 use super::output::Printer;
 use crate::error::{Exit, Result};
 use crate::render::schema;
 
-pub(super) fn run(printer: &Printer, of: SchemaOf) -> Result<Exit> {
-    let text = match of {
-        SchemaOf::Manifest => schema::MANIFEST,
-        SchemaOf::Documents => schema::PLAN,
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync schema > users.schema.json
+  whop-sync schema --plan > plan.schema.json";
+
+/// Which schema to print.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct SchemaArgs {
+    /// Print that of what `--format json` prints instead: plans, reports and the rest
+    #[arg(long)]
+    pub plan: bool,
+}
+
+pub(super) fn run(printer: &Printer, args: &SchemaArgs) -> Result<Exit> {
+    let text = match args.plan {
+        false => schema::MANIFEST,
+        true => schema::PLAN,
     };
     printer.result(|out| out.write_all(text.as_bytes()))?;
     Ok(Exit::Done)

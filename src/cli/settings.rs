@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::args::{Args, EmulatorArgs, Options, SchemaOf, Terms, Verb};
-use super::export::ExportArgs;
-use super::init::InitArgs;
+use super::apply::ApplyArgs;
+use super::args::{Args, Options, Verb};
+use super::emulator::EmulatorArgs;
 use super::key::KeySource;
 use super::paths::Paths;
-use super::values::{Expected, Format, KeyGrant, LogFormat, Rate, ReportFile, ReportKind, Server};
-use crate::core::drift::Others;
+use super::plan::PlanArgs;
+use super::saved::Terms;
+use super::values::{Expected, Format, LogFormat, ReportFile, ReportKind, Server};
 use crate::core::lineage::Commit;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
@@ -116,7 +116,7 @@ fn usage(message: impl Into<String>) -> Error {
 #[derive(Debug)]
 pub struct Settings {
     /// What to do.
-    pub job: Job,
+    pub verb: Verb,
     /// The manifest's files and folders, at least one.
     pub manifests: Vec<PathBuf>,
     /// Where state is kept.
@@ -139,6 +139,8 @@ pub struct Settings {
     pub allow: BTreeSet<Guard>,
     /// The digest that the plan must have.
     pub expect: Option<Expected>,
+    /// Who agrees to a plan that is to be carried out.
+    pub consent: Consent,
     /// The commit that the manifest stands in, where known.
     pub commit: Option<Commit>,
     /// How to tell about it.
@@ -165,96 +167,6 @@ impl Reports {
     /// Whether a report shows pictures.
     pub fn show_pictures(&self) -> bool {
         self.files.iter().any(|file| file.kind == ReportKind::Html)
-    }
-}
-
-/// What to do.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Job {
-    /// Check manifest and pictures.
-    Validate,
-    /// Show what would change.
-    Plan {
-        /// Exit with 2 when changes are pending.
-        detailed_exitcode: bool,
-        /// Where to save the plan.
-        out: Option<PathBuf>,
-    },
-    /// Make it so.
-    Apply {
-        /// Who agrees to the plan.
-        consent: Consent,
-        /// Stop cleanly within this time.
-        deadline: Option<Duration>,
-        /// Where to write down what was done.
-        receipt: Option<PathBuf>,
-    },
-    /// Show what changed on Whop.
-    Drift {
-        /// What accounts mean that the mapping does not know.
-        others: Others,
-    },
-    /// Show one user from every side.
-    Explain {
-        /// The user.
-        id: UserKey,
-    },
-    /// Write what Whop has as a manifest.
-    Export(ExportArgs),
-    /// Look for what is wrong with the set-up.
-    Doctor {
-        /// Put what is assumed of Whop to the test, too.
-        probe: bool,
-    },
-    /// Write the first files.
-    Init(InitArgs),
-    /// Print a JSON Schema.
-    Schema {
-        /// Of what.
-        of: SchemaOf,
-    },
-    /// Print a shell's completions.
-    Completions {
-        /// The shell.
-        shell: String,
-    },
-    /// Print the manual.
-    Man {
-        /// One command's page.
-        page: Option<String>,
-    },
-    /// Show the mapping.
-    Show {
-        /// One user of it.
-        id: Option<UserKey>,
-    },
-    /// Serve the emulator.
-    Emulator {
-        /// Port on loopback; 0 takes any free one.
-        port: u16,
-        /// Requests for each operation.
-        rate: Rate,
-        /// Time that every answer takes.
-        latency: Duration,
-        /// The keys it accepts; without any, every key may do everything.
-        keys: Vec<KeyGrant>,
-        /// The fault script, if any.
-        faults: Option<PathBuf>,
-    },
-}
-
-impl Job {
-    /// Whether it talks to Whop.
-    pub fn asks_whop(&self) -> bool {
-        matches!(
-            self,
-            Self::Plan { .. }
-                | Self::Apply { .. }
-                | Self::Drift { .. }
-                | Self::Explain { .. }
-                | Self::Export(_)
-                | Self::Doctor { .. }
-        )
     }
 }
 
@@ -310,10 +222,10 @@ impl Settings {
     /// # Errors
     /// Options or variables that cannot be meant.
     pub fn resolve(args: Args, facts: &Facts, is_folder: impl FnOnce(&Path) -> bool) -> Result<Self> {
-        let Args { options, mut verb } = args;
+        let Args { options, verb } = args;
         let output = output(&options, &verb, facts)?;
-        let reports = reports(&mut verb, facts);
-        let Terms { expect, commit } = terms(&mut verb);
+        let reports = reports(&verb, facts);
+        let Terms { expect, commit } = verb.terms().cloned().unwrap_or_default();
         let commit = match commit {
             Some(commit) => Some(commit),
             None => {
@@ -352,6 +264,12 @@ impl Settings {
         };
         let mapping = mapping.or_else(|| facts.variable("WHOP_SYNC_MAPPING").map(PathBuf::from));
         let mut paths = Paths::new(&manifests, mapping, &server, is_folder)?;
+        if let Verb::Emulator(EmulatorArgs {
+            state: Some(state), ..
+        }) = &verb
+        {
+            paths.emulator.clone_from(state);
+        }
         let needs_key = verb.asks_whop() && server != Server::Emulator;
         let key = if needs_key {
             KeySource::find(api_key_file, facts.environment.get("WHOP_API_KEY"))?
@@ -360,7 +278,8 @@ impl Settings {
         };
         keep_apart(&verb, &manifests, &paths)?;
         Ok(Self {
-            job: job(verb, facts, &mut paths),
+            consent: consent(&verb, facts),
+            verb,
             manifests,
             paths,
             exchanges: facts.variable("WHOP_SYNC_EXCHANGES").map(PathBuf::from),
@@ -383,9 +302,9 @@ impl Settings {
         self.version.dialect()
     }
 
-    /// Whether the job talks to a server that wants a key.
+    /// Whether the command talks to a server that wants a key.
     pub fn needs_key(&self) -> bool {
-        self.job.asks_whop() && self.server != Server::Emulator
+        self.verb.asks_whop() && self.server != Server::Emulator
     }
 
     /// The policy of a run at this time, in seconds since 1970.
@@ -416,70 +335,13 @@ fn from_variable<T>(
         .map_err(|why| usage(format!("`{name}` {why}")))
 }
 
-fn job(verb: Verb, facts: &Facts, paths: &mut Paths) -> Job {
-    match verb {
-        Verb::Validate => Job::Validate,
-        Verb::Plan {
-            detailed_exitcode,
-            out,
-            terms: _,
-            reports: _,
-        } => Job::Plan {
-            detailed_exitcode,
-            out,
-        },
-        Verb::Apply {
-            plan: _,
-            receipt,
-            terms: _,
-            yes,
-            deadline,
-            reports: _,
-        } => Job::Apply {
-            consent: match (yes, facts.stdin_is_terminal && facts.stderr_is_terminal) {
-                (true, _) => Consent::Given,
-                (false, true) => Consent::Ask,
-                (false, false) => Consent::Nobody,
-            },
-            deadline,
-            receipt,
-        },
-        Verb::Drift { others, reports: _ } => Job::Drift { others },
-        Verb::Explain { id } => Job::Explain { id },
-        Verb::Export(args) => Job::Export(args),
-        Verb::Doctor { probe } => Job::Doctor { probe },
-        Verb::Init(args) => Job::Init(args),
-        Verb::Schema { of } => Job::Schema { of },
-        Verb::Completions { shell } => Job::Completions { shell },
-        Verb::Man { page } => Job::Man { page },
-        Verb::Show { id } => Job::Show { id },
-        Verb::Emulator(EmulatorArgs {
-            port,
-            state,
-            rate,
-            latency,
-            keys,
-            faults,
-        }) => {
-            if let Some(state) = state {
-                paths.emulator = state;
-            }
-            Job::Emulator {
-                port,
-                rate,
-                latency,
-                keys,
-                faults,
-            }
-        }
-    }
-}
-
-/// What is demanded of the plan.
-fn terms(verb: &mut Verb) -> Terms {
-    match verb {
-        Verb::Plan { terms, .. } | Verb::Apply { terms, .. } => std::mem::take(terms),
-        _ => Terms::default(),
+/// Who agrees, if it is an apply.
+fn consent(verb: &Verb, facts: &Facts) -> Consent {
+    let is_given = matches!(verb, Verb::Apply(ApplyArgs { yes: true, .. }));
+    match (is_given, facts.stdin_is_terminal && facts.stderr_is_terminal) {
+        (true, _) => Consent::Given,
+        (false, true) => Consent::Ask,
+        (false, false) => Consent::Nobody,
     }
 }
 
@@ -488,10 +350,10 @@ fn terms(verb: &mut Verb) -> Terms {
 /// # Errors
 /// Such a path, as far as it is written the same way.
 fn keep_apart(verb: &Verb, manifests: &[PathBuf], paths: &Paths) -> Result<()> {
-    let (Verb::Plan { out: Some(file), .. }
-    | Verb::Apply {
+    let (Verb::Plan(PlanArgs { out: Some(file), .. })
+    | Verb::Apply(ApplyArgs {
         receipt: Some(file), ..
-    }) = verb
+    })) = verb
     else {
         return Ok(());
     };
@@ -514,25 +376,22 @@ fn foreign_commit(facts: &Facts) -> Option<Commit> {
 }
 
 /// The reports that are asked for, and the one that GitHub wants.
-fn reports(verb: &mut Verb, facts: &Facts) -> Reports {
-    let (Verb::Plan { reports, .. } | Verb::Apply { reports, .. } | Verb::Drift { reports, .. }) = verb
-    else {
+fn reports(verb: &Verb, facts: &Facts) -> Reports {
+    let Some(files) = verb.reports() else {
         return Reports::default();
     };
     Reports {
-        files: std::mem::take(reports),
+        files: files.to_vec(),
         step_summary: facts.variable("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     }
 }
 
 fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
     let format = options.format.unwrap_or_default();
-    if format == Format::Csv && !matches!(verb, Verb::Show { .. }) {
+    if format == Format::Csv && !matches!(verb, Verb::Show(_)) {
         return Err(usage("`--format csv` is for `show` only").hint("use `--format json`"));
     }
-    if format == Format::Markdown
-        && !matches!(verb, Verb::Plan { .. } | Verb::Apply { .. } | Verb::Drift { .. })
-    {
+    if format == Format::Markdown && verb.reports().is_none() {
         let message = "`--format markdown` is for `plan`, `apply` and `drift` only";
         return Err(usage(message).hint("use `--format json`"));
     }
@@ -565,258 +424,4 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
 }
 
 #[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret;
-
-    use super::super::args::parse;
-    use super::*;
-    use crate::error::Exit;
-
-    fn facts(variables: &[(&'static str, &str)]) -> Facts {
-        let environment = variables
-            .iter()
-            .map(|(name, value)| (*name, OsString::from(value)));
-        Facts {
-            environment: environment.collect(),
-            ..Facts::default()
-        }
-    }
-
-    fn resolve_in(line: &str, facts: &Facts) -> Result<Settings> {
-        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        let args = parse(&words, facts).unwrap();
-        Settings::resolve(args, facts, |path| path == Path::new("folder"))
-    }
-
-    fn resolve(line: &str, variables: &[(&'static str, &str)]) -> Settings {
-        resolve_in(line, &facts(variables)).unwrap()
-    }
-
-    fn refusal(line: &str, variables: &[(&'static str, &str)]) -> Error {
-        resolve_in(line, &facts(variables)).unwrap_err()
-    }
-
-    #[test]
-    fn state_stands_beside_the_manifest_and_the_emulators_apart() {
-        for (line, mapping, journal) in [
-            ("plan", "users.mapping.jsonl", "users.mapping.journal"),
-            (
-                "plan -f a/users.example.yaml",
-                "a/users.example.mapping.jsonl",
-                "a/users.example.mapping.journal",
-            ),
-            (
-                "plan -f a/team.YML -f b.yaml",
-                "a/team.mapping.jsonl",
-                "a/team.mapping.journal",
-            ),
-            (
-                "plan -f folder",
-                "folder/users.mapping.jsonl",
-                "folder/users.mapping.journal",
-            ),
-            ("plan -f a/v1.2", "a/v1.2.mapping.jsonl", "a/v1.2.mapping.journal"),
-            (
-                "plan --server emulator",
-                ".whop-sync/users.mapping.jsonl",
-                ".whop-sync/users.mapping.journal",
-            ),
-            (
-                "show -f folder --server emulator",
-                "folder/.whop-sync/users.mapping.jsonl",
-                "folder/.whop-sync/users.mapping.journal",
-            ),
-            ("plan --mapping x/m", "x/m", "x/m.journal"),
-        ] {
-            let paths = resolve(&format!("whop-sync {line}"), &[("WHOP_API_KEY", "k")]).paths;
-            assert_eq!(paths.state.mapping, Path::new(mapping), "{line}");
-            assert_eq!(paths.state.journal, Path::new(journal), "{line}");
-            assert_eq!(
-                paths.state.lock,
-                Path::new(journal).with_extension("lock"),
-                "{line}"
-            );
-        }
-        let emulator = |line| resolve(line, &[]).paths.emulator;
-        assert_eq!(
-            emulator("whop-sync emulator -f a/u.yaml"),
-            Path::new("a/.whop-sync/emulator.jsonl")
-        );
-        assert_eq!(emulator("whop-sync emulator --state s"), Path::new("s"));
-    }
-
-    #[test]
-    fn a_mapping_cannot_be_its_own_journal() {
-        for bad in ["m.journal", "m.lock", ".."] {
-            let error = refusal(&format!("whop-sync show --mapping {bad}"), &[]);
-            assert_eq!(error.code().exit(), Exit::Usage, "{bad}");
-        }
-    }
-
-    #[test]
-    fn options_win_over_the_environment_which_wins_over_defaults() {
-        let set = [
-            ("WHOP_SYNC_SERVER", "sandbox"),
-            ("WHOP_API_VERSION", "2025-01-01"),
-            ("WHOP_SYNC_MAPPING", "env.jsonl"),
-            ("WHOP_API_KEY", "k"),
-        ];
-        let plain = resolve("whop-sync plan", &set);
-        assert_eq!(
-            (&plain.server, plain.dialect()),
-            (&Server::Sandbox, Dialect::Companies)
-        );
-        assert_eq!(plain.paths.state.mapping, Path::new("env.jsonl"));
-        let line = "whop-sync plan --server production --api-version 2026-10-15-1 --mapping m.jsonl";
-        let explicit = resolve(line, &set);
-        assert_eq!(
-            (&explicit.server, explicit.dialect()),
-            (&Server::Production, Dialect::Accounts)
-        );
-        assert_eq!(explicit.paths.state.mapping, Path::new("m.jsonl"));
-        let empty = set.map(|(name, value)| (name, if name == "WHOP_API_KEY" { value } else { "" }));
-        let default = resolve("whop-sync plan", &empty);
-        assert_eq!(
-            (default.server, default.version),
-            (Server::Production, Version::default())
-        );
-        assert_eq!(default.paths.state.mapping, Path::new("users.mapping.jsonl"));
-    }
-
-    #[test]
-    fn a_bad_variable_is_named() {
-        let error = refusal("whop-sync plan", &[("WHOP_SYNC_SERVER", "moon")]);
-        assert_eq!(error.code(), Code::Usage);
-        assert!(error.message().contains("`WHOP_SYNC_SERVER` must be"), "{error}");
-    }
-
-    #[test]
-    fn the_key_comes_from_the_file_else_the_variable() {
-        let set = [("WHOP_API_KEY", " env-key\n")];
-        let load = |line: &str| {
-            let settings = resolve(line, &set);
-            settings.key.load(|_| Ok(b"file-key\r\n".to_vec())).unwrap()
-        };
-        assert_eq!(
-            load("whop-sync plan --api-key-file k").expose_secret(),
-            "file-key"
-        );
-        assert_eq!(load("whop-sync plan").expose_secret(), "env-key");
-    }
-
-    #[test]
-    fn a_missing_key_matters_only_where_one_is_needed() {
-        let missing = resolve("whop-sync plan", &[]);
-        let error = missing.key.load(|_| Ok(Vec::new())).unwrap_err();
-        assert_eq!(error.code(), Code::KeyMissing);
-        assert!(missing.needs_key() && error.what_to_do().is_some());
-        for line in ["plan --server emulator", "validate", "show", "emulator"] {
-            // A bad key is not even looked at there.
-            let settings = resolve(&format!("whop-sync {line}"), &[("WHOP_API_KEY", "a b")]);
-            assert!(
-                !settings.needs_key() && matches!(settings.key, KeySource::Nowhere),
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn no_debug_output_shows_the_key() {
-        let facts = facts(&[("WHOP_API_KEY", "sesame")]);
-        let settings = resolve_in("whop-sync plan", &facts).unwrap();
-        assert!(!format!("{facts:?} {settings:?}").contains("sesame"));
-    }
-
-    #[test]
-    fn without_a_terminal_nobody_can_agree() {
-        let consent = |line: &str, stdin, stderr| {
-            let facts = Facts {
-                stdin_is_terminal: stdin,
-                stderr_is_terminal: stderr,
-                ..Facts::default()
-            };
-            match resolve_in(line, &facts).unwrap().job {
-                Job::Apply { consent, .. } => consent,
-                job => panic!("{job:?}"),
-            }
-        };
-        let apply = "whop-sync apply --server emulator";
-        assert_eq!(consent(apply, true, true), Consent::Ask);
-        assert_eq!(consent(apply, false, true), Consent::Nobody);
-        assert_eq!(consent(apply, true, false), Consent::Nobody);
-        assert_eq!(consent(&format!("{apply} --yes"), false, false), Consent::Given);
-    }
-
-    #[test]
-    fn progress_colour_and_logs_follow_terminals_and_options() {
-        let terminal = |variables| Facts {
-            stderr_is_terminal: true,
-            ..facts(variables)
-        };
-        let output = |line: &str, facts: &Facts| resolve_in(line, facts).unwrap().output;
-        let on = output("whop-sync validate", &terminal(&[]));
-        assert_eq!(
-            (on.progress, on.stdout, on.stderr),
-            (Mode::Bar, Palette::Plain, Palette::Colour)
-        );
-        let dumb = output("whop-sync validate", &terminal(&[("TERM", "dumb")]));
-        assert_eq!((dumb.progress, dumb.stderr), (Mode::Lines, Palette::Plain));
-        let quiet = output("whop-sync validate -q", &terminal(&[]));
-        assert_eq!(quiet.progress, Mode::Quiet);
-        let loud = output("whop-sync validate -vv", &terminal(&[]));
-        assert_eq!(
-            (loud.progress, loud.log.as_deref()),
-            (Mode::Lines, Some("whop_sync=debug"))
-        );
-        let filter = output("whop-sync validate -v", &facts(&[("WHOP_SYNC_LOG", "trace")]));
-        assert_eq!(
-            (filter.progress, filter.log.as_deref()),
-            (Mode::Lines, Some("trace"))
-        );
-    }
-
-    #[test]
-    fn reports_and_annotations_follow_github() {
-        let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", "summary.md")];
-        let plan = resolve("whop-sync plan --server emulator --report a.md", &variables);
-        assert!(plan.output.annotate);
-        assert_eq!(plan.reports.files, [ReportFile::parse("a.md").unwrap()]);
-        assert_eq!(
-            plan.reports.step_summary.as_deref(),
-            Some(Path::new("summary.md"))
-        );
-        let validate = resolve("whop-sync validate", &variables);
-        assert!(validate.reports.is_empty() && validate.output.annotate);
-        let outside = resolve("whop-sync plan --server emulator", &[("GITHUB_ACTIONS", "false")]);
-        assert!(outside.reports.is_empty() && !outside.output.annotate);
-    }
-
-    #[test]
-    fn markdown_is_for_plans_and_reports_only() {
-        for verb in ["show", "validate"] {
-            let line = format!("whop-sync {verb} --format markdown");
-            assert_eq!(refusal(&line, &[]).code(), Code::Usage);
-        }
-    }
-
-    #[test]
-    fn csv_is_for_show_only() {
-        assert_eq!(refusal("whop-sync plan --format csv", &[]).code(), Code::Usage);
-        assert_eq!(
-            resolve("whop-sync show --format csv", &[]).output.format,
-            Format::Csv
-        );
-    }
-
-    #[test]
-    fn the_policy_carries_the_choices() {
-        let line = "whop-sync plan --server emulator --only b --only a --allow vanished --refresh changed";
-        let policy = resolve(line, &[]).policy(7);
-        assert_eq!((policy.now, policy.refresh), (7, Refresh::Changed));
-        assert!(!policy.enforces(Guard::Vanished) && policy.enforces(Guard::Duplicate));
-        assert!(policy.covers(&UserKey::parse("a").unwrap()));
-        assert!(!policy.covers(&UserKey::parse("c").unwrap()));
-        let everybody = resolve("whop-sync plan --server emulator", &[]).policy(7);
-        assert!(everybody.covers(&UserKey::parse("c").unwrap()));
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! `show`: the mapping, for the platform's own code. Reads one file.
 
+use super::completions;
 use super::connect::did_you_mean;
 use super::output::Printer;
 use super::settings::Settings;
@@ -10,7 +11,21 @@ use crate::error::{Code, Error, Exit, Result};
 use crate::render::{json, mapping};
 use crate::store::{OsDisk, read_mapping};
 
-pub(super) fn run(settings: &Settings, printer: &Printer, id: Option<&UserKey>) -> Result<Exit> {
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync show user_12345 --format json
+  whop-sync show --format csv";
+
+/// Whom to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct ShowArgs {
+    /// Your platform's id of one user
+    #[arg(value_name = "ID", value_parser = UserKey::parse, add = completions::ids())]
+    pub id: Option<UserKey>,
+}
+
+pub(super) fn run(settings: &Settings, printer: &Printer, args: &ShowArgs) -> Result<Exit> {
+    let id = args.id.as_ref();
     let (identity, users) = read_mapping(&settings.paths.state.mapping, &OsDisk)?;
     if let Some(id) = id
         && !users.contains_key(id)

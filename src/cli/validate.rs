@@ -6,6 +6,11 @@ use crate::error::{Exit, Result};
 use crate::manifest;
 use crate::render::{Validation, json, words};
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  whop-sync validate -f users.yaml
+  whop-sync validate -f users/ --format json";
+
 pub(super) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
     let manifest = match manifest::load(&settings.manifests) {
         Ok(manifest) => manifest,

@@ -12,7 +12,8 @@
 //! * `document` is the only user of serde_yaml; with `scalar` it keeps every
 //!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
 //!   boolean, a number and a time.
-//! * `pieces` reads a large text in pieces, side by side.
+//! * `pieces` reads a large text in pieces, and `crew` does such things side by
+//!   side.
 //! * `syntax` refuses what would hurt the parser, and gets from its first
 //!   error to all of them.
 //! * `head` and `check` know the rules, `found` collects what breaks
@@ -26,6 +27,7 @@
 
 mod avatars;
 mod check;
+mod crew;
 mod document;
 mod found;
 #[cfg(any(test, fuzzing))]

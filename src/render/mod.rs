@@ -15,6 +15,8 @@ pub mod drift;
 pub mod explain;
 pub mod failure;
 mod fields;
+#[cfg(test)]
+mod hostile;
 pub mod html;
 pub mod init;
 pub mod json;

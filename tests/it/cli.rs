@@ -15,8 +15,11 @@ use crate::told::{EXCHANGES, exchanges};
 mod bad_input;
 mod begin;
 mod documents;
+mod hostile;
 mod looks;
 mod pages;
+#[cfg(unix)]
+mod pictures;
 #[cfg(unix)]
 mod plans;
 mod probes;

@@ -30,7 +30,7 @@ const PARTS: [(&str, &[&str]); 11] = [
 ];
 
 /// Packages and the only places that may name them.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("clap", &["cli"]),
     ("serde_yaml", &["manifest"]),
     ("saphyr_parser", &["manifest"]),
@@ -43,6 +43,7 @@ const HOMES: [(&str, &[&str]); 8] = [
         ],
     ),
     ("image", &["picture/thumbnail.rs"]),
+    ("rustix", &["manifest/avatars/walk.rs", "manifest/sources.rs"]),
     ("similar", &["render"]),
     ("sha2", &["core/digest.rs"]),
     ("tokio", &["main.rs", "cli", "execute", "remote", "emulator"]),
