@@ -13,6 +13,8 @@ pub mod early;
 pub mod emulator;
 pub mod explain;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod init;
 pub mod key;
 pub mod man;

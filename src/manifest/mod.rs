@@ -30,6 +30,8 @@ mod check;
 mod crew;
 mod document;
 mod found;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod head;
 mod lines;
 mod pieces;
@@ -77,7 +79,11 @@ pub struct Manifest {
 /// [`Code::ManifestMissing`] when there is none, [`Code::ManifestInvalid`]
 /// with every problem it has, or what keeps a file from being read.
 pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
-    let sources = Sources::read(paths)?;
+    from_sources(Sources::read(paths)?)
+}
+
+/// The same for texts that were read already.
+fn from_sources(sources: Sources) -> Result<Manifest> {
     let mut found = Found::default();
     match assemble(&sources, &mut found) {
         Some((desired, stands)) if found.is_fine() => {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part may import of ours, and which packages only it may name.
-const PARTS: [(&str, &[&str]); 10] = [
+const PARTS: [(&str, &[&str]); 11] = [
     ("core", &["core"]),
     ("error", &["core"]),
     ("picture", &["core", "picture"]),
@@ -20,6 +20,12 @@ const PARTS: [(&str, &[&str]); 10] = [
         "cli",
         &[
             "core", "error", "manifest", "remote", "store", "execute", "render", "emulator", "cli",
+        ],
+    ),
+    (
+        "fuzzing",
+        &[
+            "core", "error", "picture", "manifest", "remote", "store", "render", "cli",
         ],
     ),
 ];
