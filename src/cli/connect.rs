@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 
 use super::settings::Settings;
 use super::values::Server;
-use super::{now, seconds};
+use super::{now, reports, seconds};
 use crate::core::model::{Policy, Problem};
 use crate::core::value::{PlatformId, UserKey};
 use crate::emulator::{self, Emulator};
@@ -43,7 +43,7 @@ impl Ends {
     /// The manifest's problems, a missing key, a server that cannot be meant.
     pub(super) fn open(settings: &Settings) -> Result<Self> {
         let mut memory = recall(settings);
-        let manifest = manifest::load_with(&settings.manifests, &mut memory)?;
+        let manifest = load(settings, &mut memory)?;
         only_known_users(settings, &manifest)?;
         let platform = manifest.desired.platform().clone();
         let run_id = run_id()?;
@@ -86,6 +86,23 @@ pub(super) fn recall(settings: &Settings) -> Memory {
         index: index.unwrap_or_default(),
         now: i64::try_from(now.as_nanos()).unwrap_or(0),
         read: 0,
+    }
+}
+
+/// Reads the manifest, and reports its problems where code scanning looks for
+/// them, before anything else may end the run.
+pub(super) fn load(settings: &Settings, memory: &mut Memory) -> Result<Manifest> {
+    match manifest::load_with(&settings.manifests, memory) {
+        Ok(manifest) => {
+            reports::problems(settings, &manifest.warnings, None)?;
+            Ok(manifest)
+        }
+        Err(error) => {
+            // What is wrong with the manifest weighs more than that this
+            // cannot be written.
+            let _ = reports::problems(settings, error.manifest_problems(), Some(&error));
+            Err(error)
+        }
     }
 }
 

@@ -30,6 +30,8 @@ mod check;
 mod crew;
 mod document;
 mod found;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod head;
 mod lines;
 mod pieces;
@@ -88,7 +90,11 @@ pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(paths: &[PathBuf], memory: &mut Memory) -> Result<Manifest> {
-    let sources = Sources::read(paths)?;
+    from_sources(Sources::read(paths)?, memory)
+}
+
+/// The same for texts that were read already.
+fn from_sources(sources: Sources, memory: &mut Memory) -> Result<Manifest> {
     let mut found = Found::default();
     match assemble(&sources, memory, &mut found) {
         Some((desired, stands)) if found.is_fine() => {

@@ -194,6 +194,25 @@ fn brackets(text: &str) -> usize {
     text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
 
+/// A part read in pieces of this length, as text, to compare it.
+#[cfg(any(test, fuzzing))]
+pub(super) fn shown_in_pieces(parts: &[Part], length: usize) -> Option<String> {
+    let InPieces { head, users, found } = read_by(parts, length).pop()??;
+    Some(format!("{head:?} {users:?} {:?}", found.all()))
+}
+
+/// The same part read whole.
+#[cfg(any(test, fuzzing))]
+pub(super) fn shown_whole(part: &Part) -> Option<String> {
+    let mut found = Found::default();
+    let mut head = syntax::read(0, part, &mut found)?;
+    let RawUsers::List(list) = &mut head.users else {
+        return None;
+    };
+    let users = check::users(0, 0, std::mem::take(list), &mut found);
+    Some(format!("{head:?} {users:?} {:?}", found.all()))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -211,20 +230,11 @@ mod tests {
 
     /// Reads with a cut at every user; the whole as text, to compare it.
     fn in_pieces(text: &str) -> Option<String> {
-        let parts = [part(text)];
-        let InPieces { head, users, found } = read_by(&parts, 1).pop()??;
-        Some(format!("{head:?} {users:?} {:?}", found.all()))
+        shown_in_pieces(&[part(text)], 1)
     }
 
     fn whole(text: &str) -> Option<String> {
-        let part = part(text);
-        let mut found = Found::default();
-        let mut head = syntax::read(0, &part, &mut found)?;
-        let RawUsers::List(list) = &mut head.users else {
-            return None;
-        };
-        let users = check::users(0, 0, std::mem::take(list), &mut found);
-        Some(format!("{head:?} {users:?} {:?}", found.all()))
+        shown_whole(&part(text))
     }
 
     const HEAD: &str = "version: 1\ncompany: biz_x\nusers: # ours\n";

@@ -111,6 +111,26 @@ impl Sources {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl Sources {
+    /// One text as if it had been read from `users.yaml` in this folder.
+    pub(super) fn of_text(text: &[u8], folder: &Path) -> Self {
+        Self {
+            parts: vec![Part::of_text(text, folder)],
+            directory: folder.to_owned(),
+            digest: Digest::of(text),
+        }
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Part {
+    /// One text as if it had been read from `users.yaml` in this folder.
+    pub(super) fn of_text(text: &[u8], folder: &Path) -> Self {
+        decode(&folder.join("users.yaml"), text.to_owned())
+    }
+}
+
 /// A path for people, the same on every system.
 pub(super) fn shown(path: &Path) -> String {
     let text = path.display().to_string();

@@ -7,6 +7,8 @@
 //! header. Only the HTML report's [`thumbnail()`] decodes, within limits.
 
 mod exif;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod index;
 mod metadata;
 mod structure;

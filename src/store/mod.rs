@@ -29,6 +29,8 @@
 
 mod disk;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod pictures;
 mod saved;
 

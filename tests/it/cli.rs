@@ -15,6 +15,7 @@ use crate::told::{EXCHANGES, exchanges};
 mod bad_input;
 mod begin;
 mod documents;
+mod hostile;
 mod looks;
 mod pages;
 #[cfg(unix)]
@@ -24,6 +25,7 @@ mod plans;
 mod probes;
 #[cfg(unix)]
 mod receipts;
+mod sarif;
 mod secrets;
 #[cfg(unix)]
 mod stale;
@@ -32,6 +34,7 @@ mod stops;
 mod story;
 mod streams;
 mod tls;
+mod whop;
 
 /// The example's own name in its folder.
 const EXAMPLE: &str = "users.example.yaml";
