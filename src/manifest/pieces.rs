@@ -118,7 +118,7 @@ fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
 
 /// Does all of the work, on as many threads as there are processors; the
 /// results have the work's order.
-fn side_by_side<W: Sync, R: Send>(work: &[W], perform: impl Fn(&W) -> R + Sync) -> Vec<R> {
+pub(super) fn side_by_side<W: Sync, R: Send>(work: &[W], perform: impl Fn(&W) -> R + Sync) -> Vec<R> {
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = processors.min(MOST_THREADS).min(work.len());
     let next = AtomicUsize::new(0);
