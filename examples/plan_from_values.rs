@@ -16,6 +16,7 @@ use whop_sync::core::model::{
     Policy, Profile, ProfileRead, Stand,
 };
 use whop_sync::core::planner;
+use whop_sync::core::text::Sorted;
 use whop_sync::core::value::{AccountId, DisplayName, Email, PlatformId, UserId, UserKey};
 use whop_sync::render::paint::Palette;
 use whop_sync::render::{self, Header};
@@ -97,7 +98,7 @@ fn wanted(id: &str, name: &str) -> Result<DesiredUser, Box<dyn Error>> {
         name: DisplayName::parse(name)?,
         avatar: None,
         title: None,
-        metadata: BTreeMap::new(),
+        metadata: Sorted::new(),
         renamed_from: None,
     })
 }
@@ -123,7 +124,7 @@ fn account(id: &str) -> Result<Account, Box<dyn Error>> {
         owner: UserId::parse(&format!("user_{id}"))?,
         email: Some(email(id).into()),
         title: id.into(),
-        metadata: BTreeMap::from([own_id("external_id"), own_id("internal_user_id")]),
+        metadata: Sorted::from([own_id("external_id"), own_id("internal_user_id")]),
         suspended: false,
     })
 }

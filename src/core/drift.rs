@@ -12,6 +12,7 @@ use super::model::{
     Policy, ProfileRead,
 };
 use super::plan::{Cause, Reads};
+use super::text::Text;
 use super::value::{AccountId, PlatformId, UserKey};
 
 /// One value, three ways. Pictures are told apart by the digest we sent and,
@@ -111,7 +112,7 @@ pub struct NewAccount {
     /// The account.
     pub account: AccountId,
     /// Its title.
-    pub title: Box<str>,
+    pub title: Text,
     /// The user of the manifest who would adopt it, if there is one.
     pub user: Option<UserKey>,
 }

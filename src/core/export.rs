@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::model::{Account, DesiredUser, IDENTITY_KEYS, Known, KnownUser, MetaValue, Observed, ProfileRead};
+use super::text::{Text, Texts};
 use super::value::{AccountId, DisplayName, Email, Title, UserKey};
 
 /// A user as a manifest would ask for it, without its picture.
@@ -22,7 +23,7 @@ pub struct LeftOut {
     /// The account.
     pub account: AccountId,
     /// Its title.
-    pub title: Box<str>,
+    pub title: Text,
     /// Why.
     pub why: Why,
 }
@@ -191,7 +192,7 @@ fn one(
 
 /// The keys to manage: those the mapping manages, or of an account it does not
 /// know every text that a manifest could say.
-fn metadata(account: &Account, entry: Option<&KnownUser>) -> BTreeMap<Box<str>, Box<str>> {
+fn metadata(account: &Account, entry: Option<&KnownUser>) -> Texts {
     let texts = account.metadata.iter().filter_map(|(key, value)| match value {
         MetaValue::Text(text) => Some((key, text)),
         MetaValue::Json(_) => None,

@@ -16,6 +16,7 @@ use super::plan::Plan;
 use super::planner::plan;
 use super::saved::{Place, Saved, basis, changes};
 use super::summary;
+use super::text::{Sorted, Texts};
 use super::value::{AccountId, DisplayName, Email, ImageFormat, PlatformId, Title, UserId, UserKey};
 
 /// The three facts and the rules.
@@ -165,7 +166,7 @@ impl Source<'_> {
         Digest::of(&[self.below(3)])
     }
 
-    fn texts(&mut self) -> BTreeMap<Box<str>, Box<str>> {
+    fn texts(&mut self) -> Texts {
         let pairs = self.list(2, |source| {
             let key = ["tier", "team", "plan"][usize::from(source.below(3))];
             (key.into(), source.word().into())
@@ -300,7 +301,7 @@ fn observed(source: &mut Source<'_>, dialect: Dialect) -> Observed {
 }
 
 fn account(source: &mut Source<'_>, dialect: Dialect) -> Account {
-    let mut metadata = BTreeMap::new();
+    let mut metadata = Sorted::new();
     for key in ["external_id", "internal_user_id"] {
         let value = match source.below(4) {
             0 | 1 => MetaValue::Text(source.key().as_str().into()),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, Hasher};
 use super::model::{AppliedPicture, Desired, DesiredUser, Doubt, Known, KnownUser, Link, PreparedCall};
+use super::text::Texts;
 
 /// Desired states that are remembered. Bounds the mapping's first line.
 pub const STATES: usize = 32;
@@ -304,7 +305,7 @@ pub fn known_digest(known: &Known) -> Digest {
     hasher.finish()
 }
 
-fn add_texts(hasher: &mut Hasher, texts: &std::collections::BTreeMap<Box<str>, Box<str>>) {
+fn add_texts(hasher: &mut Hasher, texts: &Texts) {
     hasher.number(texts.len() as u64);
     for (key, value) in texts {
         hasher.field(&**key).field(&**value);

@@ -2,6 +2,7 @@
 //! is recognised by what it carries, and whatever is not certain is held.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::digest::Digest;
 use super::model::{
@@ -259,14 +260,31 @@ fn carries_other_id(account: &Account, id: &UserKey) -> bool {
         .is_some_and(|other| other != id.as_str())
 }
 
+/// The owners of linked accounts whose fingerprints stand twice, with the
+/// users' places: a million users cost one sort of numbers.
+fn alike<'a>(users: &[Linked<'a>]) -> Vec<(&'a UserId, usize)> {
+    let owners = |at: usize| users[at].account().map(|account| &account.owner);
+    let fingerprint = |owner: &UserId| {
+        let mut hasher = DefaultHasher::new();
+        owner.hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut order: Vec<(u64, usize)> = (0..users.len())
+        .filter_map(|at| owners(at).map(|owner| (fingerprint(owner), at)))
+        .collect();
+    order.sort_unstable();
+    order
+        .chunk_by(|a, b| a.0 == b.0)
+        .filter(|alike| alike.len() > 1)
+        .flatten()
+        .filter_map(|(_, at)| owners(*at).map(|owner| (owner, *at)))
+        .collect()
+}
+
 /// Two users who are one person on Whop would overwrite each other's profile
 /// (`whop-api.md` §11.3): both are held.
 fn hold_shared_owners<'a>(desired: &'a Desired, users: &mut [Linked<'a>]) {
-    let mut owners: Vec<(&UserId, usize)> = users
-        .iter()
-        .enumerate()
-        .filter_map(|(at, linked)| linked.account().map(|account| (&account.owner, at)))
-        .collect();
+    let mut owners: Vec<(&UserId, usize)> = alike(users);
     owners.sort_unstable();
     for group in owners.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
         for (owner, at) in group {

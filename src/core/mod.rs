@@ -22,4 +22,5 @@ pub mod report;
 pub(crate) mod sample;
 pub mod saved;
 pub mod summary;
+pub mod text;
 pub mod value;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::lineage::Lineage;
+use super::text::{Sorted, Text, Texts};
 use super::value::{AccountId, DisplayName, Email, FileId, ImageFormat, PlatformId, Title, UserId, UserKey};
 
 /// The two metadata keys that carry the platform's own id (`whop-api.md` §3).
@@ -47,7 +48,7 @@ pub struct DesiredUser {
     /// The account's title; `None` means the name at creation, unmanaged after.
     pub title: Option<Title>,
     /// Managed metadata keys, without [`IDENTITY_KEYS`].
-    pub metadata: BTreeMap<Box<str>, Box<str>>,
+    pub metadata: Texts,
     /// The id this user had before.
     pub renamed_from: Option<UserKey>,
 }
@@ -359,9 +360,9 @@ pub enum Dialect {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MetaValue {
     /// A text, the only kind we write.
-    Text(Box<str>),
+    Text(Text),
     /// Anything else, as JSON text; kept as it is.
-    Json(Box<str>),
+    Json(Text),
 }
 
 impl MetaValue {
@@ -383,11 +384,11 @@ pub struct Account {
     pub owner: UserId,
     /// The owner's address; the companies dialect never tells it. Kept as a
     /// text, since an address that we would refuse must still be compared.
-    pub email: Option<Box<str>>,
+    pub email: Option<Text>,
     /// Its title.
-    pub title: Box<str>,
+    pub title: Text,
     /// Its metadata, ours and others'.
-    pub metadata: BTreeMap<Box<str>, MetaValue>,
+    pub metadata: Sorted<MetaValue>,
     /// Whether Whop has suspended it.
     pub suspended: bool,
 }
@@ -461,13 +462,13 @@ pub struct KnownUser {
     pub link: Link,
     /// The name last set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<Box<str>>,
+    pub name: Option<Text>,
     /// The title last set by a manifest that manages it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<Box<str>>,
+    pub title: Option<Text>,
     /// The managed metadata last set, without [`IDENTITY_KEYS`].
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: BTreeMap<Box<str>, Box<str>>,
+    #[serde(default, skip_serializing_if = "Sorted::is_empty")]
+    pub metadata: Texts,
     /// The picture last set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<AppliedPicture>,
@@ -480,7 +481,7 @@ impl KnownUser {
             link,
             name: None,
             title: None,
-            metadata: BTreeMap::new(),
+            metadata: Texts::new(),
             picture: None,
         }
     }

@@ -9,6 +9,7 @@ use super::digest::Digest;
 use super::model::{Avatar, Desired, Guard, KnownUser, Limit, Link, MetaValue, PreparedCall};
 use super::replay::Fact;
 use super::report::Verb;
+use super::text::{Sorted, Text, Texts};
 use super::value::{AccountId, DisplayName, Email, PlatformId, Title, UserId, UserKey};
 
 /// Why something changes.
@@ -71,10 +72,10 @@ pub struct AccountChange {
     /// The title.
     pub title: Option<Change<Title>>,
     /// Metadata keys that change, by key; identity keys among them.
-    pub metadata: BTreeMap<Box<str>, Change<Box<str>>>,
+    pub metadata: BTreeMap<Text, Change<Text>>,
     /// The whole map to send when `metadata` is not empty: Whop may replace
     /// rather than merge (`whop-api.md` §3), so others' keys ride along.
-    pub whole: BTreeMap<Box<str>, MetaValue>,
+    pub whole: Sorted<MetaValue>,
 }
 
 impl AccountChange {
@@ -93,7 +94,7 @@ pub struct NewAccount {
     /// (`whop-api.md` §11.5).
     pub title: Title,
     /// Its metadata, identity keys included.
-    pub metadata: BTreeMap<Box<str>, Box<str>>,
+    pub metadata: Texts,
     /// A create whose answer was lost: the same request is sent again byte
     /// for byte, which cannot make a second account.
     pub resend: Option<PreparedCall>,
@@ -321,7 +322,7 @@ pub struct Unmanaged {
     /// The user the mapping has for it, if any.
     pub key: Option<UserKey>,
     /// Its title on Whop, if listed.
-    pub title: Option<Box<str>>,
+    pub title: Option<Text>,
 }
 
 /// The mapping is behind: Whop already shows what the manifest asks for.

@@ -1,7 +1,7 @@
 //! From three facts and a policy to a plan. [`plan`] is total: what cannot be
 //! done becomes a [`Hold`] with a typed reason, never an error.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::link::{Linked, Links, link};
 use super::model::{
@@ -13,6 +13,7 @@ use super::plan::{
     Plan, ProfileChange, Reason, Unmanaged,
 };
 use super::report::Verb;
+use super::text::Texts;
 use super::value::{AccountId, Title, UserKey};
 
 /// A listed account may lag behind a create by this many seconds before its
@@ -152,12 +153,16 @@ impl Planner<'_> {
         by: Option<Evidence>,
     ) -> Result<Decided, Reason> {
         if let Some(observed) = &account.email
+            && **observed != *user.email.as_str()
             && observed.to_lowercase() != user.email.folded()
         {
             return Err(Reason::EmailChanged {
                 account: account.id.clone(),
-                observed: observed.clone(),
+                observed: observed.into(),
             });
+        }
+        if from.is_none() && known.is_some_and(|known| self.is_settled(user, account, known)) {
+            return Ok(Decided::Nothing);
         }
         let link = Link {
             account: account.id.clone(),
@@ -193,6 +198,36 @@ impl Planner<'_> {
             account: change,
             profile,
         })))
+    }
+
+    /// Whether Whop shows all that is asked, as far as it was looked, and the
+    /// mapping has it: the case of nearly everyone, who must not cost a copy.
+    /// May say no where the long way finds nothing either.
+    fn is_settled(&self, user: &DesiredUser, account: &Account, known: &KnownUser) -> bool {
+        let KnownUser {
+            link,
+            name,
+            title,
+            metadata,
+            picture,
+        } = known;
+        let link = link.account == account.id && link.owner == account.owner;
+        let name = name.as_deref() == Some(user.name.as_str());
+        let picture = user.avatar.as_ref().is_none_or(|avatar| {
+            picture
+                .as_ref()
+                .is_some_and(|applied| applied.digest == avatar.digest)
+        });
+        let title = user.title.as_ref().is_none_or(|wanted| {
+            title.as_deref() == Some(wanted.as_str()) && *account.title == *wanted.as_str()
+        });
+        let shown = |key: &str, value: &str| account.text(key) == Some(value);
+        let metadata = *metadata == user.metadata
+            && user.metadata.iter().all(|(key, value)| shown(key, value))
+            && IDENTITY_KEYS.iter().all(|key| shown(key, user.key.as_str()));
+        let looked =
+            self.observed.profiles.contains_key(&account.owner) || self.known.unsure.contains(&user.key);
+        link && name && picture && title && metadata && !looked
     }
 
     /// What changes of the profile. What Whop already shows as asked goes
@@ -255,7 +290,7 @@ impl Planner<'_> {
                 None => entry.title = Some(title.as_str().into()),
                 Some(cause) => {
                     result.title = Some(Change {
-                        old: Some(account.title.clone()),
+                        old: Some((&account.title).into()),
                         new: title.clone(),
                         cause,
                     });
@@ -295,7 +330,7 @@ impl Planner<'_> {
             result.metadata.retain(|key, _| !IDENTITY_KEYS.contains(&&**key));
             if !result.metadata.is_empty() {
                 return Err(Reason::MetadataFixed {
-                    keys: result.metadata.into_keys().collect(),
+                    keys: result.metadata.into_keys().map(Into::into).collect(),
                 });
             }
         } else if !result.metadata.is_empty() {
@@ -312,12 +347,6 @@ impl Planner<'_> {
     /// Reports what the manifest does not speak of, and forgets links whose
     /// user has left and whose account is gone.
     fn unmanaged(&mut self, links: &Links<'_>) {
-        let linked: HashSet<&AccountId> = links
-            .users
-            .iter()
-            .filter_map(Linked::account)
-            .map(|account| &account.id)
-            .collect();
         // The entry of a former id moves, or is replaced, with its user.
         let renamed: HashSet<&UserKey> = self
             .desired
@@ -326,8 +355,11 @@ impl Planner<'_> {
             .filter_map(|user| user.renamed_from.as_ref())
             .collect();
         let mut owners = HashMap::new();
+        // Both are sorted, so that one walk does.
+        let mut wanted = self.desired.users().iter().map(|user| &user.key).peekable();
         for (key, entry) in &self.known.users {
-            if self.desired.user(key).is_some() {
+            while wanted.next_if(|wanted| *wanted < key).is_some() {}
+            if wanted.peek() == Some(&key) {
                 continue;
             }
             owners.insert(&entry.link.account, key);
@@ -362,6 +394,12 @@ impl Planner<'_> {
                 });
             }
         }
+        let linked = || links.users.iter().filter_map(Linked::account);
+        // No two users have one account, so these are all there are.
+        if linked().count() == self.observed.accounts.len() {
+            return;
+        }
+        let linked: HashSet<&AccountId> = linked().map(|account| &account.id).collect();
         let rest = self
             .observed
             .accounts
@@ -487,7 +525,7 @@ fn shown_value(value: &MetaValue) -> &str {
 }
 
 /// The metadata a user's account must have: the managed keys and who it is.
-fn wanted_metadata(user: &DesiredUser) -> BTreeMap<Box<str>, Box<str>> {
+fn wanted_metadata(user: &DesiredUser) -> Texts {
     let mut metadata = user.metadata.clone();
     for key in IDENTITY_KEYS {
         metadata.insert(key.into(), user.key.as_str().into());

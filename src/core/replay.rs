@@ -2,14 +2,13 @@
 //! nothing, and replaying onto a mapping that already has the facts changes
 //! nothing.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::lineage::Purpose;
 use super::model::{AppliedPicture, Doubt, IDENTITY_KEYS, Known, KnownUser, Link};
 use super::planner::RESEND_WITHIN;
+use super::text::{Text, Texts};
 use super::value::{FileId, UserKey};
 
 /// One line of the journal. At most one action is in flight per user and its
@@ -74,9 +73,9 @@ pub enum Fact {
         /// The new account and its owner.
         link: Link,
         /// The title it was given.
-        title: Box<str>,
+        title: Text,
         /// The metadata it was given.
-        metadata: BTreeMap<Box<str>, Box<str>>,
+        metadata: Texts,
     },
     /// The mapping entry is this.
     Recorded {
@@ -97,16 +96,16 @@ pub enum Fact {
         /// The user.
         key: UserKey,
         /// The title, where it was set.
-        title: Option<Box<str>>,
+        title: Option<Text>,
         /// Managed metadata that was set.
-        metadata: BTreeMap<Box<str>, Box<str>>,
+        metadata: Texts,
     },
     /// The profile was changed to this.
     Profile {
         /// The user.
         key: UserKey,
         /// The name, where it was set.
-        name: Option<Box<str>>,
+        name: Option<Text>,
         /// The picture, where it was set.
         picture: Option<AppliedPicture>,
     },

@@ -1,13 +1,12 @@
 //! Plans for tests, made from plain values: one action, hold or plan a call.
 
-use std::collections::BTreeMap;
-
 use super::digest::Digest;
 use super::model::{AppliedPicture, Avatar, KnownUser, Link, MetaValue, PreparedCall};
 use super::plan::{
     AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
     ProfileChange, Reads, Reason, Unmanaged,
 };
+use super::text::{Sorted, Texts};
 use super::value::{AccountId, DisplayName, Email, ImageFormat, PlatformId, Title, UserId, UserKey};
 
 pub(crate) fn key(text: &str) -> UserKey {
@@ -29,7 +28,7 @@ pub(crate) fn link(text: &str) -> Link {
     }
 }
 
-pub(crate) fn texts(pairs: &[(&str, &str)]) -> BTreeMap<Box<str>, Box<str>> {
+pub(crate) fn texts(pairs: &[(&str, &str)]) -> Texts {
     pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()
 }
 
@@ -163,7 +162,7 @@ pub(crate) fn account_change() -> AccountChange {
             (key.into(), change)
         })
         .collect(),
-        whole: BTreeMap::from([
+        whole: Sorted::from([
             ("others".into(), MetaValue::Json("[1]".into())),
             ("team".into(), MetaValue::Text("print".into())),
             ("tier".into(), MetaValue::Text("silver".into())),

@@ -10,6 +10,7 @@ use super::plan::{
     AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
     ProfileChange, Reason, Step,
 };
+use super::text::Texts;
 
 /// Requests a minute that Whop allows for each operation and key
 /// (`whop-api.md` §8).
@@ -336,7 +337,7 @@ fn add_change<T>(hasher: &mut Hasher, change: Option<&Change<T>>, text: impl Fn(
     };
 }
 
-fn add_texts(hasher: &mut Hasher, texts: &BTreeMap<Box<str>, Box<str>>) {
+fn add_texts(hasher: &mut Hasher, texts: &Texts) {
     hasher.number(texts.len() as u64);
     for (key, value) in texts {
         hasher.field(&**key).field(&**value);
@@ -462,7 +463,7 @@ mod tests {
             |p| update(p, |a| a.profile.picture = None),
             |p| update(p, |a| a.account.title = None),
             |p| update(p, |a| drop(a.account.metadata.pop_last())),
-            |p| update(p, |a| drop(a.account.whole.pop_first())),
+            |p| update(p, |a| a.account.whole.retain(|key, _| *key != "others")),
             |p| {
                 let mut holds = p.holds.iter_mut();
                 let shared = holds.find(|h| h.reason.code() == "shared_owner").unwrap();

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text::{self, Text};
 
 /// Why a text is not a value of the wanted kind: a fragment that follows the
 /// name of the thing, such as "must not be empty".
@@ -42,11 +43,10 @@ fn plain(text: &str, most: usize) -> Result<(), Invalid> {
 
 /// Gives a text type its parsing constructor, access, and serde through them.
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident, $inner:ty, $parse:expr) => {
+    ($(#[$doc:meta])* $name:ident, $parse:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name($inner);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Text);
 
         impl $name {
             /// Parses the text.
@@ -82,16 +82,15 @@ macro_rules! text_type {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                Self::parse(&text)
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
 
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.as_str().to_owned()
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                text::parsed(deserializer, Self::parse)
             }
         }
     };
@@ -100,7 +99,7 @@ macro_rules! text_type {
 text_type!(
     /// The platform's own id of a user, such as `user_12345`. Becomes
     /// `metadata.external_id`, which must not contain `%` (`whop-api.md` §3).
-    UserKey, Arc<str>, |text| {
+    UserKey, |text| {
         plain(text, 255)?;
         if text.trim() != text {
             return invalid("must not begin or end with white space");
@@ -115,7 +114,7 @@ text_type!(
 text_type!(
     /// An email address, as written. Only what every mail system requires is
     /// checked; whether mail arrives only Whop can tell.
-    Email, Box<str>, |text| {
+    Email, |text| {
         plain(text, 254)?;
         if text.chars().any(char::is_whitespace) {
             return invalid("must not contain white space");
@@ -152,14 +151,14 @@ impl Email {
         reserved_tld.contains(&domain.rsplit('.').next().unwrap_or_default())
             || reserved_domain
                 .iter()
-                .any(|r| domain == *r || domain.ends_with(&format!(".{r}")))
+                .any(|r| domain == *r || domain.strip_suffix(r).is_some_and(|rest| rest.ends_with('.')))
     }
 }
 
 text_type!(
     /// A company-specific display name: 1 to 100 characters
     /// (`whop-api.md` §5), without white space around it.
-    DisplayName, Box<str>, |text| {
+    DisplayName, |text| {
         if text.trim() != text {
             return invalid("must not begin or end with white space");
         }
@@ -171,7 +170,7 @@ text_type!(
 text_type!(
     /// An account's title: 1 to 255 characters. Whop documents no limit; this
     /// one is ours.
-    Title, Box<str>, |text| {
+    Title, |text| {
         if text.trim() != text {
             return invalid("must not begin or end with white space");
         }
@@ -204,13 +203,13 @@ fn whop_id<'a>(text: &'a str, prefix: &str) -> Result<&'a str, Invalid> {
 
 text_type!(
     /// A connected account under the platform (`biz_…`).
-    AccountId, Box<str>, |text| whop_id(text, "biz_")
+    AccountId, |text| whop_id(text, "biz_")
 );
 
 text_type!(
     /// The platform's own account (`biz_…`). Not an [`AccountId`]: a profile
     /// update needs the platform's, and a child's would aim it elsewhere.
-    PlatformId, Box<str>, |text| whop_id(text, "biz_")
+    PlatformId, |text| whop_id(text, "biz_")
 );
 
 impl PlatformId {
@@ -222,12 +221,12 @@ impl PlatformId {
 
 text_type!(
     /// A person on Whop (`user_…`), the owner of a connected account.
-    UserId, Box<str>, |text| whop_id(text, "user_")
+    UserId, |text| whop_id(text, "user_")
 );
 
 text_type!(
     /// An uploaded file (`file_…`).
-    FileId, Box<str>, |text| whop_id(text, "file_")
+    FileId, |text| whop_id(text, "file_")
 );
 
 /// The picture formats that Whop takes for a user (`whop-api.md` §6).

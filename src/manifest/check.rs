@@ -3,10 +3,10 @@
 //! [`Desired::new`](crate::core::model::Desired::new)'s.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Pointer, Problem, Related, Stand};
+use crate::core::text::Texts;
 use crate::core::value::{DisplayName, Email, Invalid, Title, UserKey};
 
 use super::avatars::Wanted;
@@ -370,28 +370,19 @@ impl Checking<'_> {
 
     /// The metadata that is right; every key and value that is not is told about.
     /// An empty text is fine as a value, null is not: it could mean "remove".
-    fn metadata(&mut self, fields: Vec<(Cow<'_, str>, Raw<'_>)>) -> BTreeMap<Box<str>, Box<str>> {
-        let mut metadata = BTreeMap::new();
+    fn metadata(&mut self, fields: Vec<(Cow<'_, str>, Raw<'_>)>) -> Texts {
+        let mut metadata = Vec::with_capacity(fields.len());
         let mut size = 0;
         for (key, raw) in fields {
-            let at = self.at.field(&format!("metadata.{key}"));
-            if let Some((code, message, hint)) = bad_key(&key) {
-                let message = format!("the metadata key {}{} {message}", quoted(&key), self.whose);
-                self.found.push(error(code, at, message, hint));
-                continue;
+            // The usual case must not pay for words that nobody reads.
+            match &raw {
+                Raw::Text(value) if bad_key(&key).is_none() && !value.chars().any(is_odd) => {
+                    size += key.len() + value.len();
+                    // A key that stands twice was reported where it was read.
+                    metadata.push((key.as_ref().into(), value.as_ref().into()));
+                }
+                _ => self.bad_metadata(&key, &raw),
             }
-            let name = format!("metadata {}", quoted(&key));
-            let hint = "write a text; for an empty one write \"\"";
-            let Some(value) = text(&raw, &name, self.whose, &at, hint, self.found) else {
-                continue;
-            };
-            if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-                let message = format!("the {name}{} contains control characters", self.whose);
-                self.found.push(error("bad_metadata", at, message, "remove them"));
-                continue;
-            }
-            size += key.len() + value.len();
-            metadata.insert(key.as_ref().into(), value.into());
         }
         if size > MOST_METADATA {
             self.found.push(error(
@@ -404,8 +395,29 @@ impl Checking<'_> {
                 "keep ids and labels in metadata, and the rest in your own database",
             ));
         }
-        metadata
+        metadata.into_iter().collect()
     }
+
+    /// Says what is wrong with one key or its value.
+    fn bad_metadata(&mut self, key: &str, raw: &Raw<'_>) {
+        let at = self.at.field(&format!("metadata.{key}"));
+        if let Some((code, message, hint)) = bad_key(key) {
+            let message = format!("the metadata key {}{} {message}", quoted(key), self.whose);
+            self.found.push(error(code, at, message, hint));
+            return;
+        }
+        let name = format!("metadata {}", quoted(key));
+        let hint = "write a text; for an empty one write \"\"";
+        if text(raw, &name, self.whose, &at, hint, self.found).is_some() {
+            let message = format!("the {name}{} contains control characters", self.whose);
+            self.found.push(error("bad_metadata", at, message, "remove them"));
+        }
+    }
+}
+
+/// Whether a metadata value may not have this character.
+fn is_odd(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
 }
 
 /// Why a metadata key cannot be used, if so: code, message and hint.

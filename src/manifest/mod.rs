@@ -56,6 +56,7 @@ use document::{RawPart, RawUsers};
 use found::Found;
 use pieces::InPieces;
 use places::Side;
+use sources::Part;
 pub use sources::Sources;
 pub use suggest::{field_called, nearest};
 
@@ -176,24 +177,42 @@ fn read<'s>(
     let mut heads = Vec::with_capacity(sources.parts().len());
     let mut all = Checked::default();
     let in_pieces = pieces::read(sources.parts());
-    for ((index, part), in_pieces) in (0..).zip(sources.parts()).zip(in_pieces) {
+    let rest: Vec<(u32, &Part)> = (0..)
+        .zip(sources.parts())
+        .zip(&in_pieces)
+        .filter_map(|(part, in_pieces)| in_pieces.is_none().then_some(part))
+        .collect();
+    let whole = crew::side_by_side(&rest, || (), |(), (index, part)| read_whole(*index, part));
+    let mut whole = whole.into_iter();
+    for in_pieces in in_pieces {
         if let Some(InPieces { head, users, found }) = in_pieces {
             heads.push(Some(head));
             all.append(users);
             of_users.append(found);
             continue;
         }
-        let mut head = syntax::read(index, part, found);
-        if let Some(RawPart {
-            users: RawUsers::List(users),
-            ..
-        }) = &mut head
-        {
-            all.append(check::users(index, 0, std::mem::take(users), of_users));
-        }
+        let (head, users, in_text, in_users) = whole.next().unwrap_or_default();
+        found.append(in_text);
+        all.append(users);
+        of_users.append(in_users);
         heads.push(head);
     }
     (heads, all)
+}
+
+/// Reads a part whole; what is to be said of its text, and of its users.
+fn read_whole(index: u32, part: &Part) -> (Option<RawPart<'_>>, Checked, Found, Found) {
+    let (mut found, mut of_users) = (Found::default(), Found::default());
+    let mut head = syntax::read(index, part, &mut found);
+    let mut users = Checked::default();
+    if let Some(RawPart {
+        users: RawUsers::List(list),
+        ..
+    }) = &mut head
+    {
+        users = check::users(index, 0, std::mem::take(list), &mut of_users);
+    }
+    (head, users, found, of_users)
 }
 
 /// Where users stand, in the order of their keys.

@@ -1,7 +1,7 @@
 //! Connected accounts: `/accounts`, or `/companies` in the older dialect
 //! (`whop-api.md` §3, §4).
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use super::version::Version;
 use super::wire::{AccountChange, Named, Written, read_account};
 use crate::core::model::{Account, Dialect, MetaValue, PreparedCall};
 use crate::core::plan::NewAccount;
+use crate::core::text::Sorted;
 use crate::core::value::{AccountId, PlatformId, Title};
 
 /// The platform's connected accounts, as far as they could be listed.
@@ -39,25 +40,26 @@ impl Client {
     /// Any call that fails, and an account of which id or owner cannot be
     /// read: it is somebody's, and leaving it out would have it made again.
     pub async fn list_accounts(&self) -> Result<Listing, CallError> {
-        let mut accounts: BTreeMap<AccountId, Option<Account>> = BTreeMap::new();
+        let (mut accounts, mut seen) = (Vec::new(), HashSet::new());
         let mut pages = Pages::default();
         let mut cursor = None;
         loop {
             let path = self.list_path(cursor.as_deref());
             let call = self.repeatable(Operation::ListAccounts, self.request(Method::Get, path, None));
             let page: Page = self.fetch(None, &call).await?;
-            let before = accounts.len();
+            let before = seen.len();
             for entry in &page.data {
                 let (id, account) = read_account(entry, self.platform()).map_err(|why| {
                     self.about(&call)
                         .failed(CallErrorKind::Malformed, &why, super::Effect::None)
                 })?;
-                accounts.insert(id, account);
+                accounts.extend(account);
+                seen.insert(id);
             }
-            match pages.turn(page.page_info, page.data.len(), accounts.len() - before) {
+            match pages.turn(page.page_info, page.data.len(), seen.len() - before) {
                 Turn::Page(next) => cursor = Some(next),
                 Turn::End { complete } => {
-                    let accounts = accounts.into_values().flatten().collect();
+                    let accounts = each_once(accounts);
                     return Ok(Listing { accounts, complete });
                 }
             }
@@ -137,7 +139,7 @@ impl Client {
         permit: Permit,
         id: &AccountId,
         title: Option<&Title>,
-        metadata: Option<&BTreeMap<Box<str>, MetaValue>>,
+        metadata: Option<&Sorted<MetaValue>>,
     ) -> Result<Answered<Account>, CallError> {
         let asked = self.asked(Operation::UpdateAccount, self.version(), false);
         if title.is_none() && metadata.is_none() {
@@ -229,6 +231,14 @@ impl Client {
     }
 }
 
+/// Sorted by id; of an account that was listed twice, as it was last.
+fn each_once(mut accounts: Vec<Account>) -> Vec<Account> {
+    accounts.reverse();
+    accounts.sort_by(|a, b| a.id.cmp(&b.id));
+    accounts.dedup_by(|a, b| a.id == b.id);
+    accounts
+}
+
 /// One page of a list. Entries are read one by one, so that a bad one can be
 /// named.
 #[derive(Deserialize)]
@@ -277,7 +287,7 @@ mod tests {
         NewAccount {
             email: Email::parse("ana@shop.test").unwrap(),
             title: Title::parse("Ana \"R\"").unwrap(),
-            metadata: BTreeMap::from([
+            metadata: Sorted::from([
                 ("tier".into(), "gold".into()),
                 ("external_id".into(), "u-1".into()),
             ]),
@@ -446,7 +456,7 @@ mod tests {
         let script = Script::by(|_, _| answer(200, entry(1)));
         let id = AccountId::parse("biz_c1").unwrap();
         let title = Title::parse("New").unwrap();
-        let metadata = BTreeMap::from([
+        let metadata = Sorted::from([
             ("a".into(), MetaValue::Text("é\"".into())),
             ("b".into(), MetaValue::Json("1.0000000000000000001".into())),
         ]);
@@ -461,7 +471,7 @@ mod tests {
             (
                 NEW,
                 None,
-                Some(&BTreeMap::new()),
+                Some(&Sorted::new()),
                 "PATCH /accounts/biz_c1",
                 r#"{"metadata":{}}"#,
             ),
@@ -484,7 +494,7 @@ mod tests {
             assert_eq!(header_of(&last, "idempotency-key"), None);
         }
         let sent = script.seen().len();
-        let broken = BTreeMap::from([("a".into(), MetaValue::Json("{".into()))]);
+        let broken = Sorted::from([("a".into(), MetaValue::Json("{".into()))]);
         for (version, metadata) in [(NEW, None), (OLD, Some(&metadata)), (NEW, Some(&broken))] {
             let client = script.client(version);
             let permit = client.admit(Operation::UpdateAccount).await.unwrap();

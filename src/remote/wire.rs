@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::core::model::{Account, MetaValue};
+use crate::core::text::{Sorted, Text};
 use crate::core::value::{AccountId, PlatformId, UserId};
 
 /// The one part that everything has.
@@ -46,11 +47,11 @@ pub(super) fn read_account(
 #[derive(Deserialize)]
 struct AccountBody {
     #[serde(default)]
-    title: Option<Box<str>>,
+    title: Option<Text>,
     #[serde(default)]
-    email: Option<Box<str>>,
+    email: Option<Text>,
     #[serde(default)]
-    metadata: Option<BTreeMap<Box<str>, Box<RawValue>>>,
+    metadata: Option<Sorted<Box<RawValue>>>,
     #[serde(default)]
     status: Option<String>,
     #[serde(default)]
@@ -88,8 +89,8 @@ impl AccountBody {
 
 /// A text as such, anything else as it was written.
 fn read_meta(value: &RawValue) -> MetaValue {
-    match serde_json::from_str::<String>(value.get()) {
-        Ok(text) => MetaValue::Text(text.into()),
+    match serde_json::from_str(value.get()) {
+        Ok(text) => MetaValue::Text(text),
         Err(_) => MetaValue::Json(value.get().into()),
     }
 }
@@ -140,7 +141,7 @@ mod tests {
                 owner: UserId::parse("user_1").unwrap(),
                 email: Some("A@b.test".into()),
                 title: "Ana".into(),
-                metadata: BTreeMap::from([
+                metadata: Sorted::from([
                     ("external_id".into(), MetaValue::Text("u-1".into())),
                     ("n".into(), json("1.0000000000000000001")),
                     ("deep".into(), json(r#"{"a":[null, 1]}"#)),
@@ -157,7 +158,7 @@ mod tests {
                 owner: UserId::parse("user_2").unwrap(),
                 email: None,
                 title: "".into(),
-                metadata: BTreeMap::new(),
+                metadata: Sorted::new(),
                 suspended: false,
             }))
         );
@@ -202,8 +203,8 @@ mod tests {
     #[test]
     fn metadata_goes_back_as_it_came() {
         let odd = r#"{"a":"\ud800","b":1e400,"c":"plain","d":"é"}"#;
-        let read: BTreeMap<Box<str>, Box<RawValue>> = serde_json::from_str(odd).unwrap();
-        let read: BTreeMap<_, _> = read
+        let read: Sorted<Box<RawValue>> = serde_json::from_str(odd).unwrap();
+        let read: Sorted<_> = read
             .into_iter()
             .map(|(key, value)| (key, read_meta(&value)))
             .collect();

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +14,7 @@ use super::Identity;
 use crate::core::lineage::Lineage;
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
 use crate::core::replay::Entry;
+use crate::core::text::{Text, Texts};
 use crate::core::value::{AccountId, PlatformId, UserId, UserKey};
 use crate::error::{Code, Error, Result};
 
@@ -18,6 +22,10 @@ use crate::error::{Code, Error, Result};
 const VERSION: u32 = 1;
 const MAPPING: &str = "whop-sync mapping";
 const JOURNAL: &str = "whop-sync journal";
+/// The most threads that read a mapping.
+const MOST_THREADS: usize = 8;
+/// So many bytes take longer to read than a thread takes to start.
+const WORTH_A_THREAD: usize = 256 * 1024;
 
 /// The mapping's first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,11 +66,11 @@ struct Row<'a> {
     account_id: Cow<'a, AccountId>,
     user_id: Cow<'a, UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, Text>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    title: Option<Cow<'a, str>>,
+    title: Option<Cow<'a, Text>>,
     #[serde(default, skip_serializing_if = "map_is_empty")]
-    metadata: Cow<'a, BTreeMap<Box<str>, Box<str>>>,
+    metadata: Cow<'a, Texts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     picture: Option<Cow<'a, AppliedPicture>>,
 }
@@ -71,7 +79,7 @@ fn nothing_applied(lineage: &Lineage) -> bool {
     lineage.is_empty()
 }
 
-fn map_is_empty(map: &BTreeMap<Box<str>, Box<str>>) -> bool {
+fn map_is_empty(map: &Texts) -> bool {
     map.is_empty()
 }
 
@@ -82,18 +90,24 @@ pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
     line
 }
 
-/// The whole mapping as text: the same facts always give the same bytes.
-pub(super) fn write_mapping(identity: &Identity, generation: u64, known: &Known) -> Vec<u8> {
+/// Writes the whole mapping, line by line: the same facts always give the same
+/// bytes.
+pub(super) fn write_mapping(
+    out: &mut impl Write,
+    identity: &Identity,
+    generation: u64,
+    known: &Known,
+) -> io::Result<()> {
     let Known { users, lineage, .. } = known;
-    let mut text = line(&MappingHeader {
+    out.write_all(&line(&MappingHeader {
         format: MAPPING.into(),
         version: VERSION,
         company: identity.company.clone(),
         server: (&*identity.server).into(),
         generation,
         applied: Cow::Borrowed(lineage),
-    });
-    text.reserve(users.len() * 256);
+    }))?;
+    let mut text = Vec::new();
     for (key, user) in users {
         let KnownUser {
             link: Link { account, owner },
@@ -106,44 +120,105 @@ pub(super) fn write_mapping(identity: &Identity, generation: u64, known: &Known)
             id: Cow::Borrowed(key),
             account_id: Cow::Borrowed(account),
             user_id: Cow::Borrowed(owner),
-            name: name.as_deref().map(Cow::Borrowed),
-            title: title.as_deref().map(Cow::Borrowed),
+            name: name.as_ref().map(Cow::Borrowed),
+            title: title.as_ref().map(Cow::Borrowed),
             metadata: Cow::Borrowed(metadata),
             picture: picture.as_ref().map(Cow::Borrowed),
         };
-        text.extend(line(&row));
+        text.clear();
+        serde_json::to_writer(&mut text, &row)?;
+        text.push(b'\n');
+        out.write_all(&text)?;
     }
-    text
+    Ok(())
 }
 
 /// Parses a mapping and checks whose it is.
-pub(super) fn parse_mapping(path: &Path, bytes: &[u8], identity: &Identity) -> Result<Known> {
-    let (header, rows) = mapping_header(path, bytes)?;
+pub(super) fn parse_mapping(path: &Path, bytes: Vec<u8>, identity: &Identity) -> Result<Known> {
+    let (header, rows) = mapping_header(path, &bytes)?;
     check_identity("mapping", path, (&header.company, &header.server), identity)?;
-    let mut users = BTreeMap::new();
-    for (number, line) in lines(rows).enumerate() {
-        let number = number + 2;
-        let row: Row<'_> = serde_json::from_slice(line).map_err(|cause| unreadable(path, number, cause))?;
-        let known = KnownUser {
-            link: Link {
-                account: row.account_id.into_owned(),
-                owner: row.user_id.into_owned(),
-            },
-            name: row.name.map(|name| name.into()),
-            title: row.title.map(|title| title.into()),
-            metadata: row.metadata.into_owned(),
-            picture: row.picture.map(Cow::into_owned),
+    let (generation, lineage) = (header.generation, header.applied.into_owned());
+    let users = match side_by_side(rows) {
+        Some(users) => {
+            // Both at once would be the most that a run ever holds.
+            drop(bytes);
+            users.into_iter().collect()
+        }
+        None => one_by_one(path, rows)?,
+    };
+    Ok(Known {
+        generation,
+        users,
+        lineage,
+        ..Known::default()
+    })
+}
+
+/// Reads the users on as many threads as there are processors; `None` if one
+/// cannot be read or they are not sorted, each once, as we write them.
+fn side_by_side(rows: &[u8]) -> Option<Vec<(UserKey, KnownUser)>> {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = processors.min(MOST_THREADS).min(rows.len() / WORTH_A_THREAD + 1);
+    let mut parts = Vec::with_capacity(threads);
+    let mut rest = rows;
+    for left in (1..=threads).rev() {
+        let half = rest.len() / left;
+        let end = match left {
+            1 => rest.len(),
+            _ => rest[half..]
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(rest.len(), |end| half + end),
         };
-        if users.insert(row.id.into_owned(), known).is_some() {
+        let (part, behind) = rest.split_at(end);
+        parts.push(part);
+        rest = behind;
+    }
+    let read = |part| {
+        lines(part)
+            .map(|line| parse_row(line).ok())
+            .collect::<Option<Vec<_>>>()
+    };
+    let users = thread::scope(|scope| {
+        let others: Vec<_> = parts[1..]
+            .iter()
+            .map(|part| scope.spawn(move || read(part)))
+            .collect();
+        let mut users = read(parts[0])?;
+        for other in others {
+            users.append(&mut other.join().ok()??);
+        }
+        Some(users)
+    })?;
+    users.is_sorted_by(|a, b| a.0 < b.0).then_some(users)
+}
+
+/// Reads the users one after the other, and says which line is wrong.
+fn one_by_one(path: &Path, rows: &[u8]) -> Result<BTreeMap<UserKey, KnownUser>> {
+    let mut users = BTreeMap::new();
+    for (number, line) in (2..).zip(lines(rows)) {
+        let (key, known) = parse_row(line).map_err(|cause| unreadable(path, number, cause))?;
+        if users.insert(key, known).is_some() {
             return Err(unreadable(path, number, Twice));
         }
     }
-    Ok(Known {
-        generation: header.generation,
-        users,
-        lineage: header.applied.into_owned(),
-        ..Known::default()
-    })
+    Ok(users)
+}
+
+/// Reads one user.
+fn parse_row(line: &[u8]) -> serde_json::Result<(UserKey, KnownUser)> {
+    let row: Row<'_> = serde_json::from_slice(line)?;
+    let known = KnownUser {
+        link: Link {
+            account: row.account_id.into_owned(),
+            owner: row.user_id.into_owned(),
+        },
+        name: row.name.map(Cow::into_owned),
+        title: row.title.map(Cow::into_owned),
+        metadata: row.metadata.into_owned(),
+        picture: row.picture.map(Cow::into_owned),
+    };
+    Ok((row.id.into_owned(), known))
 }
 
 /// Whose mapping it is.

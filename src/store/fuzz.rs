@@ -14,13 +14,15 @@ use crate::core::saved::Saved;
 pub(crate) fn mapping(bytes: &[u8]) -> Result<(Identity, Known)> {
     let path = Path::new("users.mapping.jsonl");
     let identity = files::mapping_identity(path, bytes)?;
-    let known = files::parse_mapping(path, bytes, &identity)?;
+    let known = files::parse_mapping(path, bytes.to_vec(), &identity)?;
     Ok((identity, known))
 }
 
 /// Writes a mapping under this generation.
 pub(crate) fn write_mapping(identity: &Identity, known: &Known) -> Vec<u8> {
-    files::write_mapping(identity, known.generation, known)
+    let mut text = Vec::new();
+    files::write_mapping(&mut text, identity, known.generation, known).expect("memory takes everything");
+    text
 }
 
 /// Reads a journal of this identity.

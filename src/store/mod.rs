@@ -36,7 +36,7 @@ mod saved;
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ pub struct Loaded {
 pub fn load(paths: &Paths, identity: &Identity, disk: &dyn Disk) -> Result<Loaded> {
     let mut known = match read(disk, &paths.mapping)? {
         None => Known::default(),
-        Some(bytes) => files::parse_mapping(&paths.mapping, &bytes, identity)?,
+        Some(bytes) => files::parse_mapping(&paths.mapping, bytes, identity)?,
     };
     let Some(bytes) = read(disk, &paths.journal)? else {
         return Ok(Loaded {
@@ -133,7 +133,7 @@ pub fn read_mapping(path: &Path, disk: &dyn Disk) -> Result<(Identity, BTreeMap<
         .hint("it is written by the first `whop-sync apply`; is `-f` or `--mapping` what you mean?"));
     };
     let identity = files::mapping_identity(path, &bytes)?;
-    let known = files::parse_mapping(path, &bytes, &identity)?;
+    let known = files::parse_mapping(path, bytes, &identity)?;
     Ok((identity, known.users))
 }
 
@@ -225,11 +225,12 @@ impl Session {
     /// [`Code::IoFailed`]; the journal is then still there, and nothing is
     /// lost.
     pub fn commit(&self, known: &Known, now: u64) -> Result<()> {
-        let before = read(&*self.disk, &self.paths.mapping)?;
-        let mut next = files::write_mapping(&self.identity, known.generation, known);
-        if before.as_ref() != Some(&next) && !(before.is_none() && known.users.is_empty()) {
-            next = files::write_mapping(&self.identity, known.generation + 1, known);
-            self.replace(&self.paths.mapping, &next)?;
+        if self.differs(known)? {
+            Replacement::begin(&*self.disk, &self.paths.mapping)?.finish_with(|file| {
+                let mut out = BufWriter::with_capacity(CHUNK, Appending(file));
+                files::write_mapping(&mut out, &self.identity, known.generation + 1, known)?;
+                out.flush()
+            })?;
         }
         let open = replay::outstanding(known, now);
         if open.is_empty() {
@@ -241,6 +242,17 @@ impl Session {
         let mut journal = files::line(&JournalHeader::new(&self.identity));
         open.iter().for_each(|entry| journal.extend(files::line(entry)));
         self.replace(&self.paths.journal, &journal)
+    }
+
+    /// Whether the mapping would change. Writes it nowhere: what is compared is
+    /// never there as a whole.
+    fn differs(&self, known: &Known) -> Result<bool> {
+        let Some(before) = read(&*self.disk, &self.paths.mapping)? else {
+            return Ok(!known.users.is_empty());
+        };
+        let mut rest = Comparing(&before);
+        let written = files::write_mapping(&mut rest, &self.identity, known.generation, known);
+        Ok(written.is_err() || !rest.0.is_empty())
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
@@ -296,12 +308,17 @@ impl<'a> Replacement<'a> {
     ///
     /// # Errors
     /// [`Code::IoFailed`]; the file is then as it was.
-    pub fn finish(mut self, bytes: &[u8]) -> Result<()> {
+    pub fn finish(self, bytes: &[u8]) -> Result<()> {
+        self.finish_with(|file| file.append(bytes))
+    }
+
+    /// Puts what is appended in the file's place.
+    fn finish_with(mut self, append: impl FnOnce(&mut dyn DurableFile) -> std::io::Result<()>) -> Result<()> {
         let Some(mut file) = self.file.take() else {
             return Ok(());
         };
-        let mut write = || {
-            file.append(bytes)?;
+        let write = || {
+            append(&mut *file)?;
             file.sync()
         };
         let written = write().and_then(|()| {
@@ -319,6 +336,38 @@ impl Drop for Replacement<'_> {
             // What stays behind is in nobody's way.
             let _ = self.disk.remove(&self.temporary);
         }
+    }
+}
+
+/// How much of a mapping is written at a time, in bytes.
+const CHUNK: usize = 1024 * 1024;
+
+/// Appends what is written.
+struct Appending<'f>(&'f mut dyn DurableFile);
+
+impl Write for Appending<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.append(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Holds what is written against bytes: an error at the first that differs.
+struct Comparing<'b>(&'b [u8]);
+
+impl Write for Comparing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let rest = self.0.strip_prefix(bytes);
+        self.0 = rest.ok_or_else(|| std::io::Error::other("differs"))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -11,7 +11,6 @@
 //! Beside the fixed situations stand random worlds, each told by its seed;
 //! `WHOP_SYNC_WORLDS=N` searches N of them for each dialect.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -244,7 +243,7 @@ fn dressed(id: usize, (named, face_of, titled, tier): Look) -> DesiredUser {
     user.metadata = tier
         .map(|n| ("tier".into(), format!("tier {n}").into()))
         .into_iter()
-        .collect::<BTreeMap<_, _>>();
+        .collect();
     user
 }
 

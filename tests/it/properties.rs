@@ -103,7 +103,7 @@ pub(crate) fn happen(world: &mut World, change: &Change) {
         }),
         Change::Tier(n, v) => edit(world, *n, &mut |user| {
             user.metadata = v
-                .map(|v| (Box::from("tier"), v.to_string().into()))
+                .map(|v| ("tier".into(), v.to_string().into()))
                 .into_iter()
                 .collect();
         }),

@@ -14,6 +14,7 @@ use whop_sync::core::model::{
 use whop_sync::core::plan::{Action, Kind, Plan, Step};
 use whop_sync::core::planner::plan;
 use whop_sync::core::replay::{Fact, learn};
+use whop_sync::core::text::Sorted;
 use whop_sync::core::value::{
     AccountId, DisplayName, Email, ImageFormat, PlatformId, Title, UserId, UserKey,
 };
@@ -42,7 +43,7 @@ pub(crate) fn user(id: &str) -> DesiredUser {
         name: DisplayName::parse(&format!("Name {id}")).unwrap(),
         avatar: None,
         title: None,
-        metadata: BTreeMap::new(),
+        metadata: Sorted::new(),
         renamed_from: None,
     }
 }
@@ -295,6 +296,7 @@ impl World {
                     url,
                 }
             });
+            let name = name.map(Into::into);
             learn(&mut self.known, Fact::Profile { key, name, picture });
         }
     }

@@ -10,6 +10,7 @@ use super::plan::{ActionDoc, BreachDoc, HoldDoc, action_doc, breach_doc, hold_do
 use crate::core::explain::{Decision, Explanation, How};
 use crate::core::model::{Account, DesiredUser, MetaValue, Place, ProfileRead};
 use crate::core::plan::Evidence;
+use crate::core::text::Texts;
 use crate::core::value::{AccountId, UserId, UserKey};
 
 #[derive(Serialize)]
@@ -39,7 +40,7 @@ struct ManifestDoc<'a> {
     email: &'a str,
     name: &'a str,
     title: Option<&'a str>,
-    metadata: &'a BTreeMap<Box<str>, Box<str>>,
+    metadata: &'a Texts,
     avatar: Option<&'a str>,
     renamed_from: Option<&'a UserKey>,
 }

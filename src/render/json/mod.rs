@@ -26,6 +26,7 @@ use crate::core::plan::{Hold, Plan};
 use crate::core::report::{Outcome, Report, Stop, Verb};
 use crate::core::saved::{Changes, Saved};
 use crate::core::summary;
+use crate::core::text::Texts;
 use crate::core::value::UserKey;
 use crate::error::Error;
 
@@ -406,10 +407,14 @@ struct UserDoc<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    metadata: &'a BTreeMap<Box<str>, Box<str>>,
+    #[serde(skip_serializing_if = "no_texts")]
+    metadata: &'a Texts,
     #[serde(skip_serializing_if = "Option::is_none")]
     picture: Option<&'a AppliedPicture>,
+}
+
+fn no_texts(texts: &Texts) -> bool {
+    texts.is_empty()
 }
 
 impl<'a> UserDoc<'a> {
