@@ -134,6 +134,11 @@ pub const RULES: &[Rule] = &[
         "Write the id that this user had before.",
     ),
     rule(
+        "bad_strip_metadata",
+        "A switch is neither true nor false",
+        "Write `true` or `false`.",
+    ),
+    rule(
         "bad_title",
         "A title cannot be used",
         "Write 1 to 255 characters on one line, without blanks around.",
@@ -239,6 +244,11 @@ pub const RULES: &[Rule] = &[
         "several_documents",
         "The file has several YAML documents",
         "Keep one, or put each into a file of its own.",
+    ),
+    rule(
+        "strip_metadata_differs",
+        "Two files of one manifest treat pictures differently",
+        "One manifest has one `strip_metadata` at its head: keep one of them.",
     ),
     rule(
         "too_deep",
