@@ -70,6 +70,9 @@
 //! What must hold of hostile input is written down once, in `fuzzing`, for the
 //! targets of `fuzz/` and for tests.
 //!
+//! Who writes each input, what its author must never be able to do, and which
+//! test proves it, stands in [`threats`].
+//!
 //! `tests/it/house.rs` reads the source and fails when the map is not true.
 
 pub mod cli;
@@ -85,3 +88,4 @@ mod picture;
 pub mod remote;
 pub mod render;
 pub mod store;
+pub mod threats;

@@ -21,6 +21,23 @@ use crate::core::value::FileId;
 /// How many files one request asks about: a page of the answer holds 100.
 const BATCH: usize = 100;
 
+/// Headers that say where a request goes, where it ends or on whose behalf it
+/// comes. An answer that asks for one would have another request sent.
+const OURS: [&str; 12] = [
+    "authorization",
+    "connection",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// A file record, and where its bytes go.
 #[derive(Debug)]
 pub struct NewFile {
@@ -213,9 +230,13 @@ fn new_file(body: FileBody, trace: Trace) -> Result<NewFile, String> {
         .upload_headers
         .unwrap_or_default()
         .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        // It follows from the bytes, and is sent in any case.
+        .filter(|(name, _)| name != "content-length")
         .map(|(name, value)| match value {
-            Value::String(value) => Ok((name.to_ascii_lowercase(), value)),
-            Value::Number(number) => Ok((name.to_ascii_lowercase(), number.to_string())),
+            _ if OURS.contains(&&*name) => Err("an upload header is not one to be asked for".to_owned()),
+            Value::String(value) => Ok((name, value)),
+            Value::Number(number) => Ok((name, number.to_string())),
             // The value may be a secret, and is not shown.
             _ => Err("an upload header is not a text".to_owned()),
         })
@@ -301,6 +322,8 @@ mod tests {
             r#"{"id":"file_x1","upload_status":"pending"}"#,
             r#"{"id":"f","upload_status":"pending","upload_url":"https://s.test"}"#,
             r#"{"id":"file_x1","upload_status":"pending","upload_url":"u","upload_headers":{"a":[]}}"#,
+            r#"{"id":"file_x1","upload_status":"pending","upload_url":"u","upload_headers":{"Host":"x"}}"#,
+            r#"{"id":"file_x1","upload_status":"pending","upload_url":"u","upload_headers":{"transfer-encoding":"chunked"}}"#,
         ] {
             let script = Script::of([answer(201, body)]);
             let error = script.client(NEW).create_file("a.png", "k").await.unwrap_err();

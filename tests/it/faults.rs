@@ -133,7 +133,7 @@ fn at_most_one(lab: &Lab) -> Result<(), String> {
 }
 
 /// One run that must end, with whatever faults are in force.
-async fn ends(lab: &Lab) -> Result<Result<Report, Error>, String> {
+pub(crate) async fn ends(lab: &Lab) -> Result<Result<Report, Error>, String> {
     let fair = Conditions::fair();
     let run = tokio::time::timeout(ENDS_WITHIN, lab.apply(&fair));
     let ended = run.await.map_err(|_| "the run does not end".to_owned())?;
@@ -142,7 +142,7 @@ async fn ends(lab: &Lab) -> Result<Result<Report, Error>, String> {
 }
 
 /// Whether a report says of every user in trouble what happened and what to do.
-fn explains(report: &Report) -> Result<(), String> {
+pub(crate) fn explains(report: &Report) -> Result<(), String> {
     for (key, outcome) in &report.troubled {
         match outcome {
             Outcome::Failed(why) | Outcome::InDoubt(why) => {
@@ -159,7 +159,7 @@ fn explains(report: &Report) -> Result<(), String> {
 
 /// Fair runs until everything is as it must be. Waits in between: a lagging
 /// list is believed after ten minutes, and idempotency keys live for a day.
-async fn converges(lab: &Lab) -> Result<(), String> {
+pub(crate) async fn converges(lab: &Lab) -> Result<(), String> {
     lab.emulator.script(Script::default());
     let mut last = String::new();
     for wait in [0, 11 * 60, 25 * 3600, 60] {

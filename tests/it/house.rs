@@ -109,7 +109,7 @@ fn imports_point_one_way() {
     for (file, text) in sources() {
         let Some((_, allowed)) = PARTS.iter().find(|(name, _)| *name == part(&file)) else {
             assert!(
-                ["main.rs", "lib.rs"].contains(&&*file),
+                ["main.rs", "lib.rs", "threats.rs"].contains(&&*file),
                 "{file} has no place in the map"
             );
             continue;
@@ -173,8 +173,8 @@ fn the_core_is_pure() {
 fn every_problem_has_its_rule() {
     /// Fields, limits and other names that are no codes.
     const NAMES: [&str; 18] = [
-        "strip_metadata",
         "renamed_from",
+        "strip_metadata",
         "max_updates",
         "max_creates",
         "max_avatars",
@@ -215,4 +215,52 @@ fn every_problem_has_its_rule() {
         }
     }
     assert!(missing.is_empty(), "not in render/sarif/rules.rs: {missing:#?}");
+}
+
+/// Whether a test of this module and name exists.
+fn is_a_test(name: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Some((module, function)) = name.rsplit_once("::") else {
+        return false;
+    };
+    let module = module.replace("::", "/");
+    let places = ["tests/it/{}.rs", "src/{}.rs", "src/{}/mod.rs", "src/{}/tests.rs"];
+    places.iter().any(|place| {
+        let text = fs::read_to_string(root.join(place.replace("{}", &module))).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let begins = |line: &&str| {
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            line.strip_prefix("fn ")
+                .is_some_and(|rest| rest.starts_with(&format!("{function}(")))
+        };
+        let at = lines.iter().position(begins);
+        // Attributes and comments stand between the mark and the function.
+        at.is_some_and(|at| {
+            let above = lines[..at].iter().rev();
+            above
+                .take_while(|line| line.starts_with('#') || line.starts_with("//"))
+                .any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+        })
+    })
+}
+
+#[test]
+fn every_threat_has_a_test_that_exists() {
+    assert!(!is_a_test("house::nothing_of_the_kind") && !is_a_test("house::is_a_test"));
+    let text = include_str!("../../src/threats.md");
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| must") && !line.starts_with("| ---"));
+    let (mut count, mut wrong) = (0, Vec::new());
+    for row in rows {
+        count += 1;
+        let proofs = row.rsplit('|').nth(1).unwrap_or_default();
+        let names: Vec<&str> = proofs.split('`').skip(1).step_by(2).collect();
+        if names.is_empty() {
+            wrong.push(format!("no test: {row}"));
+        }
+        let missing = names.iter().filter(|name| !is_a_test(name));
+        wrong.extend(missing.map(|name| format!("there is no test {name}")));
+    }
+    assert!(count > 30 && wrong.is_empty(), "{count} rows: {wrong:#?}");
 }

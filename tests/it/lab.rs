@@ -24,7 +24,7 @@ use whop_sync::emulator::{Emulator, Operation, Settings};
 use whop_sync::error::Error;
 use whop_sync::execute::{Ended, Run, execute};
 use whop_sync::remote::refresh::refresh;
-use whop_sync::remote::transport::{Method, Request, Sending, Target};
+use whop_sync::remote::transport::{Method, Request, Response, Sending, Target};
 use whop_sync::remote::{CallError, Client, Options, Transport, Version};
 use whop_sync::store::{Holder, Identity, Paths, Session, load};
 
@@ -155,8 +155,24 @@ pub(crate) struct Lab {
     pub(crate) policy: Policy,
     /// Ids that accounts may carry besides the manifest's.
     pub(crate) others: BTreeSet<String>,
+    /// Sees every request with its answer, and may put another in its place.
+    pub(crate) tap: Option<Tap>,
     folder: tempfile::TempDir,
     runs: AtomicU64,
+}
+
+/// What stands between the client and the emulator.
+pub(crate) type Tap = Arc<dyn Fn(&Request, Response) -> Response + Send + Sync>;
+
+struct Tapped(Arc<dyn Transport>, Tap);
+
+impl Transport for Tapped {
+    fn send(&self, request: Request) -> Sending<'_> {
+        Box::pin(async move {
+            let answer = self.0.send(request.clone()).await?;
+            Ok(self.1(&request, answer))
+        })
+    }
 }
 
 impl Lab {
@@ -184,6 +200,7 @@ impl Lab {
             },
             version,
             others: BTreeSet::new(),
+            tap: None,
             folder: tempfile::tempdir().unwrap(),
             runs: AtomicU64::new(0),
         }
@@ -239,7 +256,11 @@ impl Lab {
     }
 
     pub(crate) fn transport(&self) -> Arc<dyn Transport> {
-        Arc::new(self.emulator.transport(Some("key")))
+        let inner: Arc<dyn Transport> = Arc::new(self.emulator.transport(Some("key")));
+        match &self.tap {
+            Some(tap) => Arc::new(Tapped(inner, Arc::clone(tap))),
+            None => inner,
+        }
     }
 
     /// Refreshes and plans without touching anything.

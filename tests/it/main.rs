@@ -31,4 +31,5 @@ mod properties;
 mod schema;
 mod store;
 mod told;
+mod untrusted;
 mod world;

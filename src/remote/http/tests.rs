@@ -190,7 +190,14 @@ fn storage_and_pictures_are_on_the_public_internet_or_beside_a_test_server() {
     ] {
         assert!(fits(&far, url) && fits(&near, url), "{url}");
     }
-    for url in ["https://127.0.0.1/a", "https://[::1]:1/a", "http://127.0.0.1:2/a"] {
+    for url in [
+        "https://127.0.0.1/a",
+        "https://[::1]:1/a",
+        "http://127.0.0.1:2/a",
+        "https://0177.0.0.1/a",
+        "https://127.1/a",
+        "https://2130706433/a",
+    ] {
         assert!(!fits(&far, url) && fits(&near, url), "{url}");
     }
     for url in [
@@ -204,6 +211,16 @@ fn storage_and_pictures_are_on_the_public_internet_or_beside_a_test_server() {
         "https://0x0a000001/a",
         "https://167772161/a",
         "https://[::ffff:192.168.0.1]/a",
+        "https://[::ffff:7f00:1%25lo]/a",
+        "https://[fe80::1]/a",
+        "https://[fd00::1]/a",
+        "https://[::]/a",
+        "https://100.64.0.1/a",
+        "https://[64:ff9b::a9fe:a9fe]/a",
+        "gopher://img.test/a",
+        "//img.test/a",
+        "https://u:p@8.8.8.8/a",
+        "https://img.test@127.0.0.1/a",
         "https://0/a",
         "https://u@img.test/a",
         "https://:p@img.test/a",
