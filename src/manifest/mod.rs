@@ -139,9 +139,7 @@ fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<Stand>
     let head = head::head(&heads, found);
     found.append(of_users);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
-    for (entry, avatar) in avatars::read_all(wanted, &folders, found) {
-        entries[entry].user.avatar = Some(Box::new(avatar));
-    }
+    avatars::read_all(wanted, &folders, head.strip, &mut entries, found);
     let stands = if found.is_fine() {
         stands(&entries)
     } else {
@@ -253,7 +251,8 @@ impl Manifest {
         &self.sources
     }
 
-    /// Reads a picture's bytes again, for sending them.
+    /// Reads a picture's bytes again, for sending them: stripped of what it
+    /// says beside its pixels where the manifest asks for that.
     ///
     /// # Errors
     /// When it cannot be read, is no longer a picture that we send, or is no
@@ -268,16 +267,15 @@ impl Manifest {
             ))
             .hint("plan again")
         })?;
-        let (bytes, digest) = avatars::read_one(&part.directory, &avatar.path)
+        let bytes = avatars::read_one(&part.directory, &avatar.path, avatar.digest)
             .map_err(|flaw| invalid(flaw.message).hint(flaw.hint))?;
-        if digest != avatar.digest {
-            return Err(invalid(format!(
+        bytes.ok_or_else(|| {
+            invalid(format!(
                 "the avatar `{}` has changed since it was checked",
                 avatar.path
             ))
-            .hint("plan again with the new picture"));
-        }
-        Ok(bytes)
+            .hint("plan again with the new picture")
+        })
     }
 
     /// Where these users stand, pointing at their ids; users that the manifest

@@ -31,6 +31,7 @@ pub mod progress;
 pub mod report;
 mod risk;
 pub mod safe;
+pub mod sarif;
 pub mod schema;
 pub mod words;
 pub mod yaml;

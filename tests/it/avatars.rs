@@ -447,3 +447,143 @@ fn many_pictures_keep_to_their_users() {
         ["avatar_missing@7:45", "avatar_missing@8:45"]
     );
 }
+
+/// A JPEG that says where and by whom it was taken, and the same without.
+fn telling() -> (Vec<u8>, Vec<u8>) {
+    // Without what stands before the frame.
+    let clean = [&picture::jpeg()[..2], &picture::jpeg()[8..]].concat();
+    let tiff =
+        b"MM\0*\0\0\0\x08\0\x02\x01\x3B\0\x02\0\0\0\x04Ann\0\x88\x25\0\x04\0\0\0\x01\0\0\0\x26\0\0\0\0\
+        \0\x01\0\x02\0\x05\0\0\0\x01\0\0\0\x38\0\0\0\0\0\0\0\x2F\0\0\0\x01";
+    let exif = [b"Exif\0\0", &tiff[..]].concat();
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    let telling = [&clean[..2], &[0xFF, 0xE1], &length, &exif, &clean[2..]].concat();
+    (telling, clean)
+}
+
+#[test]
+fn what_a_picture_tells_is_warned_about_and_taken_away_where_asked() {
+    let (telling, clean) = telling();
+    let warned: &[&str] = &["avatar_metadata@"];
+    for (all, own, sent, told) in [
+        ("", "", &telling, warned),
+        ("strip_metadata: false\n", "", &telling, warned),
+        ("strip_metadata: true\n", "", &clean, &[]),
+        ("", ", strip_metadata: true", &clean, &[]),
+        ("", ", strip_metadata: 'true'", &clean, &[]),
+        ("strip_metadata: false\n", ", strip_metadata: true", &clean, &[]),
+        // Who says so for one picture knows.
+        ("", ", strip_metadata: false", &telling, &[]),
+        ("strip_metadata: true\n", ", strip_metadata: false", &telling, &[]),
+    ] {
+        let users = format!("- {{id: a, email: a@a.io, name: A, avatar: a.jpg{own}}}\n");
+        let text = format!("{all}{}", crate::manifest::users(&users));
+        let folder = Folder::with(&text).file("a.jpg", &telling);
+        let manifest = folder.load().unwrap();
+        let codes: Vec<_> = manifest
+            .warnings
+            .iter()
+            .map(|warning| format!("{}@", warning.code))
+            .collect();
+        assert_eq!(codes, told, "{text}");
+        for warning in &manifest.warnings {
+            assert_eq!(
+                warning.message,
+                "the avatar `a.jpg` of user `a` says where it was taken and who made it (in EXIF); it will be public"
+            );
+        }
+        let avatar = manifest.desired.users()[0].avatar.as_ref().unwrap();
+        assert_eq!(
+            (avatar.digest, avatar.bytes),
+            (Digest::of(sent), sent.len() as u64),
+            "{text}"
+        );
+        assert_eq!(&manifest.read_picture(avatar).unwrap(), sent, "{text}");
+        // Whatever was planned, another picture is not sent.
+        fs::write(folder.path("a.jpg"), [&telling[..], b"more"].concat()).unwrap();
+        let sent_now = manifest.read_picture(avatar);
+        assert_eq!(sent_now.is_ok(), sent == &clean, "{text}");
+        fs::write(folder.path("a.jpg"), picture::png(1, 1)).unwrap();
+        assert!(manifest.read_picture(avatar).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn two_users_of_one_file_may_send_it_with_and_without() {
+    let (telling, clean) = telling();
+    let text = crate::manifest::users(
+        "- {id: a, email: a@a.io, name: A, avatar: a.jpg, strip_metadata: true}\n\
+         - {id: b, email: b@a.io, name: B, avatar: a.jpg}\n",
+    );
+    let folder = Folder::with(&text).file("a.jpg", &telling);
+    let manifest = folder.load().unwrap();
+    let digests = manifest
+        .desired
+        .users()
+        .iter()
+        .map(|user| user.avatar.as_ref().unwrap().digest);
+    assert_eq!(
+        digests.collect::<Vec<_>>(),
+        [Digest::of(&clean), Digest::of(&telling)]
+    );
+    assert_eq!(manifest.warnings.len(), 1);
+}
+
+#[test]
+fn a_switch_is_true_or_false_and_said_once() {
+    for (all, own, codes) in [
+        ("strip_metadata: yes\n", "", &["bad_strip_metadata@1:17"][..]),
+        ("strip_metadata:\n", "", &["empty_value@1:1"]),
+        ("strip_metadata: [true]\n", "", &["wrong_type@1:1"]),
+        ("strip_metadta: true\n", "", &["unknown_field@1:1"]),
+        ("", "    strip_metadata: TRUE\n", &["bad_strip_metadata@7:21"]),
+        ("strip_metadata: true\n", "    strip_metadata: false\n", &[]),
+    ] {
+        let folder = Folder::with(&format!("{all}{}", user(own)));
+        let folder_told = told(&folder.load());
+        assert_eq!(folder_told.len(), codes.len(), "{all}{own}: {folder_told:?}");
+        for (told, code) in folder_told.iter().zip(codes) {
+            assert!(told.starts_with(code.split('@').next().unwrap()), "{told} {code}");
+        }
+    }
+    let part = |id: &str, all: &str| format!("{all}users:\n- {{id: {id}, email: {id}@a.io, name: N}}\n");
+    let folder = Folder::new()
+        .file(
+            "m/a.yaml",
+            format!(
+                "version: 1\ncompany: biz_p\n{}",
+                part("a", "strip_metadata: true\n")
+            ),
+        )
+        .file("m/b.yaml", part("b", "strip_metadata: true\n"))
+        .file("m/c.yaml", part("c", ""));
+    assert!(folder.load_all(&["m"]).is_ok());
+    let folder = folder.file("m/d.yaml", part("d", "strip_metadata: false\n"));
+    assert_eq!(told(&folder.load_all(&["m"])), ["strip_metadata_differs@1:17"]);
+}
+
+#[test]
+fn a_flood_of_telling_pictures_is_counted_beside_other_warnings() {
+    let (telling, _) = telling();
+    let lines: String = (0..30)
+        .map(|n| format!("- {{id: u{n}, email: u{n}@example.com, name: N, avatar: a.jpg}}\n"))
+        .collect();
+    let folder = Folder::with(&crate::manifest::users(&lines)).file("a.jpg", &telling);
+    let warnings = folder.load().unwrap().warnings;
+    let of = |code: &str| warnings.iter().filter(|warning| warning.code == code).count();
+    assert_eq!(
+        (of("avatar_metadata"), of("reserved_email"), of("more")),
+        (20, 20, 2)
+    );
+    let messages: Vec<_> = warnings[40..]
+        .iter()
+        .map(|warning| warning.message.as_str())
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            "… and 10 more addresses at reserved domains",
+            "… and 10 more pictures that say something"
+        ]
+    );
+}

@@ -26,6 +26,7 @@ mod plans;
 mod probes;
 #[cfg(unix)]
 mod receipts;
+mod sarif;
 mod secrets;
 #[cfg(unix)]
 mod stale;
@@ -34,6 +35,7 @@ mod stops;
 mod story;
 mod streams;
 mod tls;
+mod whop;
 
 /// The example's own name in its folder.
 const EXAMPLE: &str = "users.example.yaml";

@@ -134,6 +134,18 @@ pub(super) fn agree(path: &str, format: ImageFormat) -> Result<(), Flaw> {
     ))
 }
 
+/// What a picture says could not be taken away for certain.
+pub(super) fn not_stripped(path: &str) -> Flaw {
+    flaw(
+        "avatar_not_stripped",
+        format!(
+            "what the avatar {} says beside its pixels cannot be taken away",
+            quoted(path)
+        ),
+        "save it again without metadata in a picture editor, or write `strip_metadata: false`",
+    )
+}
+
 /// Puts what is wrong with a picture into words. The commonest cause of a
 /// "text" in a pipeline is a checkout without Git LFS, so it is told apart.
 pub(super) fn faulty(path: &str, fault: Fault) -> Flaw {

@@ -20,11 +20,11 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::core::digest::Digest;
-use crate::core::model::{Avatar, Pointer};
-use crate::picture::{self, MOST_BYTES, Picture};
+use crate::core::model::{Avatar, Entry, Pointer};
+use crate::picture::{self, MOST_BYTES, Notes, Picture};
 
 use super::crew::side_by_side;
-use super::found::{Found, error, quoted};
+use super::found::{Found, NOTES_HINT, error, quoted};
 use super::suggest;
 use flaw::Flaw;
 use path::check;
@@ -45,12 +45,16 @@ pub(super) struct Wanted {
     pub(super) at: Pointer,
     /// The path as the manifest has it.
     pub(super) path: Box<str>,
+    /// Whether the user says that it be rid of what it says beside its pixels.
+    pub(super) strip: Option<bool>,
 }
 
 /// What is known of a file once it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Facts {
     picture: Picture,
+    /// What it says beside its pixels.
+    notes: Notes,
     digest: Digest,
     bytes: u64,
 }
@@ -115,13 +119,21 @@ struct Job<'w> {
     folder: &'w Path,
     /// Its path, without what means nothing.
     path: Cow<'w, str>,
+    /// Whether what it says beside its pixels is taken away.
+    strip: bool,
 }
 
 /// Reads every wanted picture, each file once, and gives each user its own.
-/// The result has the users' places in the list of entries.
-pub(super) fn read_all(wanted: Vec<Wanted>, folders: &[&Path], found: &mut Found) -> Vec<(usize, Avatar)> {
+/// `strip` is what the manifest says where a user says nothing.
+pub(super) fn read_all(
+    wanted: Vec<Wanted>,
+    folders: &[&Path],
+    strip: bool,
+    entries: &mut [Entry],
+    found: &mut Found,
+) {
     let (facts, of_wanted) = {
-        let (jobs, of_wanted) = jobs(&wanted, folders);
+        let (jobs, of_wanted) = jobs(&wanted, folders, strip);
         let facts = side_by_side(&jobs, Reader::default, |reader, job| {
             let facts = reader.inspect(job)?;
             flaw::agree(&job.path, facts.picture.format)?;
@@ -129,10 +141,27 @@ pub(super) fn read_all(wanted: Vec<Wanted>, folders: &[&Path], found: &mut Found
         });
         (facts, of_wanted)
     };
-    let mut avatars = Vec::with_capacity(wanted.len());
-    for (Wanted { entry, at, path }, job) in wanted.into_iter().zip(of_wanted) {
+    for (
+        Wanted {
+            entry,
+            at,
+            path,
+            strip,
+        },
+        job,
+    ) in wanted.into_iter().zip(of_wanted)
+    {
+        let user = &mut entries[entry].user;
         match &facts[job] {
-            Ok(facts) => avatars.push((entry, facts.avatar(path, at.part))),
+            Ok(facts) => {
+                // Who says `false` for this one picture knows.
+                if !facts.notes.is_empty() && strip.is_none() {
+                    let (name, key, notes) = (quoted(&path), quoted(user.key.as_str()), facts.notes);
+                    let message = format!("the avatar {name} of user {key} says {notes}; it will be public");
+                    found.warn(error("avatar_metadata", at.clone(), message, NOTES_HINT));
+                }
+                user.avatar = Some(Box::new(facts.avatar(path, at.part)));
+            }
             Err(flaw) => {
                 let folder = folders[at.part as usize];
                 let near = || near(folder, &path);
@@ -147,17 +176,17 @@ pub(super) fn read_all(wanted: Vec<Wanted>, folders: &[&Path], found: &mut Found
             }
         }
     }
-    avatars
 }
 
 /// The distinct files, and which of them each wanted picture is.
-fn jobs<'w>(wanted: &'w [Wanted], folders: &[&'w Path]) -> (Vec<Job<'w>>, Vec<usize>) {
+fn jobs<'w>(wanted: &'w [Wanted], folders: &[&'w Path], strip: bool) -> (Vec<Job<'w>>, Vec<usize>) {
     let mut jobs = Vec::new();
     let mut known: HashMap<Job<'_>, usize> = HashMap::with_capacity(wanted.len());
     let of_wanted = wanted.iter().map(|wanted| {
         let job = Job {
             folder: folders[wanted.at.part as usize],
             path: plain(&wanted.path),
+            strip: wanted.strip.unwrap_or(strip),
         };
         *known.entry(job).or_insert_with_key(|job| {
             jobs.push(job.clone());
@@ -180,18 +209,20 @@ fn plain(path: &str) -> Cow<'_, str> {
     path.into()
 }
 
-/// Reads one picture whole.
+/// Reads one picture's bytes, as they are or stripped, whichever has this
+/// digest; `None` if neither does.
 ///
 /// # Errors
 /// As when checking it the first time.
-pub(super) fn read_one(folder: &Path, path: &str) -> Result<(Vec<u8>, Digest), Flaw> {
+pub(super) fn read_one(folder: &Path, path: &str, digest: Digest) -> Result<Option<Vec<u8>>, Flaw> {
     let mut reader = Reader::default();
-    let folder = Job {
-        folder,
-        path: path.into(),
-    };
-    let facts = reader.inspect(&folder)?;
-    Ok((reader.buffer, facts.digest))
+    reader.read(folder, path)?;
+    if Digest::of(&reader.buffer) == digest {
+        return Ok(Some(reader.buffer));
+    }
+    picture::examine(&reader.buffer).map_err(|fault| flaw::faulty(path, fault))?;
+    let stripped = picture::strip(&reader.buffer).map(Cow::into_owned);
+    Ok(stripped.filter(|bytes| Digest::of(bytes) == digest))
 }
 
 /// One thread's eyes: the folder it is in, and the picture it looks at.
@@ -208,11 +239,20 @@ impl<'w> Reader<'w> {
     /// Reads a file and says what it is. The bytes are left in the buffer.
     fn inspect(&mut self, job: &Job<'w>) -> Result<Facts, Flaw> {
         let path = &*job.path;
-        check(path)?;
         self.read(job.folder, path)?;
-        let picture = picture::examine(&self.buffer).map_err(|fault| flaw::faulty(path, fault))?;
+        let examined = picture::examine_with_notes(&self.buffer);
+        let (picture, mut notes) = examined.map_err(|fault| flaw::faulty(path, fault))?;
+        if job.strip {
+            match picture::strip(&self.buffer) {
+                Some(Cow::Owned(stripped)) => self.buffer = stripped,
+                Some(Cow::Borrowed(_)) => {}
+                None => return Err(flaw::not_stripped(path)),
+            }
+            notes = Notes::default();
+        }
         Ok(Facts {
             picture,
+            notes,
             digest: Digest::of(&self.buffer),
             bytes: self.buffer.len() as u64,
         })
@@ -220,6 +260,7 @@ impl<'w> Reader<'w> {
 
     /// Reads a regular file of bearable size into the buffer.
     fn read(&mut self, folder: &'w Path, path: &str) -> Result<(), Flaw> {
+        check(path)?;
         let opened = self.walker(folder)?.open_file(path);
         let (file, about) = opened.map_err(|lost| flaw::lost(path, &lost))?;
         flaw::check_size(path, about.bytes)?;
@@ -252,6 +293,7 @@ impl Facts {
                     width,
                     height,
                 },
+            notes: _,
             digest,
             bytes,
         } = self;

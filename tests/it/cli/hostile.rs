@@ -4,17 +4,14 @@
 //! came out.
 
 use std::collections::BTreeMap;
-use std::future::pending;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio::runtime::Runtime;
-use whop_sync::emulator::serve::Server;
-use whop_sync::emulator::{Emulator, Fault, Operation, Script, Settings, Strike};
+use whop_sync::emulator::{Fault, Operation, Script, Settings, Strike};
 
 use self::corpus::{texts, values};
+use super::whop::Whop;
 use super::{Place, Ran};
 use crate::told::tell;
 
@@ -29,36 +26,23 @@ const OURS: [&str; 2] = ["::error title=whop-sync ", "::warning title=whop-sync 
 /// A Whop on a socket, and a place beside it.
 struct Scene {
     place: Place,
-    emulator: Emulator,
-    base: String,
-    _runtime: Runtime,
+    whop: Whop,
 }
 
 impl Scene {
     fn new(place: Place) -> Self {
-        let emulator = Emulator::open(Settings {
+        let whop = Whop::new(Settings {
             rate: 0,
             processing: Duration::ZERO,
             ..Settings::default()
-        })
-        .unwrap();
-        let runtime = Runtime::new().unwrap();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = runtime.block_on(Server::bind(emulator.clone(), address)).unwrap();
-        let base = server.base();
-        runtime.spawn(server.run(pending()));
-        Self {
-            place,
-            emulator,
-            base,
-            _runtime: runtime,
-        }
+        });
+        Self { place, whop }
     }
 
     /// Runs a command in a pipeline of GitHub's, with these arguments besides.
     fn ran(&self, line: &str, more: &[&str]) -> Ran {
         let mut command = self.place.command(line);
-        command.args(["--server", &self.base]).args(more);
+        command.args(["--server", &self.whop.base]).args(more);
         command.env("WHOP_API_KEY", "any").env("GITHUB_ACTIONS", "true");
         command.env("GITHUB_STEP_SUMMARY", self.place.path("summary.md"));
         command.stdin(Stdio::null());
@@ -82,20 +66,23 @@ impl Scene {
         if let Some(text) = read("r.json") {
             judge::json(&of("r.json"), &text);
         }
+        if let Some(text) = read("r.sarif") {
+            judge::json(&of("r.sarif"), &text);
+        }
         if let Some(text) = read("r.html") {
             judge::html(&of("r.html"), &text);
         }
         for text in [read("r.md"), read("summary.md")].into_iter().flatten() {
             judge::markdown(&of("r.md"), &text);
         }
-        for name in ["r.json", "r.md", "r.html", "summary.md"] {
+        for name in ["r.json", "r.md", "r.html", "r.sarif", "summary.md"] {
             let _ = std::fs::remove_file(self.place.path(name));
         }
     }
 
     fn fault(&self, operation: Operation, strike: Strike) {
-        self.emulator.script(Script::default());
-        self.emulator.fault(Fault {
+        self.whop.emulator.script(Script::default());
+        self.whop.emulator.fault(Fault {
             operation: Some(operation),
             containing: None,
             skip: 0,
@@ -123,7 +110,7 @@ fn judged(ran: &Ran) {
 }
 
 const FORMATS: [&str; 4] = ["human", "human --color always", "json", "markdown"];
-const REPORTS: &str = "--report r.json --report r.md --report r.html";
+const REPORTS: &str = "--report r.json --report r.md --report r.html --report r.sarif";
 /// Logs in their two forms, one for each of two commands.
 const LOGS: [&str; 2] = ["-vv", "-vvv --log-format json"];
 
@@ -244,10 +231,11 @@ fn a_hostile_manifest_and_a_hostile_whop_come_to_nothing_in_any_format() {
             (text.clone(), json!(text)),
             ("plain".to_owned(), json!([{ "x": text }])),
         ]);
-        assert!(scene.emulator.set_name(&owner, Some(COMPANY), Some(&text)));
-        assert!(scene.emulator.set_title(account, &text));
+        assert!(scene.whop.emulator.set_name(&owner, Some(COMPANY), Some(&text)));
+        assert!(scene.whop.emulator.set_title(account, &text));
         assert!(
             scene
+                .whop
                 .emulator
                 .set_metadata(account, with_ids(&scene, account, metadata))
         );
@@ -255,10 +243,11 @@ fn a_hostile_manifest_and_a_hostile_whop_come_to_nothing_in_any_format() {
     for (n, text) in texts().iter().enumerate() {
         let metadata = Map::from_iter([("external_id".to_owned(), json!(text))]);
         scene
+            .whop
             .emulator
             .add_account(COMPANY, &format!("stray{n}@shop.dev"), text, metadata);
     }
-    scene.emulator.set_title(COMPANY, &texts()[0]);
+    scene.whop.emulator.set_title(COMPANY, &texts()[0]);
     for (n, format) in FORMATS.iter().enumerate() {
         let log = logs[n % 2];
         run(&[2], &format!("drift --format {format} {REPORTS} {log}"), &[]);
@@ -300,7 +289,7 @@ fn a_hostile_manifest_and_a_hostile_whop_come_to_nothing_in_any_format() {
 
 /// Metadata that keeps the two ids by which the account is found.
 fn with_ids(scene: &Scene, account: &str, mut metadata: Map<String, Value>) -> Map<String, Value> {
-    let all = scene.emulator.accounts();
+    let all = scene.whop.emulator.accounts();
     let before = all.iter().find(|known| known.id == account).unwrap();
     for name in ["external_id", "internal_user_id"] {
         if let Some(id) = before.metadata.get(name) {
@@ -449,7 +438,7 @@ fn whops_own_errors_are_told_safely() {
             told += 2;
         }
     }
-    scene.emulator.script(Script::default());
+    scene.whop.emulator.script(Script::default());
     tell(format!(
         "Whop's own errors: {} texts, {told} runs judged",
         texts().len()
