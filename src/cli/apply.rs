@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::connect::{self, Ends};
-use super::output::Printer;
+use super::output::{self, Printer};
 use super::pictures;
 use super::plan::{self, look_and_plan, refusal, ticking};
 use super::receipt::{End, Writing};
@@ -30,7 +30,6 @@ use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
 use crate::execute::{self, Ended, Run};
 use crate::render::html::{self, Pictures};
-use crate::render::progress::Progress;
 use crate::render::{self, json, markdown};
 use crate::store::{self, Holder, OsDisk, Session};
 
@@ -290,7 +289,7 @@ async fn carry_out(
         began: seconds(now()),
         stop: stopped,
     };
-    let progress = RefCell::new(Progress::new(settings.output.progress, io::stderr()));
+    let progress = RefCell::new(output::progress(&settings.output));
     let on_event = |event: &Event| {
         progress.borrow_mut().on(event);
         if let Some(receipt) = &mut receipt {
@@ -298,7 +297,11 @@ async fn carry_out(
         }
     };
     let work = execute::execute(plan, run, session, on_event);
-    let work = ticking(work, || progress.borrow_mut().tick(began.elapsed()));
+    let work = ticking(work, || {
+        progress
+            .borrow_mut()
+            .tick(began.elapsed(), output::waits(&ends.client))
+    });
     let mut work = std::pin::pin!(work);
     let mut asked = false;
     loop {

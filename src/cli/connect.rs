@@ -198,5 +198,7 @@ pub(super) fn run_id() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|cause| Error::new(Code::Internal, "the system gave no random numbers").caused_by(cause))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    tracing::Span::current().record("id", id.as_str());
+    Ok(id)
 }

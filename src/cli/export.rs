@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::connect;
-use super::output::Printer;
+use super::output::{self, Printer};
 use super::plan::ticking;
 use super::settings::Settings;
 use super::signals::Wishes;
@@ -26,7 +26,6 @@ use crate::error::{Code, Error, Exit, Result};
 use crate::manifest;
 use crate::remote::refresh::{Progress as Looked, read_profiles};
 use crate::remote::{Client, Downloaded};
-use crate::render::progress::Progress;
 use crate::render::{plan, words, yaml};
 use crate::store::{self, Identity, OsDisk};
 
@@ -147,7 +146,7 @@ fn whose(settings: &Settings, args: &ExportArgs) -> Result<(PlatformId, Guardrai
 
 /// Lists the accounts and reads the profiles of those with an id.
 async fn look(settings: &Settings, client: &Client, known: &Known) -> Result<Observed> {
-    let progress = RefCell::new(Progress::new(settings.output.progress, io::stderr()));
+    let progress = RefCell::new(output::progress(&settings.output));
     let started = tokio::time::Instant::now();
     let looking = async {
         let listing = client.list_accounts().await?;
@@ -167,9 +166,13 @@ async fn look(settings: &Settings, client: &Client, known: &Known) -> Result<Obs
         observed.profiles = profiles;
         Ok(observed)
     };
-    let observed = ticking(looking, || progress.borrow_mut().tick(started.elapsed()))
-        .await
-        .map_err(|error: crate::remote::CallError| error.into_error())?;
+    let observed = ticking(looking, || {
+        progress
+            .borrow_mut()
+            .tick(started.elapsed(), output::waits(client))
+    })
+    .await
+    .map_err(|error: crate::remote::CallError| error.into_error())?;
     if observed.complete {
         return Ok(observed);
     }

@@ -39,6 +39,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tracing::Instrument as _;
+
 use self::args::Verb;
 use self::early::Early;
 use self::output::Printer;
@@ -73,7 +75,9 @@ pub async fn run(raw: Vec<OsString>) -> Exit {
     if let Err(error) = reports::check(&settings.reports) {
         return printer.error(&error);
     }
-    match perform(&settings, &printer, saved).await {
+    // Its id is recorded where it is made.
+    let run = tracing::info_span!("run", id = tracing::field::Empty);
+    match perform(&settings, &printer, saved).instrument(run).await {
         Ok(exit) => exit,
         Err(error) => {
             let error = advise(error, &settings.verb);

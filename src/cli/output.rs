@@ -11,8 +11,10 @@ use super::settings::{Facts, Output};
 use super::values::{Format, LogFormat};
 use crate::core::model::Problem;
 use crate::error::{Code, Error, Exit, Result};
+use crate::remote::{Client, Waiting};
 use crate::render::paint::Palette;
 use crate::render::problems::{self, Look};
+use crate::render::progress::{Progress, Waits};
 use crate::render::{annotations, failure, json, safe};
 
 /// Writes to the two streams as the settings say.
@@ -25,6 +27,8 @@ pub(super) struct Printer {
     quiet: bool,
     /// Whether a manifest's problems are also GitHub's workflow commands.
     annotate: bool,
+    /// How lines of the story are written.
+    lines: LogFormat,
 }
 
 impl Printer {
@@ -35,6 +39,7 @@ impl Printer {
             look: output.look(),
             quiet: output.quiet,
             annotate: output.annotate,
+            lines: output.log_format,
         }
     }
 
@@ -51,6 +56,7 @@ impl Printer {
             },
             quiet: options.quiet,
             annotate: facts.is_github(),
+            lines: options.log_format.unwrap_or_default(),
         }
     }
 
@@ -99,13 +105,14 @@ impl Printer {
     /// foreign text as it is.
     pub(super) fn story(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{}", safe::lines(line));
+            let line = format!("{}\n", safe::lines(line));
+            let _ = Story(self.lines).write_all(line.as_bytes());
         }
     }
 
     /// Writes text to stderr as it is, whether quiet or not.
     pub(super) fn must_be_seen(&self, text: &str) {
-        let _ = write!(io::stderr().lock(), "{text}");
+        let _ = Story(self.lines).write_all(text.as_bytes());
         let _ = io::stderr().flush();
     }
 
@@ -122,7 +129,8 @@ impl Printer {
     /// result's.
     pub(super) fn annotate(&self, problems: &[Problem]) {
         if self.annotate {
-            self.must_be_seen(&annotations::render(problems));
+            // Commands to GitHub stay commands, whatever lines look like.
+            let _ = Story(LogFormat::Text).write_all(annotations::render(problems).as_bytes());
         }
     }
 
@@ -155,6 +163,37 @@ pub(super) fn print_early(stdout: &str, stderr: &str) {
     let _ = io::stderr().lock().write_all(stderr.as_bytes());
 }
 
+/// Where the story goes: to stderr as it is, or as one JSON object a piece
+/// beside those of the logs, so that whoever reads logs can read it too.
+pub(super) struct Story(pub(super) LogFormat);
+
+impl Write for Story {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        match self.0 {
+            LogFormat::Text => io::stderr().lock().write_all(piece)?,
+            LogFormat::Json => {
+                let text = String::from_utf8_lossy(piece);
+                let message = text.trim_matches('\n');
+                if !message.is_empty() {
+                    let object = serde_json::json!({
+                        "timestamp": humantime::format_rfc3339_micros(super::now()).to_string(),
+                        "level": "INFO",
+                        "target": "whop_sync",
+                        "message": message,
+                    });
+                    let line = format!("{object}\n");
+                    io::stderr().write_all(safe::log(&line, safe::Log::Json).as_bytes())?;
+                }
+            }
+        }
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Where log lines go: to stderr, with nothing in them that acts. Each event
 /// comes in one piece.
 struct Logs(safe::Log);
@@ -168,6 +207,25 @@ impl Write for Logs {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+/// Progress as the settings say.
+pub(super) fn progress(output: &Output) -> Progress<Story> {
+    Progress::new(output.progress, output.width, Story(output.log_format))
+}
+
+/// What a client's callers wait for now, for progress to tell.
+pub(super) fn waits(client: &Client) -> Waits {
+    let Waiting {
+        for_leave,
+        for_answers,
+        for_retries,
+    } = client.waiting();
+    Waits {
+        limit: for_leave,
+        answers: for_answers,
+        retries: for_retries,
     }
 }
 
@@ -187,6 +245,6 @@ pub(super) fn start_logs(output: &Output) {
     // A second start in one process keeps the first.
     let _ = match output.log_format {
         LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::commits;
 use super::connect::{self, Ends};
-use super::output::Printer;
+use super::output::{self, Printer};
 use super::pictures;
 use super::saved::Terms;
 use super::settings::Settings;
@@ -20,7 +20,6 @@ use crate::core::planner;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::refresh::{self, Progress as Looked};
 use crate::render::html::{self, Pictures};
-use crate::render::progress::Progress;
 use crate::render::{self, json, markdown, words};
 use crate::store::{self, OsDisk};
 
@@ -109,7 +108,7 @@ pub(super) async fn look_and_plan(
 
 /// Refreshes, with progress.
 pub(super) async fn look(settings: &Settings, ends: &Ends, known: &Known) -> Result<Observed> {
-    let progress = RefCell::new(Progress::new(settings.output.progress, io::stderr()));
+    let progress = RefCell::new(output::progress(&settings.output));
     let started = tokio::time::Instant::now();
     let on_look = |looked| {
         if let Looked::Read(done, of) = looked {
@@ -117,7 +116,11 @@ pub(super) async fn look(settings: &Settings, ends: &Ends, known: &Known) -> Res
         }
     };
     let looking = refresh::refresh(&ends.client, &ends.manifest.desired, known, &ends.policy, on_look);
-    let tick = || progress.borrow_mut().tick(started.elapsed());
+    let tick = || {
+        progress
+            .borrow_mut()
+            .tick(started.elapsed(), output::waits(&ends.client))
+    };
     ticking(looking, tick).await.map_err(|error| error.into_error())
 }
 

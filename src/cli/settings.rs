@@ -21,11 +21,11 @@ use crate::error::{Code, Error, Result};
 use crate::remote::Version;
 use crate::render::paint::{Choice, Palette, Surroundings};
 use crate::render::problems::Look;
-use crate::render::progress::Mode;
+use crate::render::progress::{Mode, Wanted};
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.
-pub const VARIABLES: [&str; 15] = [
+pub const VARIABLES: [&str; 16] = [
     "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",
@@ -40,6 +40,7 @@ pub const VARIABLES: [&str; 15] = [
     "WHOP_SYNC_EXCHANGES",
     "WHOP_SYNC_LOG",
     "WHOP_SYNC_MAPPING",
+    "WHOP_SYNC_PROGRESS",
     "WHOP_SYNC_SERVER",
 ];
 
@@ -247,6 +248,7 @@ impl Settings {
             allow,
             format: _,
             color: _,
+            progress: _,
             quiet: _,
             verbose: _,
             log_format: _,
@@ -409,6 +411,7 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
     }
     let choice: Choice = options.color.unwrap_or_default();
     let around = facts.surroundings();
+    let log_format = options.log_format.unwrap_or_default();
     let log = match (facts.text("WHOP_SYNC_LOG")?, options.verbose) {
         (Some(filter), _) => Some(filter.to_owned()),
         (None, 0) => None,
@@ -416,11 +419,18 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
         (None, 2) => Some("whop_sync=debug".to_owned()),
         (None, _) => Some("whop_sync=trace".to_owned()),
     };
-    let progress = match (options.quiet, facts.stderr_is_terminal && !around.dumb) {
-        (true, _) => Mode::Quiet,
-        // A bar and log lines would tear each other apart.
-        (false, true) if log.is_none() => Mode::Bar,
-        (false, _) => Mode::Lines,
+    let wanted = match options.progress {
+        Some(wanted) => wanted,
+        None => from_variable(facts, "WHOP_SYNC_PROGRESS", Wanted::parse)?.unwrap_or_default(),
+    };
+    // A bar and other lines would tear each other apart.
+    let alone = log.is_none() && log_format == LogFormat::Text && facts.stderr_is_terminal;
+    let progress = match wanted {
+        _ if options.quiet => Mode::Quiet,
+        Wanted::None => Mode::Quiet,
+        Wanted::Auto if alone && !around.dumb => Mode::Bar,
+        Wanted::Bar if alone => Mode::Bar,
+        Wanted::Auto | Wanted::Bar | Wanted::Lines => Mode::Lines,
     };
     Ok(Output {
         format,
@@ -430,7 +440,7 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
         progress,
         quiet: options.quiet,
         log,
-        log_format: options.log_format.unwrap_or_default(),
+        log_format,
         annotate: facts.is_github(),
     })
 }

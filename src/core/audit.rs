@@ -185,15 +185,17 @@ impl Auditor<'_> {
         }
     }
 
-    /// No account and no person is touched for two users.
+    /// No account and no person is touched for two users. A forgotten link
+    /// touches nobody, whichever user comes first.
     fn apart(&self) -> Vec<Finding> {
         let (mut accounts, mut owners) = (BTreeMap::new(), BTreeMap::new());
         let mut findings = Vec::new();
-        for action in &self.plan.actions {
+        let touching = self.plan.actions.iter();
+        for action in touching.filter(|action| !matches!(action.kind, Kind::Forget { .. })) {
             let Some(link) = action.link() else { continue };
             let twice =
                 accounts.insert(&link.account, ()).is_some() | owners.insert(&link.owner, ()).is_some();
-            if twice && !matches!(action.kind, Kind::Forget { .. }) {
+            if twice {
                 findings.push(Finding {
                     key: action.key.clone(),
                     what: "shares an account or a person with another user",

@@ -122,6 +122,11 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
     },
+    /// Whop looks at pictures that were sent, before they can be set.
+    Processing {
+        /// How many.
+        files: usize,
+    },
     /// A stop was asked for; work in hand goes on.
     Stopping {
         /// Why.
@@ -155,7 +160,7 @@ impl Report {
     /// Folds one event in.
     pub fn fold(&mut self, event: &Event) {
         match event {
-            Event::Began { .. } | Event::Stepped { .. } => {}
+            Event::Began { .. } | Event::Stepped { .. } | Event::Processing { .. } => {}
             Event::Ended {
                 key,
                 verb,

@@ -30,6 +30,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use self::pictures::Pictures;
 use self::scribe::Scribe;
@@ -253,7 +254,7 @@ async fn carry_out(
     });
     // A set, so that dropping the run ends the uploads as well.
     let mut uploads = JoinSet::new();
-    uploads.spawn(pictures::upload_all(shared.clone(), run.read_picture));
+    uploads.spawn(pictures::upload_all(shared.clone(), run.read_picture).in_current_span());
     let mut work = Work {
         shared: shared.clone(),
         waiting: plan.actions.into_iter(),
@@ -345,7 +346,10 @@ impl Work {
         while self.open.len() < WINDOW && self.shared.stopped().is_none() {
             let Some(action) = self.waiting.next() else { return };
             let name = Name::of(&action);
-            let task = self.open.spawn(action::run(self.shared.clone(), action));
+            let span = tracing::info_span!("user", id = action.key.as_str());
+            let task = self
+                .open
+                .spawn(action::run(self.shared.clone(), action).instrument(span));
             self.names.insert(task.id(), name);
         }
     }

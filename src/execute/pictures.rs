@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::action::Halt;
 use super::{ReadPicture, Shared};
@@ -125,7 +126,8 @@ async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::Unboun
         if uploads.len() >= UPLOADS {
             uploads.join_next().await;
         }
-        uploads.spawn(upload(shared.clone(), read.clone(), avatar.clone(), sent.clone()));
+        let uploading = upload(shared.clone(), read.clone(), avatar.clone(), sent.clone());
+        uploads.spawn(uploading.in_current_span());
     }
     while uploads.join_next().await.is_some() {}
 }
@@ -214,7 +216,12 @@ async fn poll(shared: &Shared, read: &Arc<ReadPicture>, mut arriving: mpsc::Unbo
     let mut waiting: VecDeque<Sent> = VecDeque::new();
     let mut more = true;
     let mut last = Instant::now();
+    let mut told = 0;
     while more || !waiting.is_empty() {
+        if waiting.len() != told {
+            told = waiting.len();
+            shared.tell(Event::Processing { files: told });
+        }
         let due = waiting.front().map(|oldest| {
             let wait = if !more || waiting.len() >= POLL_BATCH {
                 POLL_EVERY
@@ -237,6 +244,7 @@ async fn poll(shared: &Shared, read: &Arc<ReadPicture>, mut arriving: mpsc::Unbo
             }
         }
     }
+    shared.tell(Event::Processing { files: 0 });
 }
 
 /// Asks for a batch once, settles what is decided, and returns what is not.

@@ -9,8 +9,11 @@
 //! other writes there is none, since a refusal of the second attempt says
 //! nothing about the first.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::client::{Client, Permit};
@@ -154,13 +157,19 @@ impl Client {
         let mut met = Met::default();
         let mut doubt = Effect::None;
         let mut last = None;
-        loop {
+        for attempt in 1.. {
+            let asked = Instant::now();
             let Ok(leave) = self.leave(permit.take(), call.operation).await else {
-                return Err(self.stopped(call, last, doubt));
+                break;
             };
-            let (mut failure, answer) = match self.send(leave, call).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
+            let log = Log::new(call, attempt, asked);
+            let (sent, outcome) = self.send(leave, call).await;
+            let (mut failure, answer) = match outcome {
+                Ok(answer) => {
+                    log.write(&sent, Next::Stop);
+                    return Ok(answer);
+                }
+                Err(failed) => *failed,
             };
             if failure.effect == Effect::Unknown {
                 doubt = Effect::Unknown;
@@ -178,7 +187,7 @@ impl Client {
                 call.repeat,
                 self.jitter(),
             );
-            debug!(operation = failure.operation, met = ?met, next = ?next, "attempt failed");
+            log.write(&sent, next);
             match next {
                 Next::Stop => return Err(failure),
                 Next::Pause(time) => self.budget(call.operation).pause(time),
@@ -186,27 +195,34 @@ impl Client {
             }
             last = Some(failure);
         }
+        Err(self.stopped(call, last, doubt))
     }
 
     /// One attempt, whatever it is answered with: for probes, to which every
     /// status is an answer. `Err` says why there is none.
     pub(super) async fn send_once(&self, call: &Call<'_>) -> Result<Response, String> {
+        let asked = Instant::now();
         let leave = self
             .admit(call.operation)
             .await
             .map_err(|stopped| stopped.message)?;
+        let log = Log::new(call, 1, asked);
         let outcome = self.transmit(leave, call.request.clone()).await;
-        log(call.operation.name(self.dialect()), &outcome);
+        log.write(&Sent::of(&outcome), Next::Stop);
         outcome.map_err(|lost| lost.to_string())
     }
 
     /// One attempt. A failure comes with the answer it was read from, for the
-    /// headers that say when to come back.
-    async fn send(&self, leave: Permit, call: &Call<'_>) -> Result<Response, (CallError, Option<Response>)> {
-        let about = self.about(call);
+    /// headers that say when to come back. What is told of it comes in any case.
+    async fn send(&self, leave: Permit, call: &Call<'_>) -> (Sent, Attempt) {
         let outcome = self.transmit(leave, call.request.clone()).await;
-        log(about.operation, &outcome);
-        let mut answer = outcome.map_err(|lost| (about.lost(&lost), None))?;
+        (Sent::of(&outcome), self.judge(outcome, call))
+    }
+
+    /// Whether an answer is a success.
+    fn judge(&self, outcome: Result<Response, Lost>, call: &Call<'_>) -> Attempt {
+        let about = self.about(call);
+        let mut answer = outcome.map_err(|lost| Box::new((about.lost(&lost), None)))?;
         let of_whop = matches!(call.request.target, Target::Api(_));
         if (200..300).contains(&answer.status) {
             if of_whop {
@@ -218,7 +234,7 @@ impl Client {
             // Storage explains refusals with the very signature it was sent.
             answer.body = Bytes::new();
         }
-        Err((about.refused(&answer), Some(answer)))
+        Err(Box::new((about.refused(&answer), Some(answer))))
     }
 
     /// The call was told to stop, after `last` if there was an attempt.
@@ -241,19 +257,79 @@ pub(super) fn header(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// What came of an attempt: never headers, bodies or URLs.
-fn log(operation: &'static str, outcome: &Result<Response, Lost>) {
-    match outcome {
-        Ok(answer) => debug!(
-            operation,
-            status = answer.status,
-            request_id = super::error::request_id(answer).as_deref(),
-            "answered"
-        ),
-        Err(Lost::NotSent(_)) => debug!(operation, "not sent"),
-        Err(Lost::NoAnswer(_)) => debug!(operation, "no answer"),
-        Err(Lost::TooLarge(limit)) => debug!(operation, limit, "answer too large"),
-        Err(Lost::Forbidden(_)) => debug!(operation, "not allowed there"),
+/// A success, or a failure with the answer it was read from.
+type Attempt = Result<Response, Box<(CallError, Option<Response>)>>;
+
+/// What came of sending a request: never headers, bodies or URLs.
+struct Sent {
+    outcome: &'static str,
+    status: Option<u16>,
+    request_id: Option<String>,
+}
+
+impl Sent {
+    fn of(outcome: &Result<Response, Lost>) -> Self {
+        let answer = outcome.as_ref().ok();
+        Self {
+            outcome: match outcome {
+                Ok(_) => "answered",
+                Err(Lost::NotSent(_)) => "not_sent",
+                Err(Lost::NoAnswer(_)) => "no_answer",
+                Err(Lost::TooLarge(_)) => "too_large",
+                Err(Lost::Forbidden(_)) => "not_allowed",
+            },
+            status: answer.map(|answer| answer.status),
+            request_id: answer.and_then(super::error::request_id),
+        }
+    }
+}
+
+/// One request on its way, for the one line of the log that it ends with.
+struct Log {
+    method: &'static str,
+    operation: &'static str,
+    attempt: u32,
+    /// How long it waited for leave: for the budget, a pause that Whop asked
+    /// for, or a place among those in flight.
+    queued: Duration,
+    began: Instant,
+}
+
+impl Log {
+    /// A request that may go now and was `asked` for earlier.
+    fn new(call: &Call<'_>, attempt: u32, asked: Instant) -> Self {
+        let began = Instant::now();
+        Self {
+            method: call.request.method.as_str(),
+            operation: call.operation.name(call.version.dialect()),
+            attempt,
+            queued: began - asked,
+            began,
+        }
+    }
+
+    /// Tells how it ended, and what is waited for before the next attempt.
+    fn write(self, sent: &Sent, next: Next) {
+        let (wait, time) = match next {
+            Next::Stop => ("none", Duration::ZERO),
+            Next::Wait(time) => ("fault", time),
+            Next::Pause(time) => ("limit", time),
+        };
+        // Fractions of a millisecond tell nothing; a cast of so few fits.
+        let millis = |time: Duration| time.as_millis() as u64;
+        debug!(
+            method = self.method,
+            operation = self.operation,
+            attempt = self.attempt,
+            outcome = sent.outcome,
+            status = sent.status,
+            request_id = sent.request_id.as_deref(),
+            queued_ms = millis(self.queued),
+            took_ms = millis(self.began.elapsed()),
+            wait,
+            wait_ms = millis(time),
+            "request"
+        );
     }
 }
 

@@ -66,6 +66,44 @@ struct Inner {
     /// The time in the last answer of Whop's, in seconds since 1970; 0 for
     /// none.
     server_time: AtomicU64,
+    gauges: Gauges,
+}
+
+/// What callers of a client wait for at one moment, counted in calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Leave to send: the operation's budget, a pause that Whop asked for, or
+    /// a place among those in flight.
+    pub for_leave: u64,
+    /// An answer to what was sent.
+    pub for_answers: u64,
+    /// The next attempt after a fault.
+    pub for_retries: u64,
+}
+
+/// How many callers stand where.
+#[derive(Default)]
+struct Gauges {
+    leave: AtomicU64,
+    answers: AtomicU64,
+    retries: AtomicU64,
+}
+
+/// Counts one caller for as long as it lives: callers may be dropped while
+/// they wait.
+struct Counted<'g>(&'g AtomicU64);
+
+impl<'g> Counted<'g> {
+    fn new(gauge: &'g AtomicU64) -> Self {
+        gauge.fetch_add(1, Ordering::Relaxed);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Leave to send one request of an operation. Dropping it unused costs one
@@ -114,6 +152,7 @@ impl Client {
             randomness: AtomicU64::new(options.seed),
             version_proven: AtomicBool::new(false),
             server_time: AtomicU64::new(0),
+            gauges: Gauges::default(),
         }))
     }
 
@@ -157,6 +196,21 @@ impl Client {
         self.0.limited.load(Ordering::Relaxed)
     }
 
+    /// What callers wait for at this moment.
+    pub fn waiting(&self) -> Waiting {
+        let Gauges {
+            leave,
+            answers,
+            retries,
+        } = &self.0.gauges;
+        let read = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
+        Waiting {
+            for_leave: read(leave),
+            for_answers: read(answers),
+            for_retries: read(retries),
+        }
+    }
+
     /// What time it is on Whop, in seconds since 1970, by its last answer that
     /// told.
     pub fn server_time(&self) -> Option<u64> {
@@ -173,6 +227,7 @@ impl Client {
     /// # Errors
     /// [`CallErrorKind::Stopped`], and nothing else.
     pub async fn admit(&self, operation: Operation) -> Result<Permit, CallError> {
+        let _waiting = Counted::new(&self.0.gauges.leave);
         let mut stopped = self.0.stopped.subscribe();
         let admitted = tokio::select! {
             biased;
@@ -233,7 +288,9 @@ impl Client {
         self.0.sent[leave.operation as usize].fetch_add(1, Ordering::Relaxed);
         // Storage and pictures are somebody else's, with clocks of their own.
         let of_whop = matches!(request.target, Target::Api(_));
+        let waiting = Counted::new(&self.0.gauges.answers);
         let outcome = self.0.transport.send(request).await;
+        drop(waiting);
         drop(leave.slot);
         let date = outcome
             .as_ref()
@@ -251,6 +308,7 @@ impl Client {
 
     /// Waits, but not beyond a stop.
     pub(super) async fn wait(&self, time: Duration) {
+        let _waiting = Counted::new(&self.0.gauges.retries);
         let mut stopped = self.0.stopped.subscribe();
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => {}

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::call::{header, trace};
 use super::client::Client;
@@ -132,7 +133,8 @@ impl Client {
         let mut reads = JoinSet::new();
         for id in states.keys().cloned() {
             let client = self.clone();
-            reads.spawn(async move { client.file_state(&id).await.map(|state| (id, state)) });
+            let read = async move { client.file_state(&id).await.map(|state| (id, state)) };
+            reads.spawn(read.in_current_span());
         }
         while let Some(read) = reads.join_next().await {
             let (id, state) = match read {

@@ -62,7 +62,7 @@ mod wire;
 
 pub use accounts::Listing;
 pub use call::Answered;
-pub use client::{Client, Options, Permit};
+pub use client::{Client, Options, Permit, Waiting};
 pub use download::Downloaded;
 pub use error::{CallError, CallErrorKind, Effect};
 pub use files::{FileState, NewFile, UploadTarget};

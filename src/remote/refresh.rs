@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::{CallError, Client};
 use crate::core::link::profiles_to_read;
@@ -70,7 +71,7 @@ pub async fn read_profiles(
         while reading.len() < WINDOW
             && let Some(owner) = wanted.next()
         {
-            reading.spawn(read(client.clone(), owner));
+            reading.spawn(read(client.clone(), owner).in_current_span());
         }
         match reading.join_next().await {
             None => return Ok(profiles),
@@ -111,7 +112,7 @@ async fn look_for_missing(
     let mut asking = JoinSet::new();
     for id in missing {
         let client = client.clone();
-        asking.spawn(async move { client.retrieve_account(&id).await });
+        asking.spawn(async move { client.retrieve_account(&id).await }.in_current_span());
     }
     while let Some(asked) = asking.join_next().await {
         match asked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {

@@ -26,6 +26,9 @@ const BEFORE: usize = 60;
 /// Longest message or hint, in characters: they may quote the manifest.
 const LONGEST_TEXT: usize = 600;
 
+/// What the renderer puts before a hint, with line numbers of four digits.
+const BEFORE_HELP: usize = "     = help: ".len();
+
 /// How to show problems.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Look {
@@ -48,7 +51,7 @@ pub fn render(problems: &[Problem], look: Look) -> String {
     let renderer = renderer.term_width(look.width.unwrap_or(DEFAULT_TERM_WIDTH));
     let mut out = String::new();
     for problem in sorted.iter().take(SHOWN) {
-        out.push_str(&one(problem, &renderer));
+        out.push_str(&one(problem, &renderer, look.width));
         out.push_str("\n\n");
     }
     if let Some(more) = problems.len().checked_sub(SHOWN).filter(|more| *more > 0) {
@@ -109,7 +112,7 @@ fn order(problem: &Problem) -> impl Ord {
     (*severity, at.part, place.is_none(), spot, at, code)
 }
 
-fn one(problem: &Problem, renderer: &Renderer) -> String {
+fn one(problem: &Problem, renderer: &Renderer, width: Option<usize>) -> String {
     let Problem {
         severity,
         code,
@@ -124,7 +127,7 @@ fn one(problem: &Problem, renderer: &Renderer) -> String {
         Severity::Warning => Level::WARNING,
     };
     let mut group = level
-        .primary_title(text(message))
+        .primary_title(wrapped(text(message), width, code.len() + "warning[]: ".len()))
         .id(*code)
         .elements(None::<Origin<'_>>);
     let mut moved = Vec::new();
@@ -140,7 +143,7 @@ fn one(problem: &Problem, renderer: &Renderer) -> String {
         };
     }
     if let Some(hint) = hint {
-        group = group.element(Level::HELP.message(text(hint)));
+        group = group.element(Level::HELP.message(wrapped(text(hint), width, BEFORE_HELP)));
     }
     put_right(renderer.render(&[group]), &moved)
 }
@@ -254,6 +257,33 @@ fn text(text: &str) -> String {
     }
 }
 
+/// Breaks a text between words where it would reach over the terminal's edge,
+/// which breaks words. `before` is what stands before it on its first line,
+/// and the renderer puts before the others.
+fn wrapped(text: String, width: Option<usize>, before: usize) -> String {
+    // With less room than that, every break would be in a word anyway.
+    let Some(room) = width
+        .map(|width| width.saturating_sub(before))
+        .filter(|room| *room >= 12)
+    else {
+        return text;
+    };
+    let (mut out, mut column) = (String::with_capacity(text.len() + 8), 0);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > room {
+            out.push('\n');
+            column = 0;
+        } else if !out.is_empty() {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
 /// A value's name where its line is not known: counts from 1, as people do.
 fn value_name(at: &Pointer) -> String {
     let Pointer { part, user, field } = at;
@@ -296,6 +326,18 @@ mod tests {
 
     fn plain(problems: &[Problem]) -> String {
         render(problems, Look::default())
+    }
+
+    #[test]
+    fn long_texts_break_between_words_and_only_on_terminals() {
+        let long = || "keep pictures in the manifest's folder, or below it".to_owned();
+        assert_eq!(wrapped(long(), None, 10), long());
+        assert_eq!(
+            wrapped(long(), Some(40), 12),
+            "keep pictures in the\nmanifest's folder, or below\nit"
+        );
+        assert_eq!(wrapped(long(), Some(15), 12), long(), "no room to break in");
+        assert_eq!(wrapped("x".repeat(90), Some(40), 12), "x".repeat(90));
     }
 
     #[test]

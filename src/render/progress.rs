@@ -13,6 +13,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::words::{self, number};
 use crate::core::report::{Event, Outcome, Stop};
 
+/// After so long without a step the past says nothing about what is left, as
+/// while Whop's limit is waited out.
+const STALLED: Duration = Duration::from_secs(5);
+
 /// Time between two plain lines (contract §5).
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
@@ -26,6 +30,51 @@ pub enum Mode {
     /// As a line every ten seconds.
     Lines,
 }
+
+/// What `--progress` asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// A bar on terminals, lines elsewhere.
+    #[default]
+    Auto,
+    /// A bar, also on terminals that call themselves dumb.
+    Bar,
+    /// Lines everywhere: nothing is drawn over, which is what screen readers
+    /// need.
+    Lines,
+    /// Nothing.
+    None,
+}
+
+impl Wanted {
+    /// Reads what the environment asks for.
+    ///
+    /// # Errors
+    /// Another word, as a fragment that follows the variable's name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "bar" => Ok(Self::Bar),
+            "lines" => Ok(Self::Lines),
+            "none" => Ok(Self::None),
+            _ => Err("must be auto, bar, lines or none".to_owned()),
+        }
+    }
+}
+
+/// What a run waits for at one moment, counted in requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Leave to send: Whop's limit.
+    pub limit: u64,
+    /// Answers of Whop's.
+    pub answers: u64,
+    /// Another attempt after a fault.
+    pub retries: u64,
+}
+
+/// Terminals narrower than this have no room for a bar beside the words.
+const ROOM_FOR_BAR: usize = 100;
 
 /// What the run is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +97,8 @@ pub struct Progress<W: Write> {
     now: Duration,
     /// When the present phase began.
     since: Duration,
+    /// When the last step was made.
+    last_step: Duration,
     /// When the last plain line was written.
     last_line: Duration,
     actions: u64,
@@ -55,20 +106,28 @@ pub struct Progress<W: Write> {
     troubled: u64,
     calls: u64,
     called: u64,
+    waits: Waits,
+    /// Pictures that Whop looks at.
+    files: u64,
     stopping: Option<Stop>,
 }
 
 impl<W: Write> Progress<W> {
-    /// Shows progress on stderr; plain lines go to `out`.
-    pub fn new(mode: Mode, out: W) -> Self {
-        Self::on_target(mode, out, ProgressDrawTarget::stderr())
+    /// Shows progress on stderr, which has this many columns where it is a
+    /// terminal; plain lines go to `out`.
+    pub fn new(mode: Mode, width: Option<usize>, out: W) -> Self {
+        Self::on_target(mode, width, out, ProgressDrawTarget::stderr())
     }
 
-    fn on_target(mode: Mode, out: W, target: ProgressDrawTarget) -> Self {
+    fn on_target(mode: Mode, width: Option<usize>, out: W, target: ProgressDrawTarget) -> Self {
         let bar = (mode == Mode::Bar).then(|| {
             // A template that does not parse would be a bug; the default one
             // still shows the message.
-            let style = ProgressStyle::with_template("{bar:24} {msg}")
+            let template = match width {
+                Some(width) if width < ROOM_FOR_BAR => "{wide_msg}",
+                _ => "{bar:24} {wide_msg}",
+            };
+            let style = ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("#>-");
             ProgressBar::with_draw_target(Some(0), target).with_style(style)
@@ -79,12 +138,15 @@ impl<W: Write> Progress<W> {
             phase: Phase::Idle,
             now: Duration::ZERO,
             since: Duration::ZERO,
+            last_step: Duration::ZERO,
             last_line: Duration::ZERO,
             actions: 0,
             ended: 0,
             troubled: 0,
             calls: 0,
             called: 0,
+            waits: Waits::default(),
+            files: 0,
             stopping: None,
         }
     }
@@ -95,6 +157,7 @@ impl<W: Write> Progress<W> {
             self.since = self.now;
         }
         self.phase = Phase::Reading { done, of };
+        self.last_step = self.now;
         self.draw(done, of);
     }
 
@@ -106,7 +169,10 @@ impl<W: Write> Progress<W> {
                 self.since = self.now;
                 (self.actions, self.calls) = (*actions as u64, *calls as u64);
             }
-            Event::Stepped { .. } => self.called += 1,
+            Event::Stepped { .. } => {
+                self.called += 1;
+                self.last_step = self.now;
+            }
             Event::Ended {
                 key: _,
                 verb: _,
@@ -117,6 +183,7 @@ impl<W: Write> Progress<W> {
                 let well = matches!(outcome, Outcome::Done | Outcome::Left { .. });
                 self.troubled += u64::from(!well);
             }
+            Event::Processing { files } => self.files = *files as u64,
             Event::Stopping { why } => self.stop(*why),
         }
         if self.phase == Phase::Applying {
@@ -129,9 +196,11 @@ impl<W: Write> Progress<W> {
         }
     }
 
-    /// Time has passed: `elapsed` since the run began.
-    pub fn tick(&mut self, elapsed: Duration) {
+    /// Time has passed: `elapsed` since the run began, which now waits for
+    /// this.
+    pub fn tick(&mut self, elapsed: Duration, waits: Waits) {
         self.now = elapsed;
+        self.waits = waits;
         if let Some(bar) = &self.bar {
             bar.set_message(self.line());
             bar.tick();
@@ -176,7 +245,9 @@ impl<W: Write> Progress<W> {
         match (&self.bar, &mut self.lines) {
             (Some(bar), _) => bar.println(line),
             (None, Some(out)) => {
-                let written = writeln!(out, "{line}").and_then(|()| out.flush());
+                let written = out
+                    .write_all(format!("{line}\n").as_bytes())
+                    .and_then(|()| out.flush());
                 // See the module's text: progress may get lost.
                 drop(written);
             }
@@ -204,9 +275,10 @@ impl<W: Write> Progress<W> {
         let seconds = self.now.saturating_sub(self.since).as_secs_f64();
         if seconds >= 1.0 && done > 0 {
             let rate = done as f64 / seconds;
-            line += &format!("; {rate:.1} requests a second");
+            line += &format!("; {rate:.1} requests/s");
             let left = (of.saturating_sub(done) as f64 / rate).ceil();
-            if left > 0.0 && self.stopping.is_none() {
+            let stalled = self.now.saturating_sub(self.last_step) >= STALLED;
+            if left > 0.0 && self.stopping.is_none() && !stalled {
                 // A float-to-integer cast saturates, which is right here.
                 line += &format!(", about {} left", words::span(left as u64));
             }
@@ -214,7 +286,31 @@ impl<W: Write> Progress<W> {
         if self.stopping.is_some() {
             line += "; stopping";
         }
+        line += &self.waiting();
         line
+    }
+
+    /// What is waited for, most telling first; empty where nothing is.
+    fn waiting(&self) -> String {
+        let Waits {
+            limit,
+            answers,
+            retries,
+        } = self.waits;
+        let each = [
+            (limit, "Whop's limit"),
+            (retries, "another attempt"),
+            (self.files, "pictures being processed"),
+            (answers, "answers"),
+        ];
+        let each = each.into_iter().filter(|(count, _)| *count > 0);
+        let each: Vec<_> = each
+            .map(|(count, what)| format!("{what} ({})", number(count)))
+            .collect();
+        match each.is_empty() {
+            true => String::new(),
+            false => format!("; waiting for {}", each.join(", ")),
+        }
     }
 }
 
@@ -256,30 +352,34 @@ mod tests {
         })
     }
 
+    fn stepped() -> Event {
+        Event::Stepped {
+            step: Step::UpdateProfile,
+            subject: Subject::User(sample::key("u1"), sample::link("1")),
+            trace: Trace::default(),
+        }
+    }
+
     /// Two of ten users done, one of them badly, four of twenty calls made.
     fn run(progress: &mut Progress<impl Write>) {
-        progress.tick(Duration::from_secs(5));
+        progress.tick(Duration::from_secs(5), Waits::default());
         progress.on(&Event::Began {
             actions: 10,
             calls: 20,
         });
         for _ in 0..4 {
-            progress.on(&Event::Stepped {
-                step: Step::UpdateProfile,
-                subject: Subject::User(sample::key("u1"), sample::link("1")),
-                trace: Trace::default(),
-            });
+            progress.on(&stepped());
         }
         progress.on(&ended(Outcome::Done));
         progress.on(&ended(failed()));
-        progress.tick(Duration::from_secs(7));
+        progress.tick(Duration::from_secs(7), Waits::default());
     }
 
-    const STATE: &str = "2 of 10 users, 1 in trouble; 2.0 requests a second, about 8s left";
+    const STATE: &str = "2 of 10 users, 1 in trouble; 2.0 requests/s, about 8s left";
 
     fn lines(mode: Mode, drive: impl FnOnce(&mut Progress<&mut Vec<u8>>)) -> String {
         let mut out = Vec::new();
-        let mut progress = Progress::new(mode, &mut out);
+        let mut progress = Progress::new(mode, None, &mut out);
         drive(&mut progress);
         drop(progress);
         String::from_utf8(out).unwrap()
@@ -289,18 +389,22 @@ mod tests {
     fn without_a_terminal_a_line_comes_every_ten_seconds() {
         let said = lines(Mode::Lines, |progress| {
             run(progress);
-            progress.tick(Duration::from_secs(9));
+            progress.tick(Duration::from_secs(9), Waits::default());
         });
         assert_eq!(said, "", "too early");
         let said = lines(Mode::Lines, |progress| {
             run(progress);
             for second in 8..25 {
-                progress.tick(Duration::from_secs(second));
+                progress.tick(Duration::from_secs(second), Waits::default());
+                if second < 12 {
+                    progress.on(&stepped());
+                }
             }
         });
+        // After a while without a step nobody can say how long it takes.
         let expected = "\
-2 of 10 users, 1 in trouble; 0.8 requests a second, about 20s left
-2 of 10 users, 1 in trouble; 0.3 requests a second, about 1m left
+2 of 10 users, 1 in trouble; 1.2 requests/s, about 12s left
+2 of 10 users, 1 in trouble; 0.5 requests/s
 ";
         assert_eq!(said, expected);
     }
@@ -308,16 +412,18 @@ mod tests {
     #[test]
     fn reading_is_shown_too_and_idleness_is_not() {
         let said = lines(Mode::Lines, |progress| {
-            progress.tick(Duration::from_secs(60));
+            progress.tick(Duration::from_secs(60), Waits::default());
             progress.reading(0, 10_000);
+            progress.tick(Duration::from_secs(80), Waits::default());
+            progress.tick(Duration::from_secs(86), Waits::default());
             progress.reading(300, 10_000);
-            progress.tick(Duration::from_secs(90));
+            progress.tick(Duration::from_secs(90), Waits::default());
             progress.finish();
-            progress.tick(Duration::from_secs(200));
+            progress.tick(Duration::from_secs(200), Waits::default());
         });
         assert_eq!(
             said,
-            "read 300 of 10,000 profiles; 10.0 requests a second, about 16m 10s left\n"
+            "read 0 of 10,000 profiles\nread 300 of 10,000 profiles; 10.0 requests/s, about 16m 10s left\n"
         );
     }
 
@@ -337,22 +443,76 @@ mod tests {
     }
 
     #[test]
+    fn what_is_waited_for_is_said_and_counted() {
+        let said = lines(Mode::Lines, |progress| {
+            run(progress);
+            progress.on(&Event::Processing { files: 2 });
+            let waits = Waits {
+                limit: 1_200,
+                answers: 3,
+                retries: 1,
+            };
+            progress.tick(Duration::from_secs(15), waits);
+            progress.on(&Event::Processing { files: 0 });
+            progress.tick(
+                Duration::from_secs(25),
+                Waits {
+                    answers: 3,
+                    ..Waits::default()
+                },
+            );
+        });
+        let ends: Vec<_> = said.lines().map(|line| line.split("requests/s").nth(1)).collect();
+        let all = "; waiting for Whop's limit (1,200), another attempt (1), pictures being processed (2), answers (3)";
+        assert_eq!(ends, [Some(all), Some("; waiting for answers (3)")], "{said}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_one_line_without_a_bar() {
+        let screen = Screen {
+            width: 40,
+            ..Screen::default()
+        };
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let mut out = Vec::new();
+        let mut progress = Progress::on_target(Mode::Bar, Some(40), &mut out, target);
+        run(&mut progress);
+        progress.bar.as_ref().unwrap().force_draw();
+        drop(progress);
+        let drawn = screen.text.lock().unwrap().clone();
+        assert!(drawn.contains(&STATE[..39]) && !drawn.contains(STATE), "{drawn}");
+        assert!(!drawn.contains('#'), "{drawn}");
+    }
+
+    #[test]
     fn quiet_is_quiet() {
         let said = lines(Mode::Quiet, |progress| {
             run(progress);
             progress.on(&Event::Stopping { why: Stop::Deadline });
-            progress.tick(Duration::from_secs(100));
+            progress.tick(Duration::from_secs(100), Waits::default());
         });
         assert_eq!(said, "");
     }
 
     /// Keeps what would be drawn.
-    #[derive(Clone, Debug, Default)]
-    struct Screen(Arc<Mutex<String>>);
+    #[derive(Clone, Debug)]
+    struct Screen {
+        text: Arc<Mutex<String>>,
+        width: u16,
+    }
+
+    impl Default for Screen {
+        fn default() -> Self {
+            Self {
+                text: Arc::default(),
+                width: 200,
+            }
+        }
+    }
 
     impl TermLike for Screen {
         fn width(&self) -> u16 {
-            200
+            self.width
         }
         fn move_cursor_up(&self, _: usize) -> io::Result<()> {
             Ok(())
@@ -367,11 +527,11 @@ mod tests {
             Ok(())
         }
         fn write_line(&self, text: &str) -> io::Result<()> {
-            self.0.lock().unwrap().push_str(&format!("{text}\n"));
+            self.text.lock().unwrap().push_str(&format!("{text}\n"));
             Ok(())
         }
         fn write_str(&self, text: &str) -> io::Result<()> {
-            self.0.lock().unwrap().push_str(text);
+            self.text.lock().unwrap().push_str(text);
             Ok(())
         }
         fn clear_line(&self) -> io::Result<()> {
@@ -387,11 +547,11 @@ mod tests {
         let screen = Screen::default();
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
         let mut out = Vec::new();
-        let mut progress = Progress::on_target(Mode::Bar, &mut out, target);
+        let mut progress = Progress::on_target(Mode::Bar, Some(200), &mut out, target);
         run(&mut progress);
         progress.bar.as_ref().unwrap().force_draw();
         drop(progress);
-        let drawn = screen.0.lock().unwrap().clone();
+        let drawn = screen.text.lock().unwrap().clone();
         assert!(
             drawn.contains(&format!("####>------------------- {STATE}")),
             "{drawn}"

@@ -11,6 +11,7 @@ use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
 use crate::remote::Version;
 use crate::render::paint::Choice;
+use crate::render::progress::Wanted;
 
 /// The options that may stand before or after any command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
@@ -72,6 +73,9 @@ pub struct Options {
     /// When to use colour [default: auto]
     #[arg(long, value_name = "WHEN", value_parser = color(), help_heading = OUTPUT)]
     pub color: Option<Choice>,
+    /// How to show progress [default: auto] [env: WHOP_SYNC_PROGRESS]
+    #[arg(long, value_name = "HOW", value_parser = progress(), help_heading = OUTPUT)]
+    pub progress: Option<Wanted>,
     /// No progress and no warnings
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
@@ -172,6 +176,19 @@ fn color() -> impl TypedValueParser<Value = Choice> {
     ])
 }
 
+fn progress() -> impl TypedValueParser<Value = Wanted> {
+    one_of(&[
+        ("auto", "a bar on terminals, lines elsewhere", Wanted::Auto),
+        ("bar", "a bar that redraws itself", Wanted::Bar),
+        (
+            "lines",
+            "a line every ten seconds; for screen readers",
+            Wanted::Lines,
+        ),
+        ("none", "nothing", Wanted::None),
+    ])
+}
+
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {
     one_of(&[
         ("text", "for people", LogFormat::Text),
@@ -205,6 +222,7 @@ pub(super) fn pointless(verb: &str) -> Vec<&'static str> {
                 "no_cache",
                 "format",
                 "color",
+                "progress",
                 "quiet",
                 "verbose",
                 "log_format",
@@ -242,6 +260,7 @@ pub(super) fn merge(before: Options, after: Options) -> Result<Options, String> 
         mut allow,
         format,
         color,
+        progress,
         quiet,
         verbose,
         log_format,
@@ -262,6 +281,7 @@ pub(super) fn merge(before: Options, after: Options) -> Result<Options, String> 
         allow,
         format: once("format", format, after.format)?,
         color: once("color", color, after.color)?,
+        progress: once("progress", progress, after.progress)?,
         quiet: quiet || after.quiet,
         verbose: verbose.saturating_add(after.verbose),
         log_format: once("log-format", log_format, after.log_format)?,

@@ -22,6 +22,7 @@ Environment:
   WHOP_SYNC_COMMIT    as --commit; else GITHUB_SHA or CI_COMMIT_SHA
   WHOP_SYNC_MAPPING   as --mapping
   WHOP_SYNC_SERVER    as --server
+  WHOP_SYNC_PROGRESS  how to show progress: auto, bar, lines or none
   WHOP_SYNC_LOG       which logs to print, such as debug or whop_sync=trace
   WHOP_SYNC_EXCHANGES where the emulator adds every exchange, as JSON lines
   NO_COLOR            no colour, if not empty

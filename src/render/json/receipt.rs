@@ -59,7 +59,7 @@ impl Log {
                 },
                 Outcome::Left { .. } => Noted::Left { key: key.clone() },
             },
-            Event::Began { .. } | Event::Stopping { .. } => return,
+            Event::Began { .. } | Event::Processing { .. } | Event::Stopping { .. } => return,
         };
         self.0.push((at, noted));
     }

@@ -43,6 +43,53 @@ fn a_reader_who_leaves_is_a_quiet_end() {
     }
 }
 
+#[test]
+fn every_command_ends_as_ever_where_nobody_reads() {
+    let place = Place::example();
+    place.expect(0, &format!("apply -f {EXAMPLE} --server emulator --yes -q"));
+    for line in [
+        "validate",
+        "plan",
+        "plan --format json",
+        "apply --yes",
+        "drift",
+        "show",
+        "show --format csv",
+        "explain user_10001",
+        "export",
+        "doctor",
+        "schema",
+        "completions zsh",
+        "man",
+        "man plan",
+        "--help",
+        "apply --help",
+        "--version",
+    ] {
+        let mut line = line.to_owned();
+        if !["schema", "completions", "man", "--"]
+            .iter()
+            .any(|word| line.contains(word))
+            || line.contains("--yes")
+        {
+            line += &format!(" -f {EXAMPLE} -q");
+            if !line.starts_with("validate") {
+                line += " --server emulator";
+            }
+        }
+        let usual = place.run(&line);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let unread = place.command(&line).stdout(writer).output().unwrap();
+        let told = String::from_utf8(unread.stderr).unwrap();
+        assert_eq!(
+            (told.as_str(), unread.status.code()),
+            (usual.stderr.as_str(), Some(usual.status)),
+            "{line}"
+        );
+    }
+}
+
 /// A text without its colour escapes.
 fn plain(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
