@@ -43,6 +43,7 @@ mod download;
 mod error;
 mod files;
 mod http;
+mod limit;
 mod operation;
 mod permissions;
 mod probe;
