@@ -114,13 +114,24 @@ pub(super) fn client(
     run_id: &str,
 ) -> Result<(Client, Option<Emulator>)> {
     let (transport, emulator) = transport(settings, platform.as_str())?;
+    let per_minute = settings
+        .limit
+        .map_or(NonZeroU32::new(600), |limit| limit.per_minute);
     let options = Options {
-        per_minute: NonZeroU32::new(600),
+        per_minute,
+        in_flight: in_flight(per_minute),
         seed: u64::from_str_radix(&run_id[..16], 16).unwrap_or_default(),
         ..Options::default()
     };
     let client = Client::new(transport, settings.version.clone(), platform.clone(), options);
     Ok((client, emulator))
+}
+
+/// Requests in flight that reach a limit at a second's latency, with some three
+/// operations side by side; within what a process may have open.
+fn in_flight(per_minute: Option<NonZeroU32>) -> usize {
+    let least = Options::default().in_flight;
+    per_minute.map_or(400, |limit| (limit.get() as usize / 20).clamp(least, 400))
 }
 
 /// The manifest's warnings that matter for this server: the emulator takes

@@ -13,7 +13,7 @@ use super::key::KeySource;
 use super::paths::Paths;
 use super::plan::PlanArgs;
 use super::saved::Terms;
-use super::values::{Expected, Format, LogFormat, ReportFile, ReportKind, Server};
+use super::values::{Expected, Format, LogFormat, Rate, ReportFile, ReportKind, Server};
 use crate::core::lineage::Commit;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
@@ -25,7 +25,7 @@ use crate::render::progress::{Mode, Wanted};
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.
-pub const VARIABLES: [&str; 16] = [
+pub const VARIABLES: [&str; 17] = [
     "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",
@@ -38,6 +38,7 @@ pub const VARIABLES: [&str; 16] = [
     "WHOP_SYNC_CA_FILE",
     "WHOP_SYNC_COMMIT",
     "WHOP_SYNC_EXCHANGES",
+    "WHOP_SYNC_LIMIT",
     "WHOP_SYNC_LOG",
     "WHOP_SYNC_MAPPING",
     "WHOP_SYNC_PROGRESS",
@@ -128,6 +129,9 @@ pub struct Settings {
     pub exchanges: Option<PathBuf>,
     /// Which server is spoken to.
     pub server: Server,
+    /// Requests of each operation that may be sent to it, where that is not
+    /// what Whop documents.
+    pub limit: Option<Rate>,
     /// Which version of its API.
     pub version: Version,
     /// Where the key comes from.
@@ -267,6 +271,7 @@ impl Settings {
             })?
             .unwrap_or_default(),
         };
+        let limit = from_variable(facts, "WHOP_SYNC_LIMIT", Rate::parse)?;
         let mapping = mapping.or_else(|| facts.variable("WHOP_SYNC_MAPPING").map(PathBuf::from));
         let mut paths = Paths::new(&manifests, mapping, &server, is_folder)?;
         if let Verb::Emulator(EmulatorArgs {
@@ -290,6 +295,7 @@ impl Settings {
             cache: !no_cache,
             exchanges: facts.variable("WHOP_SYNC_EXCHANGES").map(PathBuf::from),
             server,
+            limit,
             version,
             key,
             ca_file: ca_file.or_else(|| facts.variable("WHOP_SYNC_CA_FILE").map(PathBuf::from)),

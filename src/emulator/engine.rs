@@ -20,7 +20,7 @@ use super::handle::{Ask, Shift, Twist, carry_out, mention, needs_platform};
 use super::idempotency::Met;
 use super::ids::fingerprint;
 use super::keys::{Caller, platform_of};
-use super::limits::Limits;
+use super::limits::{Left, Limits};
 use super::log::Log;
 use super::operation::{Operation, Route, route};
 use super::records::{Effect, Fate, Remembered};
@@ -75,6 +75,8 @@ pub(super) struct Engine {
     /// Requests received, in order, where they are recorded.
     pub(super) seen: Vec<Seen>,
     limits: Limits,
+    /// What is left of the limit that the request in hand was counted against.
+    left: Option<Left>,
     log: Option<Log>,
     exchanges: Option<Exchanges>,
     /// Set once the state file could not be written: from then on memory and
@@ -149,6 +151,7 @@ impl Engine {
             counts: BTreeMap::new(),
             seen: Vec::new(),
             limits: Limits::default(),
+            left: None,
             log,
             exchanges,
             broken: false,
@@ -195,9 +198,25 @@ impl Engine {
         } else {
             Some(self.lost_file())
         };
+        let answer = answer.map(|answer| self.tell_limit(answer));
         self.record(call, operation, answer.as_ref());
         self.tell(call, Some(operation), strike.as_ref(), answer.as_ref());
         Reply { answer, after }
+    }
+
+    /// Names the limit that the request was counted against, if it was.
+    fn tell_limit(&mut self, mut answer: Response) -> Response {
+        if let Some(left) = self.left.take().filter(|_| self.settings.limit_headers) {
+            let Left { limit, left, reset } = left;
+            let told = [
+                ("limit", u64::from(limit)),
+                ("remaining", left.into()),
+                ("reset", reset),
+            ];
+            let told = told.map(|(name, value)| (format!("x-ratelimit-{name}"), value.to_string()));
+            answer.headers.extend(told);
+        }
+        answer
     }
 
     /// Adds an exchange to their file, if there is one. A file that cannot be
@@ -395,9 +414,10 @@ impl Engine {
     fn admit(&mut self, call: &Call, operation: Operation, now: u64) -> Result<Admitted, Refusal> {
         let caller = self.caller(call)?;
         let version = self.version(call, &caller)?;
-        self.limits
-            .take(&caller.credential, operation, self.settings.rate, now)
-            .map_err(Refusal::limited)?;
+        let Settings { rate, window, .. } = self.settings;
+        let taken = self.limits.take(&caller.credential, operation, rate, window, now);
+        self.left = taken.unwrap_or_else(Some);
+        taken.map_err(|left| Refusal::limited(left.reset))?;
         Ok(Admitted { caller, version })
     }
 

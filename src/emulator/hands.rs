@@ -82,6 +82,11 @@ impl Emulator {
         });
     }
 
+    /// Allows another number of requests a minute from now on; 0 for no limit.
+    pub fn set_rate(&self, rate: u32) {
+        self.with(|engine| engine.settings.rate = rate);
+    }
+
     /// Adds a fault behind those in force.
     pub fn fault(&self, fault: Fault) {
         self.with(|engine| engine.faults.add(fault));

@@ -116,6 +116,7 @@ pub use engine::{Reply, Seen};
 pub use faults::{Fault, Script, Strike};
 pub use hands::{AccountView, ProfileView};
 pub use keys::{Key, Keys};
+pub use limits::Window;
 pub use operation::Operation;
 pub use request::Call;
 pub use settings::Settings;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::ids::is_id;
 use super::keys::{Key, Keys};
+use super::limits::Window;
 use super::versions::Version;
 
 /// Settings of an emulator; the default is a memory-only one on the wall's
@@ -21,6 +22,11 @@ pub struct Settings {
     pub keys: Keys,
     /// Requests a minute for each operation and key; 0 for no limit.
     pub rate: u32,
+    /// How the minute of that limit lies in time.
+    pub window: Window,
+    /// Whether every answer names the limit and what is left of it, in
+    /// `X-RateLimit-*`; Whop documents none.
+    pub limit_headers: bool,
     /// Whether a 429 carries `Retry-After`; Whop documents none.
     pub retry_after: bool,
     /// How long every answer takes.
@@ -53,6 +59,8 @@ impl Default for Settings {
             platform: None,
             keys: Keys::Any,
             rate: 600,
+            window: Window::Sliding,
+            limit_headers: false,
             retry_after: false,
             latency: Duration::ZERO,
             processing: Duration::from_secs(1),

@@ -5,12 +5,29 @@
 //! # How the work overlaps
 //!
 //! Whop limits each operation apart from the others, so the floor for a run is
-//! that of its most frequent operation. It is reached when no operation ever
-//! waits for another user's step: up to 512 actions are open at a time,
-//! each walking through its own steps in order, while pictures are uploaded
-//! beside them in the same order. Every call first waits for its own
-//! operation's budget ([`crate::remote::Client::admit`]), so creates, uploads
-//! and profile updates of different users run side by side.
+//! that of its most frequent operation. It is reached when no operation's
+//! budget ever idles while anybody will need it, and these keep that from
+//! happening:
+//!
+//! * Every call waits for its own operation's budget and for nothing else's
+//!   ([`crate::remote::Client::admit`]), so creates, uploads and profile updates
+//!   of different users run side by side.
+//! * Actions are open for half a minute's worth of the limit at least, each
+//!   walking through its own steps in the plan's order. What one operation is
+//!   ahead of the next is what its users wait for besides budgets: a round trip,
+//!   and for those with a picture the file's way to being ready. As long as that
+//!   takes less than half a minute, the users behind it are open already and
+//!   the first operation goes on.
+//! * Pictures are uploaded beside the actions in the same order, enough of them
+//!   at a time to fill the budget while each takes up to four seconds.
+//! * Whether files are ready is asked in batches. A batch delays the first
+//!   update by its own length, which the end of the run would show, so a batch
+//!   is a small share of the whole run ([`pictures`]).
+//! * The journal's flushes are shared by all that wait (below), and cost each
+//!   step a few milliseconds, not each operation its pace.
+//!
+//! So a run takes the floor, plus the first user's way to the last operation,
+//! less what a burst lets that operation catch up.
 //!
 //! # What the journal promises
 //!
@@ -42,12 +59,15 @@ use crate::core::replay::{self, Entry};
 use crate::core::report::{Event, Outcome, Report, Stop, Verb};
 use crate::core::value::{UserId, UserKey};
 use crate::error::{Code, Error, Result};
-use crate::remote::Client;
+use crate::remote::{Client, Operation};
 use crate::store::Session;
 
-/// Actions open at a time. Wide enough that ten seconds of Whop's limit may
-/// wait for pictures to become ready; narrow enough to bound memory.
-const WINDOW: usize = 512;
+/// Actions open at a time: bounds memory, and at Whop's own limit is more than
+/// half a minute's worth.
+const WINDOW: std::ops::RangeInclusive<usize> = 512..=16_384;
+
+/// Seconds of an operation's limit that may be open.
+const OPEN_SECONDS: f64 = 30.0;
 
 /// After a stop, how long calls in hand may take to end. Longer than one
 /// request's own time limit.
@@ -201,6 +221,16 @@ impl Shared {
         self.halt_all(Stop::Fatal);
     }
 
+    /// How many requests of one operation so many seconds are worth, within
+    /// bounds.
+    fn worth(&self, seconds: f64, bounds: &std::ops::RangeInclusive<usize>) -> usize {
+        match self.client.per_second(Operation::UpdateUser) {
+            // As a cast saturates, no rate is too large for it.
+            Some(rate) => ((rate * seconds) as usize).clamp(*bounds.start(), *bounds.end()),
+            None => *bounds.end(),
+        }
+    }
+
     /// Tells what happened. Nobody listening any more is fine.
     fn tell(&self, event: Event) {
         let _ = self.events.send(event);
@@ -343,7 +373,8 @@ impl Name {
 impl Work {
     /// Begins actions in the plan's order while there is room.
     fn fill(&mut self) {
-        while self.open.len() < WINDOW && self.shared.stopped().is_none() {
+        let window = self.shared.worth(OPEN_SECONDS, &WINDOW);
+        while self.open.len() < window && self.shared.stopped().is_none() {
             let Some(action) = self.waiting.next() else { return };
             let name = Name::of(&action);
             let span = tracing::info_span!("user", id = action.key.as_str());

@@ -2,15 +2,22 @@
 //! the actions that wait for it.
 //!
 //! A picture takes three calls: a file record, the bytes, and a share of a
-//! status poll. Polls ask for up to a hundred files at once, so they are made
-//! seldom: when a hundred wait, when nothing else is left to upload, or when
-//! the oldest has waited [`PATIENCE`].
+//! status poll. A file is looked at once it has had the time that files have
+//! taken so far. A poll asks for up to a hundred files at once, so they are made
+//! seldom: when a hundred are due, when all that are left are due, or when the
+//! first has been due for the run's patience.
+//!
+//! The patience is what the profile updates begin later by, and so end later
+//! by, since their budget never catches up. Hence it is [`PATIENCE_SHARE`] of
+//! the time that the run's pictures take at the limit, between one and eight
+//! seconds at Whop's: `n` pictures take about `n` ÷ 80 polls in long runs and
+//! one a second in short ones.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -24,23 +31,39 @@ use crate::core::replay::Fact;
 use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
 use crate::core::value::FileId;
 use crate::error::Code;
-use crate::remote::FileState;
+use crate::remote::{FileState, Operation};
 
-/// Pictures being read and sent at a time: bounds the bytes held in memory to
-/// this many times five megabytes.
-const UPLOADS: usize = 16;
+/// Pictures being read and sent at a time.
+const UPLOADS: std::ops::RangeInclusive<usize> = 16..=512;
+
+/// Seconds of the limit that may be on their way: how long one picture may take
+/// without slowing down the rest.
+const UPLOAD_SECONDS: f64 = 4.0;
+
+/// Kilobytes of pictures held in memory for that.
+const UPLOAD_KB: u32 = 80 << 10;
 
 /// Files one status request asks for (`whop-api.md` §6: pages of 100).
 const POLL_BATCH: usize = 100;
 
-/// How often a waiting file is looked at when nothing else is left to do.
-const POLL_EVERY: Duration = Duration::from_secs(1);
+/// When a file is looked at for the first time, while nothing is known of how
+/// long they take, and how much later again (`whop-api.md` §6).
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
-/// How long the first file may wait while others are still on their way.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// Requests' worth of the limit between two polls: a second at Whop's.
+const POLL_EVERY: f64 = 10.0;
+
+/// The part of the time for all pictures that the first one due may wait.
+const PATIENCE_SHARE: f64 = 0.025;
+
+/// Bounds of that, in polls.
+const PATIENCE: (f64, f64) = (1.0, 8.0);
 
 /// When a file that is still not ready counts as failed (`whop-api.md` §6).
 const GIVE_UP: Duration = Duration::from_secs(120);
+
+/// The longest that later files are let alone because earlier ones took long.
+const MOST_TAKEN: Duration = Duration::from_secs(5);
 
 type Ready = Option<Result<FileId, Outcome>>;
 
@@ -96,6 +119,8 @@ struct Sent {
     /// missing or never have been filled, and is then made anew.
     ours: bool,
     at: Instant,
+    /// When it is to be looked at next.
+    look: Instant,
     /// The answer that made the file, where this run made it.
     trace: Trace,
 }
@@ -110,6 +135,7 @@ pub(super) async fn upload_all(shared: Arc<Shared>, read: Arc<ReadPicture>) {
 /// an interrupted run left, go to the poller.
 async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::UnboundedSender<Sent>) {
     let left_over = shared.scribe.known_files().await;
+    let memory = Arc::new(Semaphore::new(UPLOAD_KB as usize));
     let mut uploads = JoinSet::new();
     for avatar in &shared.pictures.order {
         if let Some(file) = left_over.get(&avatar.digest) {
@@ -119,14 +145,23 @@ async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::Unboun
                 file: file.clone(),
                 ours: false,
                 at,
+                look: at,
                 trace: Trace::default(),
             });
             continue;
         }
-        if uploads.len() >= UPLOADS {
+        while uploads.len() >= shared.worth(UPLOAD_SECONDS, &UPLOADS) {
             uploads.join_next().await;
         }
-        let uploading = upload(shared.clone(), read.clone(), avatar.clone(), sent.clone());
+        let size = u32::try_from(avatar.bytes / 1024 + 1).unwrap_or(UPLOAD_KB);
+        let Ok(held) = memory.clone().acquire_many_owned(size.min(UPLOAD_KB)).await else {
+            return;
+        };
+        let upload = upload(shared.clone(), read.clone(), avatar.clone(), sent.clone());
+        let uploading = async move {
+            upload.await;
+            drop(held);
+        };
         uploads.spawn(uploading.in_current_span());
     }
     while uploads.join_next().await.is_some() {}
@@ -146,6 +181,7 @@ async fn upload(
                 file,
                 ours: true,
                 at: Instant::now(),
+                look: Instant::now(),
                 trace,
             });
         }
@@ -211,36 +247,95 @@ fn failed(code: Code, message: String, hint: &str) -> Halt {
     }))
 }
 
+/// When to poll.
+struct Rhythm {
+    /// The time between two polls.
+    every: Duration,
+    /// How long the first file that is due may wait for others.
+    patience: Duration,
+    /// How long files have taken to become ready, as far as was seen.
+    takes: Duration,
+    last: Option<Instant>,
+}
+
+impl Rhythm {
+    fn of(shared: &Shared) -> Self {
+        let second = Duration::from_secs(1);
+        let rate = shared.client.per_second(Operation::UpdateUser);
+        let of_limit =
+            |requests: f64| rate.map_or(second / 10, |rate| Duration::from_secs_f64(requests / rate));
+        let every = of_limit(POLL_EVERY).clamp(second / 10, second);
+        let whole = of_limit(shared.pictures.order.len() as f64);
+        let (least, most) = PATIENCE;
+        Self {
+            every,
+            patience: whole
+                .mul_f64(PATIENCE_SHARE)
+                .clamp(every.mul_f64(least), every.mul_f64(most)),
+            takes: FIRST_LOOK,
+            last: None,
+        }
+    }
+
+    /// When the files that wait are to be asked for, if any wait. They are in
+    /// the order in which they become due, as near as matters.
+    fn next(&self, waiting: &VecDeque<Sent>, more: bool) -> Option<Instant> {
+        // The first poll lets everything behind it begin.
+        let patience = if self.last.is_none() {
+            self.every / 2
+        } else {
+            self.patience
+        };
+        let first = waiting.front()?.look + patience;
+        let whole = match waiting.get(POLL_BATCH - 1) {
+            Some(hundredth) => Some(hundredth.look),
+            None if more => None,
+            None => waiting.back().map(|last| last.look),
+        };
+        let at = whole.map_or(first, |whole| whole.min(first));
+        Some(self.last.map_or(at, |last| at.max(last + self.every)))
+    }
+}
+
 /// Looks at waiting files until none wait and none can arrive.
 async fn poll(shared: &Shared, read: &Arc<ReadPicture>, mut arriving: mpsc::UnboundedReceiver<Sent>) {
     let mut waiting: VecDeque<Sent> = VecDeque::new();
     let mut more = true;
-    let mut last = Instant::now();
+    let mut rhythm = Rhythm::of(shared);
     let mut told = 0;
     while more || !waiting.is_empty() {
         if waiting.len() != told {
             told = waiting.len();
             shared.tell(Event::Processing { files: told });
         }
-        let due = waiting.front().map(|oldest| {
-            let wait = if !more || waiting.len() >= POLL_BATCH {
-                POLL_EVERY
-            } else {
-                PATIENCE
-            };
-            (oldest.at + wait).max(last + POLL_EVERY)
-        });
+        let due = rhythm.next(&waiting, more);
         tokio::select! {
             biased;
             arrived = arriving.recv(), if more => match arrived {
-                Some(sent) => waiting.push_back(sent),
+                Some(mut sent) => {
+                    if sent.ours {
+                        sent.look = sent.at + rhythm.takes;
+                    }
+                    waiting.push_back(sent);
+                }
                 None => more = false,
             },
             () = super::sleep_until(due) => {
-                let batch: Vec<_> = waiting.drain(..waiting.len().min(POLL_BATCH)).collect();
-                last = Instant::now();
+                let now = Instant::now();
+                rhythm.last = Some(now);
+                let due = waiting.iter().take(POLL_BATCH).take_while(|sent| sent.look <= now).count();
+                let batch: Vec<_> = waiting.drain(..due).collect();
                 let still = look(shared, read, batch).await;
-                waiting.extend(still);
+                for mut sent in still {
+                    // One that is sent anew takes its time again.
+                    let takes = now.saturating_duration_since(sent.at) + rhythm.every;
+                    if sent.ours && sent.at < now {
+                        rhythm.takes = rhythm.takes.max(takes.min(MOST_TAKEN));
+                    }
+                    sent.look = now.max(sent.at) + FIRST_LOOK;
+                    let at = waiting.partition_point(|other| other.look <= sent.look);
+                    waiting.insert(at, sent);
+                }
             }
         }
     }
@@ -301,6 +396,7 @@ async fn again(shared: &Shared, read: &Arc<ReadPicture>, digest: Digest) -> Opti
             file,
             ours: true,
             at: Instant::now(),
+            look: Instant::now(),
             trace,
         }),
         Err(halt) => {

@@ -7,7 +7,7 @@
 //! it:
 //!
 //! * **Window.** A request takes a slot from its start until 60 seconds after
-//!   its answer, and there are as many slots as Whop allows a minute. Suppose
+//!   its answer, and there are as many slots as Whop allows us a minute. Suppose
 //!   Whop counted more than that within 60 seconds. Take the one sent last: it
 //!   was sent before it was counted, so less than 60 seconds after the first
 //!   was counted; and none of the others was answered before that first
@@ -15,12 +15,18 @@
 //!   limit is never exceeded, however slow the network. (Only a request whose
 //!   answer we gave up on can be counted after its slot began to run out.)
 //! * **Pace.** Requests leave at an even rate, after a burst of at most
-//!   [`BURST`]. This only spreads what the window allows, so that a rate is
-//!   reached without hammering Whop once a minute.
+//!   [`BURST`](super::limit::BURST). This only spreads what the window allows,
+//!   so that a rate is reached without hammering Whop once a minute. An even
+//!   rate keeps to windows of every kind: sliding, fixed, or a bucket.
 //!
 //! So `n` requests need at most `n` ÷ rate, the floor of any client, plus one
 //! answer's time for each full minute: the pace is ahead of the floor by the
-//! burst, and the window passes a minute's worth each minute.
+//! burst, and the window passes a minute's worth each minute. This holds as long
+//! as somebody is waiting here; that the operation is never without work is the
+//! business of `execute`, whose front page says why it is not.
+//!
+//! How many slots there are is learnt as answers come; `limit.rs` beside this
+//! file says how.
 //!
 //! Callers are served in the order they came. One of them at a time waits for
 //! the clock, the rest wait for their turn; admitting costs a constant time.
@@ -33,79 +39,70 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// The span of Whop's limit.
-const WINDOW: Duration = Duration::from_secs(60);
-
-/// The most requests that leave at once after a pause.
-const BURST: u32 = 20;
+use super::limit::{Heard, Limit, Use, WINDOW};
 
 /// One operation's budget.
 pub(super) struct Budget {
     /// Whoever holds it is next; tokio's lock is fair.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
-    /// Wakes the one whose turn it is when a slot began to run out.
+    /// Wakes the one whose turn it is when an answer came: a slot began to run
+    /// out, or something was learnt.
     ended: Notify,
 }
 
 struct State {
     /// `None` is unlimited.
-    rate: Option<Rate>,
+    limit: Option<Limit>,
     /// Slots of requests that have no answer yet.
     open: usize,
-    /// When the requests of the last [`WINDOW`] were answered, oldest first.
-    answered: VecDeque<Instant>,
+    /// The requests that were answered in the last [`WINDOW`], oldest first.
+    answered: VecDeque<Answered>,
+    /// How many of them got through the limit.
+    passed: usize,
     /// Whop asked not to be called before.
     paused_until: Option<Instant>,
 }
 
-/// The two rules' numbers.
-struct Rate {
-    /// Slots.
-    per_minute: usize,
-    /// Time between requests, rounded up.
-    interval: Duration,
-    /// How far `due` may be ahead of the clock: all of a burst but one.
-    ahead: Duration,
-    /// When the next request would be due if there were no bursts (a generic
-    /// cell rate algorithm: a token bucket that needs no refilling).
-    due: Instant,
+/// A request whose slot runs out.
+#[derive(Clone, Copy)]
+struct Answered {
+    at: Instant,
+    began: Instant,
+    passed: bool,
 }
 
 /// When the next request may start.
 enum Ready {
-    Now,
+    /// Within our share, or as a trial beyond it.
+    Now {
+        trial: bool,
+    },
     At(Instant),
     /// When any request that is on its way has been answered.
     AfterAnAnswer,
 }
 
-/// Leave for one request. Dropping it says that the answer has come, or that
-/// none will.
+/// Leave for one request. Dropping it says that no answer will come.
 pub(super) struct Slot {
     budget: Arc<Budget>,
     /// Its place among those in flight, freed with it.
     _place: OwnedSemaphorePermit,
+    began: Instant,
+    trial: bool,
+    passed: bool,
 }
 
 impl Budget {
     /// A budget of so many requests a minute; `None` is unlimited.
     pub(super) fn new(per_minute: Option<NonZeroU32>) -> Arc<Self> {
-        let rate = per_minute.map(|per_minute| {
-            let interval = Duration::from_nanos((WINDOW.as_nanos() as u64).div_ceil(per_minute.get().into()));
-            Rate {
-                per_minute: per_minute.get() as usize,
-                interval,
-                ahead: interval * (BURST.min(per_minute.get()) - 1),
-                due: Instant::now(),
-            }
-        });
         Arc::new(Self {
             turn: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {
-                rate,
+                limit: per_minute.map(|per_minute| Limit::new(per_minute.get(), Instant::now())),
                 open: 0,
                 answered: VecDeque::new(),
+                passed: 0,
                 paused_until: None,
             }),
             ended: Notify::new(),
@@ -122,10 +119,13 @@ impl Budget {
             self.ready().await;
             let place = Arc::clone(places).acquire_owned().await.ok()?;
             // A pause may have come up while waiting for the place.
-            if self.take() {
+            if let Some((began, trial)) = self.take() {
                 return Some(Slot {
                     budget: Arc::clone(self),
                     _place: place,
+                    began,
+                    trial,
+                    passed: false,
                 });
             }
         }
@@ -146,28 +146,39 @@ impl Budget {
             .is_some_and(|until| until > Instant::now())
     }
 
+    /// The requests a minute that are ours as far as is known; `None` is
+    /// unlimited.
+    pub(super) fn share(&self) -> Option<usize> {
+        self.state().limit.as_ref().map(Limit::share)
+    }
+
     async fn ready(&self) {
         loop {
             let ready = self.state().ready(Instant::now());
             match ready {
-                Ready::Now => return,
-                Ready::At(time) => tokio::time::sleep_until(time).await,
+                Ready::Now { .. } => return,
+                // What is learnt meanwhile may let it go earlier.
+                Ready::At(time) => tokio::select! {
+                    biased;
+                    () = tokio::time::sleep_until(time) => {}
+                    () = self.ended.notified() => {}
+                },
                 Ready::AfterAnAnswer => self.ended.notified().await,
             }
         }
     }
 
-    fn take(&self) -> bool {
+    fn take(&self) -> Option<(Instant, bool)> {
         let now = Instant::now();
         let mut state = self.state();
-        if !matches!(state.ready(now), Ready::Now) {
-            return false;
-        }
+        let Ready::Now { trial } = state.ready(now) else {
+            return None;
+        };
         state.open += 1;
-        if let Some(rate) = &mut state.rate {
-            rate.due = rate.due.max(now) + rate.interval;
+        if let Some(limit) = &mut state.limit {
+            limit.start(now, trial);
         }
-        true
+        Some((now, trial))
     }
 
     /// The state stays consistent whoever panics: it is only ever changed by
@@ -179,23 +190,72 @@ impl Budget {
 
 impl State {
     fn ready(&mut self, now: Instant) -> Ready {
-        while self.answered.front().is_some_and(|time| *time + WINDOW <= now) {
+        self.forget(now);
+        let paused = self.paused_until.filter(|until| *until > now);
+        let Some(limit) = &self.limit else {
+            return paused.map_or(Ready::Now { trial: false }, Ready::At);
+        };
+        let is_full = self.open + self.answered.len() >= limit.share();
+        let slot = match self.answered.front() {
+            _ if !is_full => Some(now),
+            Some(first) => Some(first.at + WINDOW),
+            None => None,
+        };
+        let ours = slot.map(|slot| Some(slot).max(limit.paced()).max(paused));
+        let tried = limit
+            .trial()
+            .filter(|_| is_full)
+            .map(|trial| Some(trial).max(paused));
+        let is_due = |time: Option<Instant>| time.is_none_or(|time| time <= now);
+        match (ours, tried) {
+            (Some(ours), _) if is_due(ours) => Ready::Now { trial: false },
+            (_, Some(tried)) if is_due(tried) => Ready::Now { trial: true },
+            (None, None) => Ready::AfterAnAnswer,
+            (ours, tried) => match ours.flatten().into_iter().chain(tried.flatten()).min() {
+                Some(time) => Ready::At(time),
+                None => Ready::AfterAnAnswer,
+            },
+        }
+    }
+
+    /// Slots that have run out.
+    fn forget(&mut self, now: Instant) {
+        while let Some(first) = self.answered.front().filter(|first| first.at + WINDOW <= now) {
+            self.passed -= usize::from(first.passed);
             self.answered.pop_front();
         }
-        let slot = match &self.rate {
-            Some(rate) if self.open + self.answered.len() >= rate.per_minute => match self.answered.front() {
-                None => return Ready::AfterAnAnswer,
-                Some(first) => Some(*first + WINDOW),
-            },
-            _ => None,
+    }
+}
+
+impl Slot {
+    /// The answer has come, and this is what it says about the limit.
+    pub(super) fn answered(mut self, heard: &Heard) {
+        let now = Instant::now();
+        self.passed = heard.passed;
+        let mut guard = self.budget.state();
+        guard.forget(now);
+        let state = &mut *guard;
+        let (answered, began) = (&state.answered, self.began);
+        // This one included, which is noted when it is dropped below. Whop
+        // counted each after it began, so these are in its window for sure.
+        let own = usize::from(heard.passed);
+        let recent = |time: Duration| {
+            let is_recent = |began: Instant| began + time > now;
+            let noted = answered
+                .iter()
+                .filter(|answer| answer.passed && is_recent(answer.began));
+            noted.count() + if is_recent(began) { own } else { 0 }
         };
-        let due = self
-            .rate
-            .as_ref()
-            .and_then(|rate| rate.due.checked_sub(rate.ahead));
-        match slot.max(due).max(self.paused_until) {
-            Some(time) if time > now => Ready::At(time),
-            _ => Ready::Now,
+        let used = Use {
+            began,
+            trial: self.trial,
+            ours: state.passed + own,
+            open: state.open - 1,
+        };
+        if let Some(limit) = &mut state.limit {
+            limit.hear(heard, used, now, recent);
+            // The next trial may begin before this one is dropped.
+            self.trial = false;
         }
     }
 }
@@ -204,8 +264,14 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.budget.state();
         state.open -= 1;
-        if state.rate.is_some() {
-            state.answered.push_back(Instant::now());
+        if let Some(limit) = &mut state.limit {
+            limit.lost(self.trial);
+            state.answered.push_back(Answered {
+                at: Instant::now(),
+                began: self.began,
+                passed: self.passed,
+            });
+            state.passed += usize::from(self.passed);
         }
         drop(state);
         self.budget.ended.notify_one();
@@ -214,6 +280,7 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
+    use super::super::limit::BURST;
     use super::*;
 
     fn budget(per_minute: u32) -> Arc<Budget> {

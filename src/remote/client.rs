@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::budget::{Budget, Slot};
 use super::error::{CallError, CallErrorKind, Effect};
+use super::limit::Heard;
 use super::operation::Operation;
 use super::transport::{Lost, Request, Response, Target, Transport};
 use super::version::Version;
@@ -25,6 +26,8 @@ pub struct Options {
     /// that have no limit. Whop's is 600 (`whop-api.md` §8).
     pub per_minute: Option<NonZeroU32>,
     /// The most requests in flight at once, over all operations; at least 1.
+    /// A limit of `r` requests a second is only reached with `r` × latency in
+    /// flight, for each operation that is busy.
     pub in_flight: usize,
     /// How often one call is sent at most when it meets faults. Limits are
     /// waited out besides.
@@ -37,7 +40,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             per_minute: NonZeroU32::new(600),
-            in_flight: 64,
+            in_flight: 128,
             attempts: 6,
             seed: 0,
         }
@@ -191,6 +194,12 @@ impl Client {
             .collect()
     }
 
+    /// Requests a second of this operation that are ours as far as is known;
+    /// `None` is unlimited.
+    pub fn per_second(&self, operation: Operation) -> Option<f64> {
+        self.budget(operation).share().map(|share| share as f64 / 60.0)
+    }
+
     /// Answers so far that said the limit was exceeded (429).
     pub fn refused_by_limit(&self) -> u64 {
         self.0.limited.load(Ordering::Relaxed)
@@ -291,7 +300,10 @@ impl Client {
         let waiting = Counted::new(&self.0.gauges.answers);
         let outcome = self.0.transport.send(request).await;
         drop(waiting);
-        drop(leave.slot);
+        match outcome.as_ref().ok().filter(|_| of_whop) {
+            Some(answer) => leave.slot.answered(&Heard::of(answer)),
+            None => drop(leave.slot),
+        }
         let date = outcome
             .as_ref()
             .ok()

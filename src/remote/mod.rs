@@ -45,6 +45,7 @@ mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod http;
+mod limit;
 mod operation;
 mod permissions;
 mod probe;

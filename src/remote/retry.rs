@@ -121,18 +121,27 @@ fn backoff(base: Duration, cap: Duration, n: u32, jitter: f64) -> Duration {
 /// How long the answer asks to wait: `Retry-After`, `X-RateLimit-Reset`, else
 /// the message of a 429. The headers are not documented but honoured by
 /// Whop's own SDKs (`whop-api.md` §8).
-fn named_wait(answer: &Response, message: &str) -> Option<Duration> {
+pub(super) fn named_wait(answer: &Response, message: &str) -> Option<Duration> {
     let date = answer.header("date").and_then(http_date);
     let after = answer
         .header("retry-after")
         .and_then(|value| seconds(value).or_else(|| until(http_date(value)?, date)));
-    let reset = || {
-        let at = answer.header("x-ratelimit-reset")?.trim().parse::<f64>().ok()?;
-        // Either a delay or a time of day; no delay is 30 years long.
-        if at < 1e9 { seconds_of(at) } else { until(at, date) }
-    };
     let in_words = || (answer.status == 429).then(|| words_wait(message)).flatten();
-    after.or_else(reset).or_else(in_words)
+    after.or_else(|| named_reset(answer)).or_else(in_words)
+}
+
+/// When the limit begins anew, as `X-RateLimit-Reset` or `RateLimit-Reset`
+/// tells it.
+pub(super) fn named_reset(answer: &Response) -> Option<Duration> {
+    let header = |name| answer.header(name);
+    let text = header("x-ratelimit-reset").or_else(|| header("ratelimit-reset"))?;
+    let at = text.trim().parse::<f64>().ok()?;
+    // Either a delay or a time of day; no delay is 30 years long.
+    if at < 1e9 {
+        seconds_of(at)
+    } else {
+        until(at, answer.header("date").and_then(http_date))
+    }
 }
 
 fn seconds(text: &str) -> Option<Duration> {

@@ -24,6 +24,8 @@ Environment:
   WHOP_SYNC_SERVER    as --server
   WHOP_SYNC_PROGRESS  how to show progress: auto, bar, lines or none
   WHOP_SYNC_LOG       which logs to print, such as debug or whop_sync=trace
+  WHOP_SYNC_LIMIT     requests of each operation that are yours, such as 300/min where another
+                      program shares the key [default: 600/min, and less where Whop says so]
   WHOP_SYNC_EXCHANGES where the emulator adds every exchange, as JSON lines
   NO_COLOR            no colour, if not empty
   CLICOLOR_FORCE      colour without a terminal too, if not 0
