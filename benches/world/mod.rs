@@ -69,7 +69,7 @@ impl World {
     }
 
     fn is_edited(&self, at: usize) -> bool {
-        self.edits > 0 && at % (self.users / self.edits).max(1) == 0
+        self.edits > 0 && at.is_multiple_of((self.users / self.edits).max(1))
     }
 
     /// One file's text.

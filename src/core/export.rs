@@ -205,7 +205,7 @@ fn metadata(account: &Account, entry: Option<&KnownUser>) -> Texts {
     };
     texts
         .filter(|(key, _)| !IDENTITY_KEYS.contains(&&***key))
-        .filter(|(key, _)| entry.is_none_or(|entry| entry.metadata.contains_key(*key)))
+        .filter(|(key, _)| entry.is_none_or(|entry| entry.metadata.contains_key(key)))
         .filter(|(key, value)| can_be_said(key, value) && fits(key, value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()

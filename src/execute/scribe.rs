@@ -19,7 +19,7 @@ use crate::store::Journal;
 const BATCH: usize = 256;
 
 enum Message {
-    Write(Entry, oneshot::Sender<bool>),
+    Write(Box<Entry>, oneshot::Sender<bool>),
     Owners(oneshot::Sender<HashMap<UserId, UserKey>>),
     Files(oneshot::Sender<BTreeMap<Digest, FileId>>),
 }
@@ -67,7 +67,7 @@ impl Scribe {
     async fn write(&self, entry: Entry) -> Result<(), NotWritten> {
         let (done, flushed) = oneshot::channel();
         self.0
-            .send(Message::Write(entry, done))
+            .send(Message::Write(Box::new(entry), done))
             .await
             .map_err(|_| NotWritten)?;
         match flushed.await {
@@ -148,7 +148,7 @@ fn sort(batch: &mut Vec<Message>, known: &Known) -> (Vec<Entry>, Vec<oneshot::Se
     for message in batch.drain(..) {
         match message {
             Message::Write(entry, done) => {
-                entries.push(entry);
+                entries.push(*entry);
                 waiting.push(done);
             }
             Message::Owners(answer) => {
