@@ -67,6 +67,9 @@
 //! - Time, randomness and the environment enter through arguments; only
 //!   [`cli`] and the emulator's clock ask for them.
 //!
+//! What must hold of hostile input is written down once, in `fuzzing`, for the
+//! targets of `fuzz/` and for tests.
+//!
 //! `tests/it/house.rs` reads the source and fails when the map is not true.
 
 pub mod cli;
@@ -74,6 +77,9 @@ pub mod core;
 pub mod emulator;
 pub mod error;
 pub mod execute;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod manifest;
 mod picture;
 pub mod remote;

@@ -68,7 +68,7 @@ pub struct ApplyArgs {
     /// goes on from there.
     #[arg(long, value_name = "DURATION", value_parser = some_time)]
     pub deadline: Option<Duration>,
-    /// Write a report to this file too, .json, .md or .html; repeatable
+    /// Write a report to this file too, .json, .md, .html or .sarif; repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
     pub reports: Vec<ReportFile>,
 }

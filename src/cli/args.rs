@@ -32,7 +32,7 @@ use super::saved::Terms;
 use super::schema::{self, SchemaArgs};
 use super::settings::Facts;
 use super::show::{self, ShowArgs};
-use super::validate;
+use super::validate::{self, ValidateArgs};
 use super::values::ReportFile;
 
 /// Widest line of a help text, in columns.
@@ -61,7 +61,7 @@ pub enum Verb {
     /// Finds every problem in one pass and shows it with its line and what to
     /// do. Needs no key and no network, and writes nothing.
     #[command(after_help = validate::EXAMPLES)]
-    Validate,
+    Validate(ValidateArgs),
     /// Show what apply would change
     ///
     /// Reads Whop and writes nothing at all. Shows every change with old and

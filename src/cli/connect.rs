@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::settings::Settings;
 use super::values::Server;
-use super::{now, seconds};
+use super::{now, reports, seconds};
 use crate::core::model::{Policy, Problem};
 use crate::core::value::{PlatformId, UserKey};
 use crate::emulator::{self, Emulator};
@@ -39,7 +39,7 @@ impl Ends {
     /// # Errors
     /// The manifest's problems, a missing key, a server that cannot be meant.
     pub(super) fn open(settings: &Settings) -> Result<Self> {
-        let manifest = manifest::load(&settings.manifests)?;
+        let manifest = load(settings)?;
         only_known_users(settings, &manifest)?;
         let platform = manifest.desired.platform().clone();
         let run_id = run_id()?;
@@ -65,6 +65,23 @@ impl Ends {
             run_id,
             _emulator: emulator,
         })
+    }
+}
+
+/// Reads the manifest, and reports its problems where code scanning looks for
+/// them, before anything else may end the run.
+pub(super) fn load(settings: &Settings) -> Result<Manifest> {
+    match manifest::load(&settings.manifests) {
+        Ok(manifest) => {
+            reports::problems(settings, &manifest.warnings, None)?;
+            Ok(manifest)
+        }
+        Err(error) => {
+            // What is wrong with the manifest weighs more than that this
+            // cannot be written.
+            let _ = reports::problems(settings, error.manifest_problems(), Some(&error));
+            Err(error)
+        }
     }
 }
 

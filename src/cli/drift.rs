@@ -28,7 +28,7 @@ pub struct DriftArgs {
     /// Accounts that the mapping does not know are no drift
     #[arg(long)]
     pub ignore_unmanaged: bool,
-    /// Write a report to this file too, .json or .md; repeatable
+    /// Write a report to this file too, .json, .md or .sarif; repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
     pub reports: Vec<ReportFile>,
 }

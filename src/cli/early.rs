@@ -43,7 +43,7 @@ impl Early {
             Palette::Colour if !error.use_stderr() => error.render().ansi().to_string(),
             // A usage error quotes what was typed, which may come from anywhere;
             // colours could not be told from its escapes.
-            _ => safe::lines(&plain).into_owned(),
+            _ => safe::lines(&in_one_line(&plain, raw)).into_owned(),
         };
         let (stdout, stderr) = match (error.use_stderr(), is_json) {
             (false, false) => (text(paint(facts.stdout_is_terminal)), String::new()),
@@ -53,6 +53,18 @@ impl Early {
         };
         Early { stdout, stderr, exit }
     }
+}
+
+/// A text in which what was typed stays on its line. Clap quotes it as it is.
+fn in_one_line(text: &str, raw: &[OsString]) -> String {
+    let words = raw.iter().map(|word| word.to_string_lossy());
+    words.fold(text.to_owned(), |text, word| {
+        let value = word.split_once('=').map_or(&*word, |(_, value)| value);
+        match value.contains(['\n', '\t']) {
+            true => text.replace(value, &safe::terminal(value)),
+            false => text,
+        }
+    })
 }
 
 /// The value of an option in a command line that may not parse at all: the
@@ -199,6 +211,12 @@ mod tests {
         let stderr = parse(&line, &Facts::default()).unwrap_err().stderr;
         let quiet = stderr.chars().all(|c| c == '\n' || !safe::is_hostile(c));
         assert!(quiet && stderr.contains("\\u{202e}"), "{stderr}");
+        for typed in [["--allow", "x\n::error::y"], ["--allow=x\n::error::y", "-v"]] {
+            let line = ["whop-sync", "plan"].into_iter().chain(typed).map(OsString::from);
+            let line: Vec<_> = line.collect();
+            let stderr = parse(&line, &Facts::default()).unwrap_err().stderr;
+            assert!(stderr.contains("x\\u{a}::error::y'"), "{stderr}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub mod early;
 pub mod emulator;
 pub mod explain;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod init;
 pub mod key;
 pub mod man;
@@ -106,7 +108,7 @@ pub fn no_runtime(error: &std::io::Error) -> std::process::ExitCode {
 async fn perform(settings: &Settings, printer: &Printer, saved: Option<Saved>) -> Result<Exit> {
     match &settings.verb {
         Verb::Init(args) => init::run(settings, printer, args),
-        Verb::Validate => validate::run(settings, printer),
+        Verb::Validate(_) => validate::run(settings, printer),
         Verb::Plan(args) => plan::run(settings, printer, args).await,
         Verb::Apply(args) => apply::run(settings, printer, args, saved).await,
         Verb::Drift(args) => drift::run(settings, printer, args).await,

@@ -13,7 +13,7 @@ use crate::core::model::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::paint::Palette;
 use crate::render::problems::{self, Look};
-use crate::render::{annotations, failure, json};
+use crate::render::{annotations, failure, json, safe};
 
 /// Writes to the two streams as the settings say.
 #[derive(Clone, Debug)]
@@ -95,10 +95,11 @@ impl Printer {
         })
     }
 
-    /// Writes a line of the story to stderr, unless quiet.
+    /// Writes a line of the story to stderr, unless quiet. It may quote
+    /// foreign text as it is.
     pub(super) fn story(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            let _ = writeln!(io::stderr().lock(), "{}", safe::lines(line));
         }
     }
 
@@ -154,12 +155,33 @@ pub(super) fn print_early(stdout: &str, stderr: &str) {
     let _ = io::stderr().lock().write_all(stderr.as_bytes());
 }
 
+/// Where log lines go: to stderr, with nothing in them that acts. Each event
+/// comes in one piece.
+struct Logs(safe::Log);
+
+impl Write for Logs {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        io::stderr().write_all(safe::log(&text, self.0).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Starts logging to stderr, if it is asked for.
 pub(super) fn start_logs(output: &Output) {
     let Some(filter) = &output.log else { return };
+    let form = match (output.log_format, output.stderr) {
+        (LogFormat::Json, _) => safe::Log::Json,
+        (LogFormat::Text, Palette::Plain) => safe::Log::Plain,
+        (LogFormat::Text, Palette::Colour) => safe::Log::Coloured,
+    };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(io::stderr)
+        .with_writer(move || Logs(form))
         .with_span_events(FmtSpan::NONE)
         .with_ansi(output.stderr != Palette::Plain);
     // A second start in one process keeps the first.

@@ -47,7 +47,7 @@ pub struct PlanArgs {
     /// What it must be, and whence.
     #[command(flatten)]
     pub terms: Terms,
-    /// Write a report to this file too, .json, .md or .html; repeatable
+    /// Write a report to this file too, .json, .md, .html or .sarif; repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
     pub reports: Vec<ReportFile>,
 }

@@ -13,6 +13,7 @@ use crate::core::plan::Plan;
 use crate::core::report::{Event, Report};
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::json::receipt::{Log, Receipt, receipt};
+use crate::render::safe::Safe;
 use crate::store::{OsDisk, Replacement};
 
 /// The receipt of the run in hand.
@@ -88,7 +89,7 @@ impl Writing {
         match made.and_then(|()| self.file.finish(&bytes)) {
             Ok(()) => exit,
             Err(error) => {
-                printer.must_be_seen(&format!("warning: {error}: the run has no receipt\n"));
+                printer.must_be_seen(&format!("warning: {}: the run has no receipt\n", Safe(&error)));
                 if exit == Exit::Done { Exit::Failed } else { exit }
             }
         }

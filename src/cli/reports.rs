@@ -8,9 +8,11 @@ use super::args::Verb;
 use super::output::Printer;
 use super::settings::{Reports, Settings};
 use super::values::{ReportFile, ReportKind};
+use crate::core::model::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::problems::Look;
-use crate::render::{failure, html, json, markdown};
+use crate::render::safe::Safe;
+use crate::render::{failure, html, json, markdown, sarif};
 use crate::store::{OsDisk, Replacement};
 
 /// Makes sure that every report can be written, before anything is done that
@@ -53,6 +55,8 @@ pub(super) fn write(
     for ReportFile { path, kind } in files {
         let mut bytes = Vec::new();
         let made = match kind {
+            // Told as soon as the manifest was read: see `problems`.
+            ReportKind::Sarif => continue,
             ReportKind::Json => json(&mut bytes),
             ReportKind::Markdown => bytes.write_all(markdown().as_bytes()),
             ReportKind::Html => html(&mut bytes),
@@ -68,6 +72,25 @@ pub(super) fn write(
     failed
 }
 
+/// Writes for code scanning what is wrong with the manifest, also where that
+/// is nothing. `error` is why it could not be read, if it could not.
+///
+/// # Errors
+/// The first file that cannot be written; the others are written all the same.
+pub(super) fn problems(settings: &Settings, problems: &[Problem], error: Option<&Error>) -> Result<()> {
+    let sources = settings.manifests.iter().map(|path| path.display().to_string());
+    let sources: Vec<String> = sources.collect();
+    let files = settings.reports.files.iter();
+    let mut failed = Ok(());
+    for ReportFile { path, kind: _ } in files.filter(|file| file.kind == ReportKind::Sarif) {
+        let mut bytes = Vec::new();
+        let made = sarif::write(&mut bytes, problems, &sources, error)
+            .map_err(|cause| Error::file("make the report", path, cause));
+        failed = failed.and(made.and_then(|()| Replacement::begin(&OsDisk, path)?.finish(&bytes)));
+    }
+    failed
+}
+
 /// How a run ends whose result is on stdout already. That a report is missing
 /// is then no second result: it is told on stderr, and is a failure only where
 /// nothing weighs more.
@@ -75,7 +98,7 @@ pub(super) fn missing(printer: &Printer, reported: Result<()>, exit: Exit) -> Ex
     match reported {
         Ok(()) => exit,
         Err(error) => {
-            printer.must_be_seen(&format!("warning: {error}: a report is missing\n"));
+            printer.must_be_seen(&format!("warning: {}: a report is missing\n", Safe(&error)));
             match exit {
                 Exit::Done | Exit::Pending => Exit::Failed,
                 exit => exit,

@@ -384,7 +384,14 @@ fn foreign_commit(facts: &Facts) -> Option<Commit> {
 /// The reports that are asked for, and the one that GitHub wants.
 fn reports(verb: &Verb, facts: &Facts) -> Reports {
     let Some(files) = verb.reports() else {
-        return Reports::default();
+        let files = match verb {
+            Verb::Validate(args) => args.reports.clone(),
+            _ => Vec::new(),
+        };
+        return Reports {
+            files,
+            step_summary: None,
+        };
     };
     Reports {
         files: files.to_vec(),

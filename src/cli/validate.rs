@@ -1,18 +1,28 @@
 //! `validate`: the manifest and its pictures, without key or network.
 
+use super::connect;
 use super::output::Printer;
 use super::settings::Settings;
+use super::values::ReportFile;
 use crate::error::{Exit, Result};
-use crate::manifest;
 use crate::render::{Validation, json, words};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   whop-sync validate -f users.yaml
-  whop-sync validate -f users/ --format json";
+  whop-sync validate -f users/ --format json
+  whop-sync validate --report problems.sarif";
+
+/// Where else the problems go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct ValidateArgs {
+    /// Write the problems to this file too, .sarif for code scanning; repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse_sarif)]
+    pub reports: Vec<ReportFile>,
+}
 
 pub(super) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
-    let manifest = match manifest::load(&settings.manifests) {
+    let manifest = match connect::load(settings) {
         Ok(manifest) => manifest,
         Err(error) if printer.is_json() && !error.manifest_problems().is_empty() => {
             let found = Validation {

@@ -307,6 +307,8 @@ pub enum ReportKind {
     Markdown,
     /// One page with the pictures before and after.
     Html,
+    /// The manifest's problems for code scanning.
+    Sarif,
 }
 
 impl ReportFile {
@@ -320,9 +322,24 @@ impl ReportFile {
             Some("json") => ReportKind::Json,
             Some("md") => ReportKind::Markdown,
             Some("html") => ReportKind::Html,
-            _ => return Err("must end in .json, .md or .html, which tells the report's form".to_owned()),
+            Some("sarif") => ReportKind::Sarif,
+            _ => {
+                let message = "must end in .json, .md, .html or .sarif, which tells the report's form";
+                return Err(message.to_owned());
+            }
         };
         Ok(Self { path, kind })
+    }
+
+    /// The same for a command that has nothing but problems to report.
+    ///
+    /// # Errors
+    /// Any other extension than .sarif.
+    pub fn parse_sarif(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+            .ok()
+            .filter(|file| file.kind == ReportKind::Sarif)
+            .ok_or_else(|| "must end in .sarif; `--format json` prints JSON".to_owned())
     }
 }
 
@@ -437,6 +454,7 @@ mod tests {
         assert_eq!(kind("a/plan.json"), Ok(ReportKind::Json));
         assert_eq!(kind("plan.md"), Ok(ReportKind::Markdown));
         assert_eq!(kind("plan.html"), Ok(ReportKind::Html));
+        assert_eq!(kind("problems.sarif"), Ok(ReportKind::Sarif));
         for bad in ["plan", "plan.txt", ".md", ""] {
             assert!(kind(bad).is_err(), "{bad}");
         }

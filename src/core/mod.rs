@@ -9,6 +9,8 @@ pub mod drift;
 pub mod explain;
 pub mod export;
 pub(crate) mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod lineage;
 pub mod link;
 pub mod model;

@@ -55,6 +55,16 @@ const NAME: Field<DisplayName> = Field {
     hint: "write the name that your company's members see, 1 to 100 characters on one line",
     parse: DisplayName::parse,
 };
+/// What `strip_metadata` may be.
+pub(super) const STRIP_HINT: &str =
+    "write `true` to take away what pictures say beside their pixels, or `false`";
+/// Whether the picture is rid of what it says beside its pixels.
+const STRIP: Field<bool> = Field {
+    name: "strip_metadata",
+    code: "bad_strip_metadata",
+    hint: STRIP_HINT,
+    parse: parse_switch,
+};
 /// The account's title; without one, Whop would show the email as the title
 /// (`whop-api.md` §11), so the planner falls back to the name.
 const TITLE: Field<Title> = Field {
@@ -79,6 +89,15 @@ const AVATAR: Field<Box<str>> = Field {
     // Paths are checked where pictures are read.
     parse: |text| Ok(text.into()),
 };
+
+/// Reads a switch. YAML 1.1's `yes` and `on` are names here, not switches.
+pub(super) fn parse_switch(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Invalid("is neither `true` nor `false`".to_owned())),
+    }
+}
 
 /// Reports what should not be there.
 pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
@@ -134,14 +153,17 @@ fn unknown_hint(name: &str, of_user: bool) -> String {
     match suggest::field(name, known) {
         Some(meant) => format!("did you mean `{within}{meant}`?"),
         None if of_user => {
-            "the fields of a user are id, email, name, avatar, title, metadata and renamed_from; \
+            "the fields of a user are id, email, name, avatar, strip_metadata, title, metadata and \
+            renamed_from; \
             put what is your own below `metadata`"
                 .to_owned()
         }
         None if !within.is_empty() => {
             "the guardrails are max_creates, max_updates and max_avatars".to_owned()
         }
-        None => "the fields of a manifest are version, company, guardrails and users".to_owned(),
+        None => {
+            "the fields of a manifest are version, company, strip_metadata, guardrails and users".to_owned()
+        }
     }
 }
 
@@ -210,7 +232,7 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
             user: Some(index),
             field: None,
         };
-        let (user, path) = match raw.shape {
+        let (user, picture) = match raw.shape {
             Shape::Given => match user(raw, at.clone(), found) {
                 Some(user) => user,
                 None => continue,
@@ -226,11 +248,12 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
                 continue;
             }
         };
-        if let Some(path) = path {
+        if let Some((path, strip)) = picture {
             checked.wanted.push(Wanted {
                 entry: checked.entries.len(),
                 at: at.field("avatar"),
                 path,
+                strip,
             });
         }
         let at = Stand { part, user: index };
@@ -239,14 +262,18 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
     checked
 }
 
-/// Checks one user; the path is its avatar's.
-fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser, Option<Box<str>>)> {
+/// A picture's path, and whether its user says that it be stripped or not.
+type NamedPicture = (Box<str>, Option<bool>);
+
+/// Checks one user and the picture it names.
+fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser, Option<NamedPicture>)> {
     let RawUser {
         shape: _,
         id,
         email,
         name,
         avatar,
+        strip_metadata,
         title,
         renamed_from,
         metadata,
@@ -265,6 +292,7 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
     let title = check.value(&title, &TITLE);
     let renamed_from = check.value(&renamed_from, &RENAMED);
     let path = check.value(&avatar, &AVATAR);
+    let strip = check.value(&strip_metadata, &STRIP);
     let metadata = check.metadata(metadata);
     if let Some(email) = &email
         && email.is_reserved()
@@ -284,7 +312,7 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
         metadata,
         renamed_from,
     };
-    Some((user, path))
+    Some((user, path.map(|path| (path, strip))))
 }
 
 /// " of user `u`", for messages. Worded only when there is one.

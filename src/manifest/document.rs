@@ -50,6 +50,7 @@ pub(super) struct RawUser<'t> {
     pub(super) email: Raw<'t>,
     pub(super) name: Raw<'t>,
     pub(super) avatar: Raw<'t>,
+    pub(super) strip_metadata: Raw<'t>,
     pub(super) title: Raw<'t>,
     pub(super) renamed_from: Raw<'t>,
     /// Keys and values, in the order of the text.
@@ -81,6 +82,8 @@ pub(super) struct RawPart<'t> {
     pub(super) version: Raw<'t>,
     /// The company, under each of the names that stand there.
     pub(super) company: Vec<(&'static str, Raw<'t>)>,
+    /// Whether pictures are rid of what they say beside their pixels.
+    pub(super) strip_metadata: Raw<'t>,
     /// The guardrails, by name.
     pub(super) guardrails: Vec<(&'static str, Raw<'t>)>,
     /// The users.
@@ -94,13 +97,14 @@ pub(super) const COMPANY: [&str; 4] = ["company", "account", "parent_company_id"
 /// The guardrails' names.
 pub(super) const GUARDRAILS: [&str; 3] = ["max_creates", "max_updates", "max_avatars"];
 /// The fields of a document that people write.
-pub(super) const TOP: [&str; 4] = ["version", "company", "guardrails", "users"];
+pub(super) const TOP: [&str; 5] = ["version", "company", "strip_metadata", "guardrails", "users"];
 /// The fields of a user.
-pub(super) const USER: [&str; 7] = [
+pub(super) const USER: [&str; 8] = [
     "id",
     "email",
     "name",
     "avatar",
+    "strip_metadata",
     "title",
     "metadata",
     "renamed_from",
@@ -221,6 +225,7 @@ impl<'t> Visitor<'t> for PartSeed<'_> {
             }
             match &*name {
                 "version" => part.version = map.next_value_seed(value)?,
+                "strip_metadata" => part.strip_metadata = map.next_value_seed(value)?,
                 "guardrails" => {
                     let fields = map.next_value_seed(FieldsSeed {
                         reading,
@@ -390,6 +395,7 @@ impl<'t> Visitor<'t> for UserSeed<'_> {
                 "email" => user.email = map.next_value_seed(value)?,
                 "name" => user.name = map.next_value_seed(value)?,
                 "avatar" => user.avatar = map.next_value_seed(value)?,
+                "strip_metadata" => user.strip_metadata = map.next_value_seed(value)?,
                 "title" => user.title = map.next_value_seed(value)?,
                 "renamed_from" => user.renamed_from = map.next_value_seed(value)?,
                 "metadata" => {

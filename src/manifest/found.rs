@@ -1,6 +1,8 @@
 //! Problems on their way to the person: collected, counted when there are too
 //! many, and worded.
 
+use std::collections::BTreeMap;
+
 use crate::core::model::{Pointer, Problem, Severity};
 
 /// The most problems that are told apart; of more only the number is told. A
@@ -18,7 +20,8 @@ pub(super) struct Found {
     /// How many errors there was no room for.
     errors_left_out: usize,
     warnings: Vec<Problem>,
-    warnings_left_out: usize,
+    /// How many warnings of each kind there are.
+    warned: BTreeMap<&'static str, usize>,
 }
 
 impl Found {
@@ -41,21 +44,24 @@ impl Found {
         self.errors.is_empty()
     }
 
-    /// Keeps a warning about an address at a reserved domain, or counts it.
+    /// Keeps a warning, or counts it.
     pub(super) fn warn(&mut self, problem: Problem) {
-        if self.warnings.len() < MOST_WARNINGS {
+        let count = self.warned.entry(problem.code).or_default();
+        *count += 1;
+        if *count <= MOST_WARNINGS {
             self.warnings.push(problem);
-        } else {
-            self.warnings_left_out += 1;
         }
     }
 
     /// Adds what was found elsewhere behind this.
     pub(super) fn append(&mut self, other: Self) {
         other.errors.into_iter().for_each(|problem| self.push(problem));
-        other.warnings.into_iter().for_each(|problem| self.warn(problem));
         self.errors_left_out += other.errors_left_out;
-        self.warnings_left_out += other.warnings_left_out;
+        other.warnings.into_iter().for_each(|problem| self.warn(problem));
+        for (code, count) in other.warned {
+            // Those that were kept have just been counted.
+            *self.warned.entry(code).or_default() += count.saturating_sub(MOST_WARNINGS);
+        }
     }
 
     /// Errors and warnings, each followed by the number of those left out.
@@ -64,26 +70,35 @@ impl Found {
             mut errors,
             errors_left_out,
             mut warnings,
-            warnings_left_out,
+            warned,
         } = self;
-        let more = |problems: &mut Vec<Problem>, count: usize, what: &str, hint: &str| {
-            let last = problems.last().filter(|_| count > 0);
+        let more = |problems: &mut Vec<Problem>, code: Option<&str>, count: usize, what: &str, hint: &str| {
+            let of_kind = |problem: &&Problem| code.is_none_or(|code| problem.code == code);
+            let last = problems.iter().rfind(of_kind).filter(|_| count > 0);
             if let Some(at) = last.map(|last| last.at.clone()) {
                 problems.push(error("more", at, format!("… and {count} more {what}"), hint));
             }
         };
         more(
             &mut errors,
+            None,
             errors_left_out,
             "problems",
             "mend those that are listed first; they are often of one kind",
         );
-        more(
-            &mut warnings,
-            warnings_left_out,
-            "addresses at reserved domains",
-            RESERVED_HINT,
-        );
+        for (code, count) in warned {
+            let (what, hint) = match code {
+                "reserved_email" => ("addresses at reserved domains", RESERVED_HINT),
+                _ => ("pictures that say something", NOTES_HINT),
+            };
+            more(
+                &mut warnings,
+                Some(code),
+                count.saturating_sub(MOST_WARNINGS),
+                what,
+                hint,
+            );
+        }
         for warning in &mut warnings {
             warning.severity = Severity::Warning;
         }
@@ -94,6 +109,10 @@ impl Found {
 /// What to make of an address at a reserved domain.
 pub(super) const RESERVED_HINT: &str =
     "the emulator takes it; Whop may refuse it as undeliverable, since no mail can arrive there";
+
+/// What to make of a picture that says something beside its pixels.
+pub(super) const NOTES_HINT: &str = "set `strip_metadata: true`, for the manifest or for the user, to take away \
+    what pictures say beside their pixels; `false` for the user keeps it and this warning silent";
 
 /// An error that has not been placed yet.
 pub(super) fn error(

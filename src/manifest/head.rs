@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::core::model::{Guardrails, Limit, Pointer, Problem, Related};
 use crate::core::value::PlatformId;
 
-use super::check::{odd, text};
+use super::check::{STRIP_HINT, odd, parse_switch, text};
 use super::document::{RawPart, RawUsers};
 use super::found::{Found, error, quoted};
 use super::scalar::Raw;
@@ -18,6 +18,9 @@ pub(super) struct Head {
     pub(super) platform: Option<PlatformId>,
     /// The limits that are right; with a wrong one nothing is planned.
     pub(super) guardrails: Guardrails,
+    /// Whether pictures are rid of what they say beside their pixels, where a
+    /// user does not say otherwise.
+    pub(super) strip: bool,
 }
 
 /// Checks what stands above the users, in all parts together. A part that
@@ -26,6 +29,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
     let mut head = Head::default();
     let mut company: Option<(Pointer, Box<str>)> = None;
     let mut limits = BTreeMap::new();
+    let mut strip = None;
     let mut version = false;
     let mut users = false;
     let mut whole = true;
@@ -46,6 +50,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
         version |= check_version(&part.version, &at, found);
         check_company(&part.company, &at, &mut company, &mut head, found);
         whole &= part.company.iter().all(|(_, raw)| *raw != Raw::Skipped);
+        check_strip(&part.strip_metadata, &at, &mut strip, found);
         for (name, raw) in &part.guardrails {
             check_limit(name, raw, &at, &mut limits, found);
         }
@@ -62,6 +67,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
     if whole {
         missing_fields(version, company.is_some(), users, found);
     }
+    head.strip = strip.is_some_and(|(_, strip)| strip);
     let limit = |name: &str| limits.get(name).map(|(_, limit)| *limit);
     head.guardrails = Guardrails {
         max_creates: limit("max_creates"),
@@ -235,6 +241,39 @@ fn check_limit(
         None => {
             limits.insert(name, (at, limit));
         }
+    }
+}
+
+/// Checks whether pictures are stripped as one part says, and that earlier
+/// parts do not say otherwise.
+fn check_strip(raw: &Raw<'_>, at: &Pointer, said: &mut Option<(Pointer, bool)>, found: &mut Found) {
+    const NAME: &str = "strip_metadata";
+    let at = at.field(NAME);
+    let Some(text) = text(raw, NAME, "", &at, STRIP_HINT, found) else {
+        return;
+    };
+    match (parse_switch(text), said) {
+        (Err(why), _) => found.push(error(
+            "bad_strip_metadata",
+            at,
+            format!("{NAME} {why}"),
+            STRIP_HINT,
+        )),
+        (Ok(strip), said @ None) => *said = Some((at, strip)),
+        (Ok(strip), Some((there, said))) if *said != strip => found.push(Problem {
+            related: vec![Related {
+                at: there.clone(),
+                place: None,
+                note: "it stands here first".to_owned(),
+            }],
+            ..error(
+                "strip_metadata_differs",
+                at,
+                format!("{NAME} differs from an earlier file's"),
+                "one manifest says it once; a user may say otherwise for their own picture",
+            )
+        }),
+        (Ok(_), Some(_)) => {}
     }
 }
 

@@ -12,7 +12,8 @@
 //! * `document` is the only user of serde_yaml; with `scalar` it keeps every
 //!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
 //!   boolean, a number and a time.
-//! * `pieces` reads a large text in pieces, side by side.
+//! * `pieces` reads a large text in pieces, and `crew` does such things side by
+//!   side.
 //! * `syntax` refuses what would hurt the parser, and gets from its first
 //!   error to all of them.
 //! * `head` and `check` know the rules, `found` collects what breaks
@@ -26,8 +27,11 @@
 
 mod avatars;
 mod check;
+mod crew;
 mod document;
 mod found;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod head;
 mod lines;
 mod pieces;
@@ -75,7 +79,11 @@ pub struct Manifest {
 /// [`Code::ManifestMissing`] when there is none, [`Code::ManifestInvalid`]
 /// with every problem it has, or what keeps a file from being read.
 pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
-    let sources = Sources::read(paths)?;
+    from_sources(Sources::read(paths)?)
+}
+
+/// The same for texts that were read already.
+fn from_sources(sources: Sources) -> Result<Manifest> {
     let mut found = Found::default();
     match assemble(&sources, &mut found) {
         Some((desired, stands)) if found.is_fine() => {
@@ -131,9 +139,7 @@ fn assemble(sources: &Sources, found: &mut Found) -> Option<(Desired, Vec<Stand>
     let head = head::head(&heads, found);
     found.append(of_users);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
-    for (entry, avatar) in avatars::read_all(wanted, &folders, found) {
-        entries[entry].user.avatar = Some(Box::new(avatar));
-    }
+    avatars::read_all(wanted, &folders, head.strip, &mut entries, found);
     let stands = if found.is_fine() {
         stands(&entries)
     } else {
@@ -245,7 +251,8 @@ impl Manifest {
         &self.sources
     }
 
-    /// Reads a picture's bytes again, for sending them.
+    /// Reads a picture's bytes again, for sending them: stripped of what it
+    /// says beside its pixels where the manifest asks for that.
     ///
     /// # Errors
     /// When it cannot be read, is no longer a picture that we send, or is no
@@ -260,16 +267,15 @@ impl Manifest {
             ))
             .hint("plan again")
         })?;
-        let (bytes, digest) = avatars::read_one(&part.directory, &avatar.path)
+        let bytes = avatars::read_one(&part.directory, &avatar.path, avatar.digest)
             .map_err(|flaw| invalid(flaw.message).hint(flaw.hint))?;
-        if digest != avatar.digest {
-            return Err(invalid(format!(
+        bytes.ok_or_else(|| {
+            invalid(format!(
                 "the avatar `{}` has changed since it was checked",
                 avatar.path
             ))
-            .hint("plan again with the new picture"));
-        }
-        Ok(bytes)
+            .hint("plan again with the new picture")
+        })
     }
 
     /// Where these users stand, pointing at their ids; users that the manifest

@@ -12,11 +12,8 @@
 //! pieces, a mistake), is left to [`super::syntax`], which reads the text
 //! whole and has the words for it. So this never decides that a text is wrong.
 
-use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use super::check::{self, Checked};
+use super::crew::side_by_side;
 use super::document::{self, RawPart, RawUsers, Skips};
 use super::found::Found;
 use super::sources::Part;
@@ -25,8 +22,6 @@ use super::syntax;
 /// How long a piece is, in bytes, up to the next user. A text below twice this
 /// is read whole.
 const PIECE: usize = 256 * 1024;
-/// The most threads that read pieces.
-const MOST_THREADS: usize = 8;
 
 /// A part that was read in pieces.
 pub(super) struct InPieces<'t> {
@@ -71,7 +66,7 @@ fn read_by(parts: &[Part], length: usize) -> Vec<Option<InPieces<'_>>> {
                 .flat_map(move |cut| cut.pieces.iter().map(move |piece| (part, *piece)))
         })
         .collect();
-    let mut read = side_by_side(&work, |(part, piece)| users(*part, *piece)).into_iter();
+    let mut read = side_by_side(&work, || (), |(), (part, piece)| users(*part, *piece)).into_iter();
     cuts.into_iter()
         .map(|cut| {
             let Cut { head, pieces } = cut?;
@@ -114,36 +109,6 @@ fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
     let mut found = Found::default();
     let checked = check::users(part, piece.first, users, &mut found);
     Some((checked, found))
-}
-
-/// Does all of the work, on as many threads as there are processors; the
-/// results have the work's order.
-fn side_by_side<W: Sync, R: Send>(work: &[W], perform: impl Fn(&W) -> R + Sync) -> Vec<R> {
-    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = processors.min(MOST_THREADS).min(work.len());
-    let next = AtomicUsize::new(0);
-    let some = || {
-        let mut done = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = work.get(at) else { return done };
-            done.push((at, perform(item)));
-        }
-    };
-    let mut done = thread::scope(|scope| {
-        // This thread works too.
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(some)).collect();
-        let mut done = some();
-        for other in others {
-            match other.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    });
-    done.sort_unstable_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Cuts a part's list of users; `None` if the part is too short for it, is
@@ -229,6 +194,25 @@ fn brackets(text: &str) -> usize {
     text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
 
+/// A part read in pieces of this length, as text, to compare it.
+#[cfg(any(test, fuzzing))]
+pub(super) fn shown_in_pieces(parts: &[Part], length: usize) -> Option<String> {
+    let InPieces { head, users, found } = read_by(parts, length).pop()??;
+    Some(format!("{head:?} {users:?} {:?}", found.all()))
+}
+
+/// The same part read whole.
+#[cfg(any(test, fuzzing))]
+pub(super) fn shown_whole(part: &Part) -> Option<String> {
+    let mut found = Found::default();
+    let mut head = syntax::read(0, part, &mut found)?;
+    let RawUsers::List(list) = &mut head.users else {
+        return None;
+    };
+    let users = check::users(0, 0, std::mem::take(list), &mut found);
+    Some(format!("{head:?} {users:?} {:?}", found.all()))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -246,20 +230,11 @@ mod tests {
 
     /// Reads with a cut at every user; the whole as text, to compare it.
     fn in_pieces(text: &str) -> Option<String> {
-        let parts = [part(text)];
-        let InPieces { head, users, found } = read_by(&parts, 1).pop()??;
-        Some(format!("{head:?} {users:?} {:?}", found.all()))
+        shown_in_pieces(&[part(text)], 1)
     }
 
     fn whole(text: &str) -> Option<String> {
-        let part = part(text);
-        let mut found = Found::default();
-        let mut head = syntax::read(0, &part, &mut found)?;
-        let RawUsers::List(list) = &mut head.users else {
-            return None;
-        };
-        let users = check::users(0, 0, std::mem::take(list), &mut found);
-        Some(format!("{head:?} {users:?} {:?}", found.all()))
+        shown_whole(&part(text))
     }
 
     const HEAD: &str = "version: 1\ncompany: biz_x\nusers: # ours\n";
@@ -302,16 +277,6 @@ mod tests {
         }
         let deep = format!("{HEAD}{good}  - id: {}\n", "[".repeat(100));
         assert_eq!(in_pieces(&deep), None);
-    }
-
-    #[test]
-    fn work_keeps_its_order() {
-        let work: Vec<u32> = (0..1_000).collect();
-        assert_eq!(
-            side_by_side(&work, |n| n * 2),
-            work.iter().map(|n| n * 2).collect::<Vec<_>>()
-        );
-        assert!(side_by_side(&[] as &[u32], |n| *n).is_empty());
     }
 
     /// Mostly well written users, so that many texts can be cut.

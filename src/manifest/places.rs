@@ -325,7 +325,7 @@ fn fits(sight: &Sight<'_>) -> bool {
         (_, "") => mapping,
         (None, "users") => matches!(sight.kind, Kind::List | Kind::Null),
         (None, "guardrails") | (Some(_), "metadata") => mapping,
-        (None, "version") => scalar,
+        (None, "version" | "strip_metadata") => scalar,
         (None, field) if COMPANY.contains(&field) => scalar,
         (Some(_), field) if USER.contains(&field) => scalar,
         _ if nested => scalar,

@@ -4,7 +4,10 @@
 //! files found are the parts of one manifest, in order. Only regular files are
 //! ever opened, so that a named pipe or a device cannot make a run hang.
 
-#![expect(clippy::disallowed_methods, reason = "the manifest is read here")]
+#![cfg_attr(
+    not(unix),
+    expect(clippy::disallowed_methods, reason = "the manifest is read here")
+)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -105,6 +108,26 @@ impl Sources {
     /// The digest of all parts' bytes, in order.
     pub(super) fn digest(&self) -> Digest {
         self.digest
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Sources {
+    /// One text as if it had been read from `users.yaml` in this folder.
+    pub(super) fn of_text(text: &[u8], folder: &Path) -> Self {
+        Self {
+            parts: vec![Part::of_text(text, folder)],
+            directory: folder.to_owned(),
+            digest: Digest::of(text),
+        }
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Part {
+    /// One text as if it had been read from `users.yaml` in this folder.
+    pub(super) fn of_text(text: &[u8], folder: &Path) -> Self {
+        decode(&folder.join("users.yaml"), text.to_owned())
     }
 }
 
@@ -230,16 +253,19 @@ fn refuse_strange(file: &Path, folder: &Path, seen: &mut BTreeMap<PathBuf, PathB
 
 /// Reads a file whole, if it is a regular one of bearable size.
 fn read_regular(path: &Path) -> Result<Vec<u8>> {
-    // Asked before opening: opening a named pipe waits for somebody to write.
-    let about = fs::metadata(path).map_err(|cause| unreadable(path, cause))?;
-    if !about.is_file() {
-        return Err(Error::new(
+    let regular = |about: fs::Metadata| match about.is_file() {
+        true => Ok(about),
+        false => Err(Error::new(
             Code::ManifestInvalid,
             format!("`{}` is not a regular file", shown(path)),
         )
-        .hint("write the manifest to a file first: it is read more than once"));
-    }
-    let file = File::open(path).map_err(|cause| unreadable(path, cause))?;
+        .hint("write the manifest to a file first: it is read more than once")),
+    };
+    // Asked before opening, since opening a device can do something, and of
+    // what was opened, since it may be another by then.
+    regular(fs::metadata(path).map_err(|cause| unreadable(path, cause))?)?;
+    let file = open(path).map_err(|cause| unreadable(path, cause))?;
+    let about = regular(file.metadata().map_err(|cause| unreadable(path, cause))?)?;
     let mut bytes = Vec::with_capacity(about.len().min(MOST_BYTES) as usize);
     file.take(MOST_BYTES + 1)
         .read_to_end(&mut bytes)
@@ -252,6 +278,19 @@ fn read_regular(path: &Path) -> Result<Vec<u8>> {
         .hint("split it into several files and name their folder with `-f`"));
     }
     Ok(bytes)
+}
+
+/// Opens a file without waiting: nobody may ever write to a named pipe.
+#[cfg(unix)]
+fn open(path: &Path) -> std::io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> std::io::Result<File> {
+    File::open(path)
 }
 
 /// What an I/O error means: a manifest that is not there has a code of its own.

@@ -6,11 +6,18 @@
 //! end, which finds every file that was cut off, and its size is read from its
 //! header. Only the HTML report's [`thumbnail()`] decodes, within limits.
 
+mod exif;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+mod metadata;
+mod structure;
 mod thumbnail;
 
 use std::fmt;
 
 use crate::core::value::ImageFormat;
+pub(crate) use metadata::{Notes, strip};
+use structure::{Flaw, Visit};
 pub(crate) use thumbnail::{Thumbnail, thumbnail};
 
 /// The greatest file, in bytes: 5 MB as people count it in binary. Whop names
@@ -69,14 +76,20 @@ impl fmt::Display for Fault {
 
 /// Recognises a whole picture.
 pub(crate) fn examine(bytes: &[u8]) -> Result<Picture, Fault> {
+    examine_with(bytes, &mut |_, _| {})
+}
+
+/// Recognises a whole picture, and what it says beside its pixels.
+pub(crate) fn examine_with_notes(bytes: &[u8]) -> Result<(Picture, Notes), Fault> {
+    let mut notes = Notes::default();
+    let picture = examine_with(bytes, &mut |_, piece| notes.add(piece))?;
+    Ok((picture, notes))
+}
+
+/// Recognises a whole picture while its pieces are shown to somebody.
+fn examine_with<'b>(bytes: &'b [u8], visit: Visit<'_, 'b>) -> Result<Picture, Fault> {
     let format = recognise(bytes).ok_or_else(|| Fault::Foreign(guess(bytes)))?;
-    let walk = match format {
-        ImageFormat::Png => png(bytes),
-        ImageFormat::Jpeg => jpeg(bytes),
-        ImageFormat::Gif => gif(bytes),
-        ImageFormat::Webp => webp(bytes),
-    };
-    walk.map_err(|flaw| match flaw {
+    structure::walk(bytes, format, visit).map_err(|flaw| match flaw {
         Flaw::Ends => Fault::Truncated(format),
         Flaw::Nonsense => Fault::Broken(format),
     })?;
@@ -143,215 +156,6 @@ fn guess(bytes: &[u8]) -> &'static str {
     } else {
         "no picture format that we know"
     }
-}
-
-/// Why a walk along a file's structure stopped.
-enum Flaw {
-    /// The file ends before its structure does.
-    Ends,
-    /// Something stands where it cannot.
-    Nonsense,
-}
-
-/// What a step of a walk comes to.
-type Walk<T = ()> = Result<T, Flaw>;
-
-/// A position in a file that only moves forward, and never past its end.
-struct Cursor<'b> {
-    /// What is still ahead.
-    rest: &'b [u8],
-}
-
-impl<'b> Cursor<'b> {
-    /// The next bytes, all of them or none.
-    fn take(&mut self, count: usize) -> Walk<&'b [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or(Flaw::Ends)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    /// The next byte.
-    fn byte(&mut self) -> Walk<u8> {
-        self.take(1).map(|taken| taken[0])
-    }
-
-    /// A number, its most significant byte first.
-    fn big(&mut self, bytes: usize) -> Walk<usize> {
-        let taken = self.take(bytes)?;
-        Ok(taken.iter().fold(0, |n, byte| (n << 8) | usize::from(*byte)))
-    }
-
-    /// A number, its least significant byte first.
-    fn little(&mut self, bytes: usize) -> Walk<usize> {
-        let taken = self.take(bytes)?;
-        Ok(taken
-            .iter()
-            .rev()
-            .fold(0, |n, byte| (n << 8) | usize::from(*byte)))
-    }
-}
-
-/// Stops a walk where the file makes no sense.
-fn demand(holds: bool) -> Walk {
-    if holds { Ok(()) } else { Err(Flaw::Nonsense) }
-}
-
-/// PNG: a signature, then chunks (length, type, data, checksum) from IHDR to
-/// IEND with IDAT between them (PNG specification, §5 and §11). Whatever
-/// follows IEND is ignored, as viewers do.
-fn png(bytes: &[u8]) -> Walk {
-    let mut file = Cursor { rest: bytes };
-    file.take(8)?;
-    let mut first = true;
-    let mut data = false;
-    loop {
-        let length = file.big(4)?;
-        demand(length < 1 << 31)?;
-        let kind = file.take(4)?;
-        demand(kind.iter().all(u8::is_ascii_alphabetic))?;
-        demand(first == (kind == b"IHDR"))?;
-        demand(!first || length == 13)?;
-        file.take(length)?;
-        file.take(4)?;
-        first = false;
-        data |= kind == b"IDAT";
-        if kind == b"IEND" {
-            return demand(data);
-        }
-    }
-}
-
-/// JPEG: segments from SOI to EOI; after a scan's header come coded bytes, in
-/// which a marker is anything but `FF 00` and restarts (ITU-T T.81, annex B).
-/// Whatever follows EOI is ignored: phones append further pictures.
-fn jpeg(bytes: &[u8]) -> Walk {
-    let mut file = Cursor { rest: bytes };
-    file.take(2)?;
-    let mut frame = false;
-    let mut scan = false;
-    loop {
-        demand(file.byte()? == 0xFF)?;
-        let mut marker = file.byte()?;
-        // Padding and markers without a length may stand anywhere, but before
-        // the frame's header `imagesize` would misread them, and a file could
-        // claim a size that it does not have.
-        while marker == 0xFF {
-            demand(frame)?;
-            marker = file.byte()?;
-        }
-        match marker {
-            0xD9 => return demand(frame && scan),
-            0x01 | 0xD0..=0xD7 => {
-                demand(frame)?;
-                continue;
-            }
-            0x00 | 0xD8 => return Err(Flaw::Nonsense),
-            _ => {}
-        }
-        let length = file.big(2)?;
-        demand(length >= 2)?;
-        file.take(length - 2)?;
-        frame |= matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC);
-        if marker == 0xDA {
-            demand(frame)?;
-            scan = true;
-            skip_scan(&mut file)?;
-        }
-    }
-}
-
-/// Passes over coded bytes up to the next marker.
-fn skip_scan(file: &mut Cursor<'_>) -> Walk {
-    loop {
-        let at = file
-            .rest
-            .iter()
-            .position(|byte| *byte == 0xFF)
-            .ok_or(Flaw::Ends)?;
-        file.take(at)?;
-        match file.rest.get(1) {
-            None => return Err(Flaw::Ends),
-            Some(0x00 | 0xD0..=0xD7) => file.take(2)?,
-            Some(0xFF) => file.take(1)?,
-            Some(_) => return Ok(()),
-        };
-    }
-}
-
-/// GIF: header and screen, then blocks up to the trailer (GIF89a, appendix A).
-fn gif(bytes: &[u8]) -> Walk {
-    let mut file = Cursor { rest: bytes };
-    file.take(6)?;
-    let screen = file.take(7)?;
-    color_table(&mut file, screen[4])?;
-    let mut image = false;
-    loop {
-        match file.byte()? {
-            0x3B => return demand(image),
-            0x21 => {
-                file.take(1)?;
-                sub_blocks(&mut file)?;
-            }
-            0x2C => {
-                let descriptor = file.take(9)?;
-                color_table(&mut file, descriptor[8])?;
-                file.take(1)?;
-                sub_blocks(&mut file)?;
-                image = true;
-            }
-            _ => return Err(Flaw::Nonsense),
-        }
-    }
-}
-
-/// Passes over the colours that these flags announce, if any.
-fn color_table(file: &mut Cursor<'_>, flags: u8) -> Walk {
-    if flags & 0x80 != 0 {
-        file.take(3 << ((flags & 7) + 1))?;
-    }
-    Ok(())
-}
-
-/// Passes over blocks of a length and as many bytes, up to one of length 0.
-fn sub_blocks(file: &mut Cursor<'_>) -> Walk {
-    loop {
-        match file.byte()? {
-            0 => return Ok(()),
-            length => file.take(usize::from(length))?,
-        };
-    }
-}
-
-/// WebP: one RIFF chunk that holds the others; a file with features (VP8X) has
-/// its picture in a chunk further on (RFC 9649, §2).
-fn webp(bytes: &[u8]) -> Walk {
-    let mut file = Cursor { rest: bytes };
-    file.take(4)?;
-    let size = file.little(4)?;
-    demand(size >= 4)?;
-    let mut inner = Cursor {
-        rest: file.take(size)?,
-    };
-    inner.take(4)?;
-    let mut first = true;
-    let mut image = false;
-    while !inner.rest.is_empty() {
-        let kind = inner.take(4)?;
-        let length = inner.little(4)?;
-        inner.take(length)?;
-        // Chunks of odd length are followed by a padding byte, which some
-        // encoders forget at the very end.
-        if length % 2 == 1 && !inner.rest.is_empty() {
-            inner.take(1)?;
-        }
-        let picture = matches!(kind, b"VP8 " | b"VP8L");
-        demand(!first || picture || kind == b"VP8X")?;
-        // So many bytes the size takes, wherever it stands.
-        demand(!first || length >= if kind == b"VP8L" { 5 } else { 10 })?;
-        first = false;
-        image |= picture || kind == b"ANMF";
-    }
-    demand(image)
 }
 
 #[cfg(test)]

@@ -51,6 +51,11 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37", None),
             ("Sun, 06 Nov 1994 25:49:37 GMT", None),
             ("Sun, 06 Nov 1994 08:49 GMT", None),
+            ("Tue, 31 Dec 2099 23:59:59 GMT", Some(4_102_444_799)),
+            ("Sun, 06 Nov 1994 08:49:37 CET", None),
+            ("Sun, 99 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 9223372036854775807 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 9223372036854775807:49:37 GMT", None),
             ("", None),
         ] {
             assert_eq!(seconds(text), known, "{text}");

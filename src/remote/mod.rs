@@ -42,6 +42,8 @@ mod date;
 mod download;
 mod error;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod http;
 mod limit;
 mod operation;

@@ -64,6 +64,9 @@ fn property(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::hostile::{acting, anything};
     use super::*;
     use crate::core::model::Pointer;
 
@@ -104,5 +107,40 @@ mod tests {
     fn a_flood_is_cut() {
         let many = vec![problem(Severity::Error, "users.yaml", "bad"); MOST + 5];
         assert_eq!(render(&many).lines().count(), MOST);
+    }
+
+    /// Reads a command as GitHub's runner does: its name, its properties, its
+    /// text.
+    fn read(line: &str) -> (&str, Vec<(&str, &str)>, &str) {
+        let (info, text) = line
+            .trim_start()
+            .strip_prefix("::")
+            .unwrap()
+            .split_once("::")
+            .unwrap();
+        let (name, properties) = info.split_once(' ').unwrap();
+        let properties = properties.split(',').map(|one| one.split_once('=').unwrap());
+        (name, properties.collect(), text)
+    }
+
+    proptest! {
+        /// One line, one command, and no text makes another of it.
+        #[test]
+        fn a_problem_is_one_command(file in anything(), message in anything(), hint in anything()) {
+            let mut problem = problem(Severity::Error, &file, &message);
+            problem.hint = Some(hint.clone());
+            let all = render(&[problem]);
+            let line = all.strip_suffix('\n').unwrap();
+            prop_assert!(!line.contains('\n'), "{}", line);
+            prop_assert_eq!(acting(line.strip_prefix("::").unwrap()), None);
+            let (name, properties, text) = read(line);
+            prop_assert_eq!(name, "error");
+            let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
+            prop_assert_eq!(names, ["title", "file", "line", "col"]);
+            let plain = text.replacen("%0A", "\n", 1).replace("%25", "%");
+            prop_assert_eq!(plain, format!("{}\n{}", safe::terminal(&message), safe::terminal(&hint)));
+            let shown = properties[1].1.replace("%3A", ":").replace("%2C", ",").replace("%25", "%");
+            prop_assert_eq!(shown, safe::terminal(&file).into_owned());
+        }
     }
 }

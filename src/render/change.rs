@@ -7,7 +7,7 @@ use similar::{Algorithm, ChangeTag};
 
 use super::fields;
 use super::paint::{Palette, Tone};
-use super::safe::{self, Safe};
+use super::safe::{self, Safe, Watch};
 use super::words::plural;
 use crate::core::plan::{Cause, PictureChange};
 
@@ -62,8 +62,9 @@ fn emphasised(old: &str, new: &str, palette: Palette) -> (String, String) {
     let (before, after) = parts(old, new);
     let painted = |parts: Vec<(bool, &str)>, tone| {
         let mut out = String::from('"');
+        let mut watch = Watch::within();
         for (differs, text) in parts {
-            push_inner(&mut out, text, differs.then_some(tone));
+            push_inner(&mut out, &mut watch, text, differs.then_some(tone));
         }
         out + "\""
     };
@@ -99,9 +100,9 @@ pub(super) fn parts<'a>(old: &'a str, new: &'a str) -> (Parts<'a>, Parts<'a>) {
 }
 
 /// A part of a value, escaped as inside quotes.
-fn push_inner(out: &mut String, text: &str, tone: Option<Tone>) {
+fn push_inner(out: &mut String, watch: &mut Watch, text: &str, tone: Option<Tone>) {
     let mut inner = String::with_capacity(text.len());
-    text.chars().for_each(|c| safe::push_quoted(&mut inner, c));
+    text.chars().for_each(|c| safe::push_quoted(&mut inner, watch, c));
     match tone {
         // Writing to a String cannot fail.
         Some(tone) if !inner.is_empty() => {

@@ -140,6 +140,9 @@ fn cell(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::hostile::{acting, anything};
     use super::*;
     use crate::core::digest::Digest;
     use crate::core::sample;
@@ -226,6 +229,24 @@ user_1,user_A1,biz_A1,\"'=HYPERLINK(\"\"http://evil.test\"\",\"\"Ann, \\u{{202e}
             ("say \"hi\"", "\"say \"\"hi\"\"\""),
         ] {
             assert_eq!(cell(value), shown);
+        }
+    }
+
+    proptest! {
+        /// A cell neither acts where it is printed nor computes where it is
+        /// opened, and a reader of RFC 4180 finds one row of one cell.
+        #[test]
+        fn a_cell_never_acts(text in anything()) {
+            let shown = cell(&text);
+            prop_assert_eq!(acting(&shown), None);
+            let inner = shown.strip_prefix('"').and_then(|cell| cell.strip_suffix('"'));
+            if inner.is_none() {
+                prop_assert!(!shown.contains([',', ';', '"', '\n', '\r']), "{}", shown);
+            }
+            let read = inner.map_or(shown.clone(), |inner| inner.replace("\"\"", "\u{0}"));
+            prop_assert!(!read.contains('"'), "{}", shown);
+            let first = read.trim_start().chars().next();
+            prop_assert!(!first.is_some_and(|c| "=+-@＝＋－＠\t\r".contains(c)), "{}", shown);
         }
     }
 }

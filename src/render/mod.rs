@@ -15,6 +15,8 @@ pub mod drift;
 pub mod explain;
 pub mod failure;
 mod fields;
+#[cfg(test)]
+mod hostile;
 pub mod html;
 pub mod init;
 pub mod json;
@@ -29,6 +31,7 @@ pub mod progress;
 pub mod report;
 mod risk;
 pub mod safe;
+pub mod sarif;
 pub mod schema;
 pub mod words;
 pub mod yaml;

@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 
 use super::Validation;
 use super::paint::Palette;
-use super::safe;
+use super::safe::{self, Watch};
 use super::words::{number, plural};
 use crate::core::model::{Place, Pointer, Problem, Related, Severity};
 
@@ -217,12 +217,13 @@ fn excerpt(text: &str, column: usize, length: usize) -> Excerpt {
     let mut line = String::from(if skip > 0 { "…" } else { "" });
     let (mut from, mut to) = (None, None);
     let mut seen = skip;
+    let mut watch = Watch::within();
     for c in text.chars().skip(skip).take(LONGEST_LINE) {
         if seen == start {
             from = Some(line.len());
         }
         // A tab is widened by the renderer, which must see it to align.
-        if safe::is_hostile(c) && c != '\t' {
+        if watch.hides(c) && c != '\t' {
             line.extend(c.escape_unicode());
         } else {
             line.push(c);

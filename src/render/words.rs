@@ -7,9 +7,10 @@
 use std::fmt::Display;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::core::model::{Guard, Limit};
-use crate::core::plan::{Breach, Cause, Evidence, Reason};
+use crate::core::model::{Guard, KnownUser, Limit};
+use crate::core::plan::{Breach, Cause, Evidence, Kind, NewAccount, Reason};
 use crate::core::report::{Stop, Verb};
+use crate::core::summary::Counts;
 
 /// How many of several things a sentence names; the rest is counted.
 const NAMED: usize = 5;
@@ -202,6 +203,62 @@ pub fn evidence(by: Evidence) -> &'static str {
         Evidence::InternalUserId => "metadata.internal_user_id",
         Evidence::Email => "email",
     }
+}
+
+/// What there is to say about an action's link, in reports; `code` dresses an
+/// id as the document wants it.
+pub(crate) fn link_note(kind: &Kind, code: impl Fn(&str) -> String) -> Option<String> {
+    match kind {
+        Kind::Create(NewAccount {
+            email: _,
+            title: _,
+            metadata: _,
+            resend,
+            replaces,
+        }) => match (resend, replaces) {
+            (Some(_), _) => Some("sends an unanswered request once more: no second account".to_owned()),
+            (None, Some(gone)) => Some(format!("replaces {}, which is gone", code(gone.as_str()))),
+            (None, None) => None,
+        },
+        Kind::Adopt {
+            entry: KnownUser { link, .. },
+            by,
+        } => Some(format!(
+            "account {}, found by {}",
+            code(link.account.as_str()),
+            evidence(*by)
+        )),
+        Kind::Update { entry: _, record: _ } => None,
+        Kind::Forget { link } => Some(format!("account {} is gone", code(link.account.as_str()))),
+    }
+}
+
+/// A plan in numbers, for reports: what is counted, and how many.
+pub(crate) fn tally(counts: &Counts) -> [(&'static str, usize); 8] {
+    let Counts {
+        create,
+        adopt,
+        update,
+        forget,
+        pictures,
+        uploads: _,
+        pictures_again: _,
+        hold,
+        learned: _,
+        unmanaged,
+        unchanged,
+        left_out: _,
+    } = *counts;
+    [
+        ("create", create),
+        ("adopt", adopt),
+        ("update", update),
+        ("forget", forget),
+        ("held", hold),
+        ("pictures", pictures),
+        ("unchanged", unchanged),
+        ("unmanaged", unmanaged),
+    ]
 }
 
 /// Why a run stopped early.

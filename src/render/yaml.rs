@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 
-use super::safe::is_hostile;
+use super::safe::{Watch, is_hostile};
 use crate::core::model::{DesiredUser, Guardrails, Limit};
 use crate::core::value::PlatformId;
 
@@ -115,13 +115,15 @@ pub fn scalar(text: &str) -> String {
     }
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
+    let mut watch = Watch::within();
     for c in text.chars() {
+        let hidden = watch.hides(c);
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             // Writing to a String cannot fail.
-            c if is_hostile(c) => match u32::from(c) {
+            c if hidden => match u32::from(c) {
                 code @ ..=0xFFFF => drop(write!(out, "\\u{code:04X}")),
                 code => drop(write!(out, "\\U{code:08X}")),
             },
@@ -134,6 +136,9 @@ pub fn scalar(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::hostile::{acting, anything};
     use super::*;
 
     #[test]
@@ -158,6 +163,17 @@ mod tests {
             ("a\u{202e}\u{e0041}\u{85}", r#""a\u202E\U000E0041\u0085""#),
         ] {
             assert_eq!(scalar(text), shown);
+        }
+    }
+
+    proptest! {
+        /// A scalar never acts where it is printed; that it reads back the
+        /// same is tested with the reader.
+        #[test]
+        fn a_scalar_never_acts(text in anything()) {
+            let shown = scalar(&text);
+            prop_assert_eq!(acting(&shown), None);
+            prop_assert!(!shown.contains('\n'));
         }
     }
 }

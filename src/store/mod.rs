@@ -29,6 +29,8 @@
 
 mod disk;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod saved;
 
 use std::collections::BTreeMap;

@@ -37,7 +37,7 @@ pub fn read_plan(path: &Path) -> Result<Saved> {
     parse_plan(path, &bytes)
 }
 
-fn parse_plan(path: &Path, bytes: &[u8]) -> Result<Saved> {
+pub(super) fn parse_plan(path: &Path, bytes: &[u8]) -> Result<Saved> {
     let unreadable = |why: &str| {
         Error::new(
             Code::PlanUnreadable,

@@ -15,13 +15,17 @@ use crate::told::{EXCHANGES, exchanges};
 mod bad_input;
 mod begin;
 mod documents;
+mod hostile;
 mod looks;
 mod pages;
+#[cfg(unix)]
+mod pictures;
 #[cfg(unix)]
 mod plans;
 mod probes;
 #[cfg(unix)]
 mod receipts;
+mod sarif;
 mod secrets;
 #[cfg(unix)]
 mod stale;
@@ -30,6 +34,7 @@ mod stops;
 mod story;
 mod streams;
 mod tls;
+mod whop;
 
 /// The example's own name in its folder.
 const EXAMPLE: &str = "users.example.yaml";

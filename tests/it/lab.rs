@@ -24,7 +24,7 @@ use whop_sync::emulator::{Emulator, Operation, Settings};
 use whop_sync::error::Error;
 use whop_sync::execute::{Ended, Run, execute};
 use whop_sync::remote::refresh::refresh;
-use whop_sync::remote::transport::{Request, Sending};
+use whop_sync::remote::transport::{Method, Request, Sending, Target};
 use whop_sync::remote::{CallError, Client, Options, Transport, Version};
 use whop_sync::store::{Holder, Identity, Paths, Session, load};
 
@@ -50,6 +50,8 @@ struct Mortal {
     inner: Arc<dyn Transport>,
     trip: Arc<Trip>,
     moment: Moment,
+    /// Whether only creates count.
+    creates: bool,
     disk: Arc<Trip>,
 }
 
@@ -61,7 +63,8 @@ impl Transport for Mortal {
             if self.trip.is_dead() || self.disk.is_dead() {
                 return std::future::pending().await;
             }
-            if !self.trip.step() {
+            let counts = !self.creates || is_create(&request);
+            if !counts || !self.trip.step() {
                 return self.inner.send(request).await;
             }
             match self.moment {
@@ -79,6 +82,14 @@ impl Transport for Mortal {
     }
 }
 
+/// Whether a request makes an account, in either dialect.
+fn is_create(request: &Request) -> bool {
+    let Target::Api(path) = &request.target else {
+        return false;
+    };
+    request.method == Method::Post && ["/companies", "/accounts"].contains(&path.as_str())
+}
+
 /// What one run may meet.
 #[derive(Clone)]
 pub(crate) struct Conditions {
@@ -87,6 +98,9 @@ pub(crate) struct Conditions {
     /// Stops the network.
     pub(crate) net: Arc<Trip>,
     pub(crate) moment: Moment,
+    /// Whether the network counts creates only. The order of other requests
+    /// among them is that of threads.
+    pub(crate) creates: bool,
     pub(crate) sabotage: Option<Sabotage>,
 }
 
@@ -97,6 +111,7 @@ impl Conditions {
             disk: Trip::at(0),
             net: Trip::at(0),
             moment: Moment::Before,
+            creates: false,
             sabotage: None,
         }
     }
@@ -115,6 +130,14 @@ impl Conditions {
             net: Trip::at(n),
             moment,
             ..Self::fair()
+        }
+    }
+
+    /// The network stops at the n-th create.
+    pub(crate) fn create(n: u64, moment: Moment) -> Self {
+        Self {
+            creates: true,
+            ..Self::net(n, moment)
         }
     }
 
@@ -266,6 +289,7 @@ impl Lab {
             inner: self.transport(),
             trip: conditions.net.clone(),
             moment: conditions.moment,
+            creates: conditions.creates,
             disk: conditions.disk.clone(),
         };
         let client = self.client(Arc::new(transport));

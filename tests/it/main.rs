@@ -9,6 +9,8 @@
 )]
 
 mod apply;
+#[cfg(unix)]
+mod avatars;
 mod cli;
 mod crash;
 mod disk;

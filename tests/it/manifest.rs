@@ -12,39 +12,39 @@ use whop_sync::error::{Code, Error};
 use whop_sync::manifest::{self, Manifest};
 
 /// A folder with a manifest in it.
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(pub(crate) tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn with(text: &str) -> Self {
+    pub(crate) fn with(text: &str) -> Self {
         Self::new().file("users.yaml", text)
     }
 
-    fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
         self
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn load(&self) -> Result<Manifest, Error> {
+    pub(crate) fn load(&self) -> Result<Manifest, Error> {
         manifest::load(&[self.path("users.yaml")])
     }
 
-    fn load_all(&self, names: &[&str]) -> Result<Manifest, Error> {
+    pub(crate) fn load_all(&self, names: &[&str]) -> Result<Manifest, Error> {
         manifest::load(&names.iter().map(|name| self.path(name)).collect::<Vec<_>>())
     }
 }
 
 /// Every problem and warning of a load, as `code@line:column`.
-fn told(loaded: &Result<Manifest, Error>) -> Vec<String> {
+pub(crate) fn told(loaded: &Result<Manifest, Error>) -> Vec<String> {
     let problems = match loaded {
         Ok(manifest) => &manifest.warnings,
         Err(error) => error.manifest_problems(),
@@ -92,12 +92,12 @@ fn check(text: &str, expected: &[&str]) {
 }
 
 /// A manifest whose users are these lines, from line 4 on.
-fn users(lines: &str) -> String {
+pub(crate) fn users(lines: &str) -> String {
     format!("version: 1\ncompany: biz_p\nusers:\n{lines}")
 }
 
 /// A manifest of one user with these lines added, from line 7 on.
-fn user(lines: &str) -> String {
+pub(crate) fn user(lines: &str) -> String {
     users(&format!("  - id: a\n    email: a@a.io\n    name: A\n{lines}"))
 }
 
@@ -673,9 +673,9 @@ fn what_is_not_there_or_no_file_is_said_so() {
 }
 
 /// Bytes of tiny whole pictures.
-mod picture {
+pub(crate) mod picture {
     /// A PNG of this size.
-    pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
+    pub(crate) fn png(width: u32, height: u32) -> Vec<u8> {
         let chunk = |kind: &[u8], data: &[u8]| {
             let length = (data.len() as u32).to_be_bytes();
             [&length, kind, data, &[0; 4]].concat()
@@ -686,19 +686,19 @@ mod picture {
     }
 
     /// A JPEG of 2 by 1.
-    pub(super) fn jpeg() -> Vec<u8> {
+    pub(crate) fn jpeg() -> Vec<u8> {
         b"\xFF\xD8\xFF\xE0\x00\x04JF\xFF\xC0\x00\x0B\x08\x00\x01\x00\x02\x01\x01\x11\x00\
           \xFF\xDA\x00\x08\x01\x01\x00\x00\x3F\x00\x12\xFF\x00\x34\xFF\xD9"
             .to_vec()
     }
 
     /// A GIF of 1 by 1.
-    pub(super) fn gif() -> Vec<u8> {
+    pub(crate) fn gif() -> Vec<u8> {
         b"GIF89a\x01\0\x01\0\0\0\0\x2C\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3B".to_vec()
     }
 
     /// A lossless WebP of 1 by 1.
-    pub(super) fn webp() -> Vec<u8> {
+    pub(crate) fn webp() -> Vec<u8> {
         b"RIFF\x14\0\0\0WEBPVP8L\x08\0\0\0\x2F\0\0\0\0\0\0\0".to_vec()
     }
 }

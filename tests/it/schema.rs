@@ -88,6 +88,9 @@ fn hand_made_documents_are_judged_alike() {
         ),
         with("/users/0/avatar", Some(json!("jane.png"))),
         with("/users/0/renamed_from", Some(json!("b"))),
+        with("/strip_metadata", Some(json!(true))),
+        with("/strip_metadata", Some(json!("false"))),
+        with("/users/0/strip_metadata", Some(json!(false))),
     ];
     for document in &taken {
         assert!(agree(&validator, document), "{document}");
@@ -114,6 +117,10 @@ fn hand_made_documents_are_judged_alike() {
         with("/guardrails", Some(json!({"max_creates": -1}))),
         with("/guardrails", Some(json!({"max_creates": "101%"}))),
         with("/guardrails", Some(json!({"max_creates": null}))),
+        with("/strip_metadata", Some(json!("yes"))),
+        with("/strip_metadata", Some(json!(null))),
+        with("/users/0/strip_metadata", Some(json!(1))),
+        with("/users/0/strip_metadata", Some(json!({}))),
         with("/users/0/id", None),
         with("/users/0/email", None),
         with("/users/0/name", None),
@@ -177,6 +184,7 @@ fn document() -> impl Strategy<Value = Value> {
                 "company",
                 "account",
                 "guardrails",
+                "strip_metadata",
                 "users",
                 "owner",
             ]),
@@ -191,6 +199,7 @@ fn document() -> impl Strategy<Value = Value> {
         "title",
         "metadata",
         "renamed_from",
+        "strip_metadata",
         "key",
         "metadata.k",
         "metadata. k",

@@ -6,8 +6,7 @@ use super::super::report as human_report;
 use super::super::words::{self, Words, plural};
 use super::pictures::Pictures;
 use super::sink::{change, code, quoted, sentence, text, value};
-use crate::core::model::KnownUser;
-use crate::core::plan::{Action, Breach, Hold, Kind, NewAccount, PictureChange, Unmanaged};
+use crate::core::plan::{Action, Breach, Hold, PictureChange, Unmanaged};
 use crate::core::report::{Outcome, Verb};
 use crate::core::summary;
 use crate::core::value::UserKey;
@@ -107,7 +106,8 @@ pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures) -> String
     }
     let created = action.verb() == Verb::Create;
     let fields = fields::of(action);
-    let mut body = link_note(&action.kind).map_or(String::new(), |note| format!("<p>{note}</p>"));
+    let mut body =
+        words::link_note(&action.kind, code).map_or(String::new(), |note| format!("<p>{note}</p>"));
     for field in &fields {
         if let Value::Picture(change) = field.value {
             body.push_str(&faces(change, created, pictures));
@@ -128,33 +128,6 @@ pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures) -> String
     }
     let cause = summary::cause(action).map_or(String::new(), |cause| chip(words::cause_name(cause)));
     card(kind, sign, verb, &user, &cause, &body)
-}
-
-/// What there is to say about the link itself.
-fn link_note(kind: &Kind) -> Option<String> {
-    match kind {
-        Kind::Create(NewAccount {
-            email: _,
-            title: _,
-            metadata: _,
-            resend,
-            replaces,
-        }) => match (resend, replaces) {
-            (Some(_), _) => Some("sends an unanswered request once more: no second account".to_owned()),
-            (None, Some(gone)) => Some(format!("replaces {}, which is gone", code(gone.as_str()))),
-            (None, None) => None,
-        },
-        Kind::Adopt {
-            entry: KnownUser { link, .. },
-            by,
-        } => Some(format!(
-            "account {}, found by {}",
-            code(link.account.as_str()),
-            words::evidence(*by)
-        )),
-        Kind::Update { entry: _, record: _ } => None,
-        Kind::Forget { link } => Some(format!("account {} is gone", code(link.account.as_str()))),
-    }
 }
 
 fn row(field: &Field<'_>, created: bool) -> String {

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::Header;
 use super::notes::notes;
 use super::risk::Group;
-use super::words::{self, number, plural, plural_of};
+use super::words::{self, number, plural, plural_of, tally};
 use super::{plan as human, report as human_report};
 use crate::core::digest::Digest;
 use crate::core::plan::{Action, Plan, Reads};
@@ -375,36 +375,13 @@ fn boxed(kind: &str, title: &str, body: &str) -> String {
 }
 
 fn counts(counts: &Counts) -> String {
-    let Counts {
-        create,
-        adopt,
-        update,
-        forget,
-        pictures,
-        uploads: _,
-        pictures_again: _,
-        hold,
-        learned: _,
-        unmanaged,
-        unchanged,
-        left_out: _,
-    } = *counts;
-    let cells: String = [
-        ("create", create),
-        ("adopt", adopt),
-        ("update", update),
-        ("forget", forget),
-        ("held", hold),
-        ("pictures", pictures),
-        ("unchanged", unchanged),
-        ("unmanaged", unmanaged),
-    ]
-    .into_iter()
-    .map(|(name, count)| {
-        let zero = if count == 0 { " class=\"zero\"" } else { "" };
-        format!("<div{zero}><dt>{name}</dt><dd>{}</dd></div>\n", number(count))
-    })
-    .collect();
+    let cells: String = tally(counts)
+        .into_iter()
+        .map(|(name, count)| {
+            let zero = if count == 0 { " class=\"zero\"" } else { "" };
+            format!("<div{zero}><dt>{name}</dt><dd>{}</dd></div>\n", number(count))
+        })
+        .collect();
     format!("<dl class=\"counts\">\n{cells}</dl>\n")
 }
 

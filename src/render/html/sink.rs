@@ -3,7 +3,7 @@
 //! by number, and `bdi` keeps names of either direction to themselves.
 
 use super::super::change::{self, cut, ellipsis};
-use super::super::safe;
+use super::super::safe::{self, Watch};
 
 /// Longest sentence shown whole, in characters.
 const LONGEST_SENTENCE: usize = 1_200;
@@ -47,9 +47,11 @@ pub(super) fn sentence(text: &str) -> String {
 /// are marked.
 fn marked(tag: &str, parts: &[(bool, &str)], more: usize) -> String {
     let mut out = format!("<{tag}><bdi>&quot;");
+    let mut watch = Watch::within();
     for (differs, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
         let mut inner = String::with_capacity(part.len());
-        part.chars().for_each(|c| safe::push_quoted(&mut inner, c));
+        part.chars()
+            .for_each(|c| safe::push_quoted(&mut inner, &mut watch, c));
         out.push_str(if *differs { "<mark>" } else { "" });
         push_escaped(&mut out, &inner);
         out.push_str(if *differs { "</mark>" } else { "" });
@@ -85,6 +87,9 @@ pub(super) fn change(old: &str, new: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::hostile::{acting, anything};
     use super::*;
 
     #[test]
@@ -114,5 +119,23 @@ mod tests {
              <ins><bdi>&quot;Jane <mark>R</mark>oe&quot;</bdi></ins>"
         );
         assert!(change("", "<i>").contains("<ins><bdi>&quot;<mark>&lt;i&gt;</mark>&quot;"));
+    }
+
+    proptest! {
+        /// No text opens or closes an element, ends an attribute, or acts.
+        #[test]
+        fn no_text_is_markup(one in anything(), other in anything()) {
+            for shown in [text(&one), sentence(&one)] {
+                prop_assert_eq!(acting(&shown), None);
+                prop_assert!(!shown.contains(['<', '>', '"', '\'']), "{}", shown);
+            }
+            let ours = ["<del>", "</del>", "<ins>", "</ins>", "<bdi>", "</bdi>", "<mark>", "</mark>"];
+            let mut shown = change(&one, &other).replace("<span class=\"to\">→</span>", "");
+            prop_assert_eq!(acting(&shown), None);
+            for tag in ours {
+                shown = shown.replace(tag, "");
+            }
+            prop_assert!(!shown.contains(['<', '>', '"', '\'']), "{}", shown);
+        }
     }
 }

@@ -11,10 +11,9 @@ use super::change::old_picture;
 use super::fields::{self, Field, Value};
 use super::notes::notes;
 use super::risk::Group;
-use super::words::{self, number, plural, plural_of};
+use super::words::{self, number, plural, plural_of, tally};
 use super::{plan as human, report as human_report};
-use crate::core::model::KnownUser;
-use crate::core::plan::{Action, Hold, Kind, NewAccount, PictureChange, Plan, Reads, Unmanaged};
+use crate::core::plan::{Action, Hold, PictureChange, Plan, Reads, Unmanaged};
 use crate::core::report::{Outcome, Report, Verb};
 use crate::core::summary::{self, Counts};
 use crate::core::value::UserKey;
@@ -111,30 +110,7 @@ fn warn(head: &mut String, plan: &Plan, counts: &Counts) {
 
 /// The counts as a table.
 fn numbers(head: &mut String, counts: &Counts) {
-    let Counts {
-        create,
-        adopt,
-        update,
-        forget,
-        pictures,
-        uploads: _,
-        pictures_again: _,
-        hold,
-        learned: _,
-        unmanaged,
-        unchanged,
-        left_out: _,
-    } = *counts;
-    let columns = [
-        ("create", create),
-        ("adopt", adopt),
-        ("update", update),
-        ("forget", forget),
-        ("held", hold),
-        ("pictures", pictures),
-        ("unchanged", unchanged),
-        ("unmanaged", unmanaged),
-    ];
+    let columns = tally(counts);
     head.push_str(&row(&columns.map(|(name, _)| name.to_owned())));
     head.push_str("\n|");
     head.push_str(&" ---: |".repeat(columns.len()));
@@ -227,7 +203,7 @@ fn action_row(action: &Action) -> String {
         user.push_str(&format!(", formerly {}", code(from.as_str())));
     }
     let created = action.verb() == Verb::Create;
-    let mut lines: Vec<String> = link_note(&action.kind).into_iter().collect();
+    let mut lines: Vec<String> = words::link_note(&action.kind, code).into_iter().collect();
     let fields = fields::of(action);
     let shown = fields.iter().filter(|f| !f.is_identity(action.key.as_str()));
     lines.extend(shown.map(|field| field_line(field, created)));
@@ -237,33 +213,6 @@ fn action_row(action: &Action) -> String {
     }
     let many = format!("{}, too long to be shown here", plural(lines.len(), "line"));
     row(&[user, many])
-}
-
-/// What there is to say about the link itself.
-fn link_note(kind: &Kind) -> Option<String> {
-    match kind {
-        Kind::Create(NewAccount {
-            email: _,
-            title: _,
-            metadata: _,
-            resend,
-            replaces,
-        }) => match (resend, replaces) {
-            (Some(_), _) => Some("sends an unanswered request once more: no second account".to_owned()),
-            (None, Some(gone)) => Some(format!("replaces {}, which is gone", code(gone.as_str()))),
-            (None, None) => None,
-        },
-        Kind::Adopt {
-            entry: KnownUser { link, .. },
-            by,
-        } => Some(format!(
-            "account {}, found by {}",
-            code(link.account.as_str()),
-            words::evidence(*by)
-        )),
-        Kind::Update { entry: _, record: _ } => None,
-        Kind::Forget { link } => Some(format!("account {} is gone", code(link.account.as_str()))),
-    }
 }
 
 fn field_line(field: &Field<'_>, created: bool) -> String {

@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::safe;
+use super::super::safe::Watch;
 use super::super::words::{number, plural};
 
 /// The most bytes a document has, however large the plan. GitHub takes 65,536
@@ -49,14 +49,16 @@ fn span(text: &str, mark: &str, escaped: impl Fn(char) -> bool) -> String {
     }
     let mut out = format!("`{mark}");
     let mut rest = text.chars();
+    let mut watch = Watch::within();
     for c in rest.by_ref().take(LONGEST) {
+        let hidden = watch.hides(c);
         match c {
             // Ends the span; ends the cell.
             '`' | '|' => out.extend(c.escape_unicode()),
+            c if hidden => out.extend(c.escape_unicode()),
             // What stands for itself must not look like an escape.
             '\\' => out.push_str("\\\\"),
             c if escaped(c) => out.extend(['\\', c]),
-            c if safe::is_hostile(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
@@ -180,6 +182,10 @@ fn fill(body: &mut String, room: &mut usize, section: Section<'_>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+    use super::super::super::hostile::{acting, anything};
     use super::*;
 
     #[test]
@@ -230,5 +236,33 @@ mod tests {
         assert!(text.contains("4 of 5 to create."), "{}", &text[..200]);
         let none = document("", vec![section(0)], "");
         assert_eq!(none, "");
+    }
+
+    proptest! {
+        /// In a table's cell, each text is one code span and nothing else.
+        #[test]
+        fn a_text_is_one_code_span(one in anything(), other in anything(), said in anything()) {
+            let spans = [code(&one), value(&other), sentence(&said)];
+            let table = format!("| a | b | c |\n| - | - | - |\n{}\n", row(&spans));
+            let body = Parser::new_ext(&table, Options::all()).skip_while(|event| {
+                !matches!(event, Event::End(TagEnd::TableHead))
+            });
+            let mut cells = 0;
+            for event in body.skip(1) {
+                match event {
+                    Event::Start(Tag::TableCell) => cells += 1,
+                    Event::Start(Tag::TableRow) | Event::End(_) | Event::Code(_) => {}
+                    // Ours, around a text that is empty or cut.
+                    Event::Text(text) => prop_assert!(
+                        text.as_ref() == "(empty)" || text.starts_with("… and "), "{:?} in {}", text, table
+                    ),
+                    other => prop_assert!(false, "{:?} in {}", other, table),
+                }
+            }
+            prop_assert_eq!(cells, 3, "{}", table);
+            for span in spans {
+                prop_assert_eq!(acting(&span), None);
+            }
+        }
     }
 }

@@ -344,6 +344,13 @@ fn command_lines() {
         &format!("plan {example} --only user_1"),
         &[],
     );
+    told.add(
+        "an unknown user that is nearly one",
+        &place,
+        64,
+        &format!("plan {example} --only user_1O001"),
+        &[],
+    );
     told.add("an unknown command", &place, 64, "aply", &[]);
     told.add("an unknown option", &place, 64, "plan --serve emulator", &[]);
     told.add(

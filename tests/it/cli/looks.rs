@@ -1,14 +1,10 @@
 //! The commands that look and never write: `drift`, `explain`, `export` and
 //! `doctor`, against a Whop on which somebody changed things by hand.
 
-use std::future::pending;
-use std::net::{Ipv4Addr, SocketAddr};
-
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
-use whop_sync::emulator::serve::Server;
-use whop_sync::emulator::{Emulator, Settings};
+use whop_sync::emulator::Settings;
 
+use super::whop::Whop;
 use super::{EXAMPLE, Place, Ran, Served};
 use crate::golden::golden;
 
@@ -18,33 +14,16 @@ pub(super) const COMPANY: &str = "biz_ExamplePlatform";
 /// recorded.
 pub(super) struct Scene {
     pub(super) place: Place,
-    pub(super) emulator: Emulator,
-    base: String,
-    _runtime: Runtime,
+    pub(super) whop: Whop,
 }
 
 impl Scene {
     pub(super) fn new(place: Place) -> Self {
-        let emulator = Emulator::open(Settings {
+        let whop = Whop::new(Settings {
             record: true,
             ..Settings::default()
-        })
-        .unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = runtime.block_on(Server::bind(emulator.clone(), address)).unwrap();
-        let base = server.base();
-        runtime.spawn(server.run(pending()));
-        Self {
-            place,
-            emulator,
-            base,
-            _runtime: runtime,
-        }
+        });
+        Self { place, whop }
     }
 
     /// The example, applied.
@@ -63,7 +42,7 @@ impl Scene {
     /// The same without naming a manifest.
     #[track_caller]
     fn bare(&self, status: i32, command: &str) -> Ran {
-        let line = format!("{command} --server {}", self.base);
+        let line = format!("{command} --server {}", self.whop.base);
         let ran = self.place.run_with(&line, &[("WHOP_API_KEY", "any")]);
         assert_eq!(ran.status, status, "{}", ran.shown());
         ran
@@ -72,9 +51,9 @@ impl Scene {
     /// Runs it and demands besides that it sent GET only and wrote nothing.
     #[track_caller]
     pub(super) fn look(&self, status: i32, command: &str) -> Ran {
-        let (before, sent) = (self.place.files(), self.emulator.requests().len());
+        let (before, sent) = (self.place.files(), self.whop.emulator.requests().len());
         let ran = self.run(status, command);
-        let looks = self.emulator.requests().split_off(sent);
+        let looks = self.whop.emulator.requests().split_off(sent);
         assert!(looks.iter().all(|seen| seen.method == "GET"), "{looks:?}");
         assert!(before == self.place.files(), "{command} wrote something");
         ran
@@ -91,20 +70,24 @@ impl Scene {
     fn meddle(&self) {
         let owner = |id: &str| self.link(id).1;
         assert!(
-            self.emulator
+            self.whop
+                .emulator
                 .set_name(&owner("user_10001"), Some(COMPANY), Some("Jane\u{202e} | `H`"))
         );
         assert!(
-            self.emulator
+            self.whop
+                .emulator
                 .set_picture(&owner("user_10002"), Some(COMPANY), Some(PIXEL))
         );
-        assert!(self.emulator.set_suspended(&self.link("user_10003").0, true));
-        assert!(self.emulator.remove_account(&self.link("007").0));
+        assert!(self.whop.emulator.set_suspended(&self.link("user_10003").0, true));
+        assert!(self.whop.emulator.remove_account(&self.link("007").0));
         assert!(
-            self.emulator
+            self.whop
+                .emulator
                 .set_name(&owner("user_10010"), Some(COMPANY), Some("Onward"))
         );
-        self.emulator
+        self.whop
+            .emulator
             .add_account(COMPANY, "stray@shop.dev", "Stray", serde_json::Map::new());
     }
 }
@@ -163,9 +146,9 @@ fn one_user_is_explained_from_every_side() {
     scene.meddle();
     let mut told = String::new();
     let mut tell = |id: &str| {
-        let sent = scene.emulator.requests().len();
+        let sent = scene.whop.emulator.requests().len();
         let ran = scene.look(0, &format!("explain {id}"));
-        let profiles = scene.emulator.requests().split_off(sent);
+        let profiles = scene.whop.emulator.requests().split_off(sent);
         let profiles = profiles
             .iter()
             .filter(|seen| seen.path.contains("/users/"))
@@ -216,10 +199,11 @@ fn an_export_with_its_pictures_plans_to_nothing() {
     let owner = scene.link("user_10001").1;
     assert!(
         scene
+            .whop
             .emulator
             .set_name(&owner, Some(COMPANY), Some("No: \u{202e}Jane"))
     );
-    scene.emulator.add_account(
+    scene.whop.emulator.add_account(
         COMPANY,
         "stray@shop.dev",
         "Stray\u{1b}[2J",
@@ -228,7 +212,7 @@ fn an_export_with_its_pictures_plans_to_nothing() {
     let shown = scene.look(0, "export");
     golden("cli/export.txt", &shown.steady());
 
-    let sent = scene.emulator.requests().len();
+    let sent = scene.whop.emulator.requests().len();
     let exported = scene.run(0, "export --out new.yaml --avatars pics/of");
     assert!(exported.stdout.is_empty(), "{}", exported.shown());
     assert!(
@@ -238,7 +222,7 @@ fn an_export_with_its_pictures_plans_to_nothing() {
         "{}",
         exported.shown()
     );
-    let looks = scene.emulator.requests().split_off(sent);
+    let looks = scene.whop.emulator.requests().split_off(sent);
     assert!(looks.iter().all(|seen| seen.method == "GET"), "{looks:?}");
     assert_eq!(
         std::fs::read_dir(scene.place.path("pics/of")).unwrap().count(),
@@ -292,7 +276,7 @@ fn an_export_needs_no_manifest() {
     let scene = Scene::new(Place::new());
     let unnamed = scene.bare(64, "export");
     assert!(unnamed.stderr.contains("--company biz_"), "{}", unnamed.shown());
-    scene.emulator.add_account(
+    scene.whop.emulator.add_account(
         COMPANY,
         "ann@shop.dev",
         "Ann",
@@ -321,7 +305,7 @@ fn doctor_tells_what_is_wrong_and_how_to_mend_it() {
     );
 
     // A dead link, and a journal that a run left over.
-    assert!(scene.emulator.remove_account(&scene.link("user_10003").0));
+    assert!(scene.whop.emulator.remove_account(&scene.link("user_10003").0));
     let header = String::from_utf8(scene.place.read("users.example.mapping.jsonl")).unwrap();
     let header = header.lines().next().unwrap();
     let journal = header.replace("whop-sync mapping", "whop-sync journal").replace(
@@ -400,10 +384,11 @@ fn a_user_mapped_to_another_companys_account_is_not_touched_there() {
         .into_iter()
         .collect();
     let other = scene
+        .whop
         .emulator
         .add_account("biz_Other", "nikos@example.org", "Theirs", id);
     let (own, _) = scene.link("user_10003");
-    let before = scene.emulator.accounts();
+    let before = scene.whop.emulator.accounts();
     let name = "users.example.mapping.jsonl";
     scene.place.edit(name, &own, &other);
     // Its own account is found again by its id, and the other one left alone.
@@ -415,7 +400,7 @@ fn a_user_mapped_to_another_companys_account_is_not_touched_there() {
     );
     scene.run(0, "apply --yes -q");
     assert_eq!(scene.link("user_10003").0, own);
-    assert_eq!(scene.emulator.accounts(), before);
+    assert_eq!(scene.whop.emulator.accounts(), before);
 
     // A mapping of another company as a whole is refused.
     let text = String::from_utf8(scene.place.read(name)).unwrap();

@@ -2,13 +2,12 @@
 //! nothing is.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::{Value, json};
-use whop_sync::emulator::serve::Server;
-use whop_sync::emulator::{Emulator, Settings};
+use whop_sync::emulator::Settings;
 
 use super::stops::{KEY, finish, forward, signal, start};
+use super::whop::Whop;
 use super::{EXAMPLE, Place, Served};
 use crate::golden::golden;
 
@@ -424,44 +423,31 @@ fn an_expected_digest_lets_only_that_plan_pass() {
     place.expect(4, &format!("apply --yes {OPTIONS} --expect {wrong}"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn saving_a_plan_sends_get_only_and_applying_it_looks_at_its_users_only() {
-    let emulator = Emulator::open(Settings {
+#[test]
+fn saving_a_plan_sends_get_only_and_applying_it_looks_at_its_users_only() {
+    let whop = Whop::new(Settings {
         record: true,
         ..Settings::default()
-    })
-    .unwrap();
-    let server = Server::bind(emulator.clone(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .await
-        .unwrap();
-    let base = server.base();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(server.run(async {
-        let _ = stopped.await;
-    }));
-    let ran = tokio::task::spawn_blocking(move || {
-        let place = Place::example();
-        let run = |line: &str| {
-            let ran = place.run_with(&format!("{line} -q --server {base}"), &[KEY]);
-            assert_eq!(ran.status, 0, "{}", ran.shown());
-        };
-        run(&format!("plan -f {EXAMPLE} --out p.json"));
-        let looks = emulator.requests();
-        assert!(!looks.is_empty() && looks.iter().all(|seen| seen.method == "GET"));
-        run("apply p.json --yes");
-        rename(&place, "Jane H. Marlow");
-        let before = emulator.requests().len();
-        run(&format!("plan -f {EXAMPLE} --out p.json"));
-        let planned = emulator.requests().len();
-        assert_eq!(planned - before, 1 + 12, "the list, and everybody's profile");
-        run("apply p.json --yes");
-        let sent = emulator.requests().split_off(planned);
-        let profiles = sent
-            .iter()
-            .filter(|seen| seen.method == "GET" && seen.path.contains("/users/"));
-        assert_eq!(profiles.count(), 1, "{sent:?}");
     });
-    ran.await.unwrap();
-    let _ = stop.send(());
-    serving.await.unwrap();
+    let (emulator, base) = (&whop.emulator, &whop.base);
+    let place = Place::example();
+    let run = |line: &str| {
+        let ran = place.run_with(&format!("{line} -q --server {base}"), &[KEY]);
+        assert_eq!(ran.status, 0, "{}", ran.shown());
+    };
+    run(&format!("plan -f {EXAMPLE} --out p.json"));
+    let looks = emulator.requests();
+    assert!(!looks.is_empty() && looks.iter().all(|seen| seen.method == "GET"));
+    run("apply p.json --yes");
+    rename(&place, "Jane H. Marlow");
+    let before = emulator.requests().len();
+    run(&format!("plan -f {EXAMPLE} --out p.json"));
+    let planned = emulator.requests().len();
+    assert_eq!(planned - before, 1 + 12, "the list, and everybody's profile");
+    run("apply p.json --yes");
+    let sent = emulator.requests().split_off(planned);
+    let profiles = sent
+        .iter()
+        .filter(|seen| seen.method == "GET" && seen.path.contains("/users/"));
+    assert_eq!(profiles.count(), 1, "{sent:?}");
 }

@@ -98,6 +98,7 @@ fn the_emulator_is_as_it_is_assumed() {
     for n in 0..50 {
         let email = format!("more{n}@shop.dev");
         scene
+            .whop
             .emulator
             .add_account(COMPANY, &email, "More", serde_json::Map::new());
     }
@@ -225,7 +226,7 @@ fn what_differs_is_seen_to_differ() {
     for (name, faults) in cases {
         let scene = Scene::applied();
         for fault in faults {
-            scene.emulator.fault(fault);
+            scene.whop.emulator.fault(fault);
         }
         let found = outcomes(&scene.look(0, PROBE));
         assert_eq!(found[name].0, "differs", "{name}: {found:#?}");
@@ -241,6 +242,7 @@ fn what_differs_is_seen_to_differ() {
 fn what_cannot_be_asked_cannot_be_told() {
     let scene = Scene::applied();
     scene
+        .whop
         .emulator
         .fault(Fault::next(Operation::ListAccounts, Strike::Html { status: 404 }).forever());
     let found = outcomes(&scene.look(1, PROBE));
@@ -282,7 +284,7 @@ fn newer_versions_are_told() {
     };
     let (health, found) = version(&scene.look(0, "doctor -q --format json"));
     assert_eq!((health, &*found), (json!("ok"), "2026-10-15-1 is understood"));
-    scene.emulator.fault(answer(
+    scene.whop.emulator.fault(answer(
         "Supported: 2025-01-01, 2026-10-15-1, 2026-11-02, 2027-01-05-2",
     ));
     let (health, found) = version(&scene.look(0, "doctor -q --format json"));
@@ -293,6 +295,7 @@ fn newer_versions_are_told() {
     );
     // What is no list of versions is not taken for one.
     scene
+        .whop
         .emulator
         .fault(answer("0000-01-01 is no version; today is 2027-01-05"));
     assert_eq!(version(&scene.look(0, "doctor -q --format json")).0, "ok");
@@ -304,6 +307,7 @@ fn probes_are_shown_to_people() {
     let scene = Scene::new(Place::example());
     let body = json!({ "error": { "type": "odd", "message": "no \u{202e}\u{1b}[31m<b>|" } });
     scene
+        .whop
         .emulator
         .fault(Fault::next(Operation::ListCompanies, says(400, &body, &[])));
     let shown = scene.look(0, "doctor -q --probe").steady();

@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::future::pending;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -14,10 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
-use whop_sync::emulator::serve::Server;
-use whop_sync::emulator::{Emulator, Fault, Operation, Settings, Strike};
+use whop_sync::emulator::{Fault, Operation, Settings, Strike};
 
+use super::whop::Whop;
 use super::{EXAMPLE, Place};
 use crate::told::tell;
 
@@ -126,34 +123,24 @@ struct Scene {
     place: Place,
     /// Away from where the program writes.
     keys: TempDir,
-    emulator: Emulator,
-    base: String,
+    whop: Whop,
     searched: Mutex<Searched>,
-    _runtime: Runtime,
 }
 
 impl Scene {
     fn new() -> Self {
-        let emulator = Emulator::open(Settings {
+        let whop = Whop::new(Settings {
             record: true,
             rate: 0,
             ..Settings::default()
-        })
-        .unwrap();
-        let runtime = Runtime::new().unwrap();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = runtime.block_on(Server::bind(emulator.clone(), address)).unwrap();
-        let base = server.base();
-        runtime.spawn(server.run(pending()));
+        });
         let keys = tempfile::tempdir().unwrap();
         fs::write(keys.path().join("key"), format!("{KEY}\n")).unwrap();
         Self {
             place: Place::example(),
             keys,
-            emulator,
-            base,
+            whop,
             searched: Mutex::default(),
-            _runtime: runtime,
         }
     }
 
@@ -170,7 +157,7 @@ impl Scene {
             (" -vvv --log-format json".to_owned(), Some(KEY)),
             (format!(" -vv --api-key-file {}", file.display()), None),
         ] {
-            let line = format!("{command} --server {}{options}", self.base);
+            let line = format!("{command} --server {}{options}", self.whop.base);
             let key = variable.map(|key| ("WHOP_API_KEY", key));
             let ran = self
                 .place
@@ -186,7 +173,7 @@ impl Scene {
 
     /// The planted secrets, and the signatures that the emulator gave out.
     fn secrets(&self) -> Vec<Secret> {
-        let given = self.emulator.requests().into_iter().filter_map(|seen| {
+        let given = self.whop.emulator.requests().into_iter().filter_map(|seen| {
             let signature = seen.path.split_once("signature=")?.1;
             Some(signature.split('&').next().unwrap_or_default().to_owned())
         });
@@ -233,7 +220,7 @@ impl Scene {
 
     /// From now on, this befalls the requests of an operation.
     fn fault(&self, operation: Option<Operation>, count: Option<u64>, strike: Strike) {
-        self.emulator.fault(Fault {
+        self.whop.emulator.fault(Fault {
             operation,
             containing: None,
             skip: 0,
@@ -245,7 +232,10 @@ impl Scene {
 
     /// A server's error that echoes everything.
     fn echo(&self, status: u16) -> Strike {
-        let url = format!("{}/put/{}?X-Amz-Signature={}", self.base, TOKENS[1], TOKENS[0]);
+        let url = format!(
+            "{}/put/{}?X-Amz-Signature={}",
+            self.whop.base, TOKENS[1], TOKENS[0]
+        );
         let message = format!("bad key {KEY} (Bearer {KEY}) while sending to {url}");
         let headers = [
             ("x-request-id", KEY.to_owned()),
@@ -381,7 +371,7 @@ fn no_secret_comes_out_of_refusals() {
             Some(Operation::UpdateUser),
             Some(Operation::UploadFile),
         ] {
-            scene.emulator.script(whop_sync::emulator::Script::default());
+            scene.whop.emulator.script(whop_sync::emulator::Script::default());
             scene.fault(operation, None, scene.echo(status));
             let format = ["human", "json", "markdown"][n % 3];
             let line =
@@ -400,7 +390,10 @@ fn no_secret_comes_out_of_refusals() {
 #[test]
 fn no_secret_comes_out_of_a_planted_upload() {
     let scene = Scene::new();
-    let url = format!("{}/put/{}?X-Amz-Signature={}", scene.base, TOKENS[1], TOKENS[0]);
+    let url = format!(
+        "{}/put/{}?X-Amz-Signature={}",
+        scene.whop.base, TOKENS[1], TOKENS[0]
+    );
     let nowhere = url.replace("http://127.0.0.1", "ftp://127.0.0.1");
     let private = url.replace("http://127.0.0.1", "https://10.0.0.1");
     for (n, url) in [url, nowhere, private, format!("{} {}", TOKENS[0], TOKENS[1])]
@@ -412,7 +405,7 @@ fn no_secret_comes_out_of_a_planted_upload() {
             json!({"bad name": TOKENS[2]}),
             json!({"x": [TOKENS[2]]}),
         ] {
-            scene.emulator.script(whop_sync::emulator::Script::default());
+            scene.whop.emulator.script(whop_sync::emulator::Script::default());
             let body = json!({"id": "file_x1", "upload_status": "pending", "upload_url": url, "upload_headers": headers});
             scene.fault(
                 Some(Operation::CreateFile),
@@ -450,7 +443,7 @@ fn no_secret_comes_out_of_broken_servers_and_connections() {
             scope.spawn(move || {
                 let scene = Scene::new();
                 for operation in [Operation::UpdateUser, Operation::UploadFile, Operation::ListAccounts] {
-                    scene.emulator.script(whop_sync::emulator::Script::default());
+                    scene.whop.emulator.script(whop_sync::emulator::Script::default());
                     scene.fault(Some(operation), None, strike(&scene));
                     let format = ["human", "json", "markdown"][n % 3];
                     let line = format!(

@@ -1,12 +1,10 @@
 //! The main job from end to end: create, nothing to do, change two, lose the
 //! mapping; in both dialects, built in and over a socket.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use serde_json::json;
-use whop_sync::emulator::serve::Server;
-use whop_sync::emulator::{Emulator, Settings};
+use whop_sync::emulator::Settings;
 
+use super::whop::Whop;
 use super::{EXAMPLE, Place, Ran, Served, steady};
 use crate::golden::golden;
 
@@ -149,55 +147,42 @@ fn the_first_apply_as_a_newcomer_sees_it() {
     assert_eq!(table.stdout.lines().count(), 13, "{}", table.stdout);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn plan_sends_get_only_and_writes_nothing() {
-    let emulator = Emulator::open(Settings {
+#[test]
+fn plan_sends_get_only_and_writes_nothing() {
+    let whop = Whop::new(Settings {
         record: true,
         exchanges: crate::told::exchanges(),
         ..Settings::default()
-    })
-    .unwrap();
-    let server = Server::bind(emulator.clone(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .await
-        .unwrap();
-    let base = server.base();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(server.run(async {
-        let _ = stopped.await;
-    }));
-    let ran = tokio::task::spawn_blocking(move || {
-        let place = Place::example();
-        let run = |command: &str| {
-            let line = format!("{command} -f {EXAMPLE} --server {base}");
-            place.run_with(&line, &[("WHOP_API_KEY", "any")])
-        };
-        let before = place.files();
-        assert_eq!(run("plan").status, 0);
-        assert_eq!(place.files(), before, "a plan of everything writes nothing");
-        let looks = emulator.requests();
-        assert!(
-            !looks.is_empty() && looks.iter().all(|seen| seen.method == "GET"),
-            "{looks:?}"
-        );
-
-        assert_eq!(run("apply --yes").status, 0);
-        let sent = emulator.requests();
-        assert!(
-            sent.iter().any(|seen| seen.method == "POST"),
-            "the record sees writes"
-        );
-
-        place.edit(EXAMPLE, "name: On\n", "name: Off\n");
-        let before = place.files();
-        assert_eq!(run("plan --detailed-exitcode --refresh full").status, 2);
-        assert_eq!(place.files(), before, "nor does one of a change");
-        let looks = emulator.requests().split_off(sent.len());
-        assert!(
-            looks.len() > 12 && looks.iter().all(|seen| seen.method == "GET"),
-            "{looks:?}"
-        );
     });
-    ran.await.unwrap();
-    let _ = stop.send(());
-    serving.await.unwrap();
+    let (emulator, base) = (&whop.emulator, &whop.base);
+    let place = Place::example();
+    let run = |command: &str| {
+        let line = format!("{command} -f {EXAMPLE} --server {base}");
+        place.run_with(&line, &[("WHOP_API_KEY", "any")])
+    };
+    let before = place.files();
+    assert_eq!(run("plan").status, 0);
+    assert_eq!(place.files(), before, "a plan of everything writes nothing");
+    let looks = emulator.requests();
+    assert!(
+        !looks.is_empty() && looks.iter().all(|seen| seen.method == "GET"),
+        "{looks:?}"
+    );
+
+    assert_eq!(run("apply --yes").status, 0);
+    let sent = emulator.requests();
+    assert!(
+        sent.iter().any(|seen| seen.method == "POST"),
+        "the record sees writes"
+    );
+
+    place.edit(EXAMPLE, "name: On\n", "name: Off\n");
+    let before = place.files();
+    assert_eq!(run("plan --detailed-exitcode --refresh full").status, 2);
+    assert_eq!(place.files(), before, "nor does one of a change");
+    let looks = emulator.requests().split_off(sent.len());
+    assert!(
+        looks.len() > 12 && looks.iter().all(|seen| seen.method == "GET"),
+        "{looks:?}"
+    );
 }

@@ -1,0 +1,185 @@
+//! What is wrong with a picture, in words.
+
+use std::io::{self, ErrorKind};
+
+use super::super::found::quoted;
+use super::path::outside;
+use super::{Lost, MOST_FOLDERS};
+use crate::core::value::ImageFormat;
+use crate::picture::{Fault, MOST_BYTES, MOST_PIXELS};
+
+/// Why a picture cannot be used: a stable code, a sentence, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::manifest) struct Flaw {
+    /// A stable word for machines.
+    pub(super) code: &'static str,
+    /// What is wrong, in a sentence without a full stop.
+    pub(in crate::manifest) message: String,
+    /// What to do about it.
+    pub(in crate::manifest) hint: String,
+}
+
+/// A flaw from its three parts.
+pub(super) fn flaw(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Flaw {
+    Flaw {
+        code,
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
+/// The manifest's own folder cannot be opened.
+pub(super) fn no_folder(cause: &io::Error) -> Flaw {
+    flaw(
+        "avatar_unreadable",
+        format!("the manifest's folder cannot be opened ({})", plainly(cause)),
+        "check the folder's permissions",
+    )
+}
+
+/// Why a walk to a picture did not arrive.
+pub(super) fn lost(path: &str, lost: &Lost) -> Flaw {
+    let not_file = |what| {
+        flaw(
+            "avatar_not_file",
+            format!("the avatar {} is {what}", quoted(path)),
+            "name a PNG, JPEG, GIF or WebP file",
+        )
+    };
+    match lost {
+        Lost::Outside => outside("the avatar's path leads, through a link, out of the manifest's folder"),
+        Lost::Deep => flaw(
+            "bad_avatar_path",
+            format!(
+                "the avatar {} lies more than {MOST_FOLDERS} folders deep",
+                quoted(path)
+            ),
+            "keep pictures nearer to the manifest",
+        ),
+        Lost::Folder => not_file("a folder"),
+        Lost::Special => not_file("not a regular file"),
+        Lost::Io(cause) => unreadable(path, cause),
+    }
+}
+
+/// Whether a file's size alone rules it out. Asked before reading, so that a
+/// file of a terabyte costs nothing, and again of what was read.
+pub(super) fn check_size(path: &str, bytes: u64) -> Result<(), Flaw> {
+    if bytes == 0 {
+        return Err(flaw(
+            "avatar_empty",
+            format!("the avatar {} is an empty file", quoted(path)),
+            "put the picture there again",
+        ));
+    }
+    if bytes > MOST_BYTES {
+        // Rounded up, so that one byte too many does not read as exactly enough.
+        let size = (bytes as f64 / (1024.0 * 1024.0) * 10.0).ceil() / 10.0;
+        return Err(flaw(
+            "avatar_too_large",
+            format!(
+                "the avatar {} has {size:.1} MB; at most 5 MB are allowed",
+                quoted(path)
+            ),
+            "save it smaller: a profile picture needs a few hundred pixels a side",
+        ));
+    }
+    Ok(())
+}
+
+/// What an I/O error means. A name below something that is no folder is as
+/// missing as one in an empty folder.
+pub(super) fn unreadable(path: &str, cause: &io::Error) -> Flaw {
+    match cause.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => flaw(
+            "avatar_missing",
+            format!("the avatar {} does not exist", quoted(path)),
+            "paths are relative to the manifest's own folder; upper and lower case differ",
+        ),
+        _ => flaw(
+            "avatar_unreadable",
+            format!("the avatar {} cannot be read ({})", quoted(path), plainly(cause)),
+            "check the file's permissions and links",
+        ),
+    }
+}
+
+/// An I/O error's own words, without the number behind them.
+fn plainly(cause: &io::Error) -> String {
+    let text = cause.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// The name's extension must say what the content is: Whop takes a picture's
+/// type from the name (`whop-api.md` §6), and people take it from there too.
+pub(super) fn agree(path: &str, format: ImageFormat) -> Result<(), Flaw> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    let promised = extension.and_then(ImageFormat::from_extension);
+    if promised == Some(format) {
+        return Ok(());
+    }
+    let says = match extension {
+        None => "has no extension".to_owned(),
+        Some(extension) => format!("is named {}", quoted(&format!(".{extension}"))),
+    };
+    Err(flaw(
+        "avatar_extension",
+        format!(
+            "the avatar {} {says}, but its content is {}",
+            quoted(path),
+            format.name()
+        ),
+        format!("rename it to end in `.{}`", format.extension()),
+    ))
+}
+
+/// What a picture says could not be taken away for certain.
+pub(super) fn not_stripped(path: &str) -> Flaw {
+    flaw(
+        "avatar_not_stripped",
+        format!(
+            "what the avatar {} says beside its pixels cannot be taken away",
+            quoted(path)
+        ),
+        "save it again without metadata in a picture editor, or write `strip_metadata: false`",
+    )
+}
+
+/// Puts what is wrong with a picture into words. The commonest cause of a
+/// "text" in a pipeline is a checkout without Git LFS, so it is told apart.
+pub(super) fn faulty(path: &str, fault: Fault) -> Flaw {
+    let path = quoted(path);
+    match fault {
+        Fault::Foreign(what) => {
+            let hint = if what.contains("Git LFS") {
+                "fetch the pictures first: `git lfs pull`, or `lfs: true` for the checkout step"
+            } else {
+                "save it as PNG, JPEG, GIF or WebP"
+            };
+            flaw("avatar_not_image", format!("the avatar {path} is {what}"), hint)
+        }
+        Fault::Truncated(format) => flaw(
+            "avatar_truncated",
+            format!("the avatar {path} is a {} that ends too early", format.name()),
+            "part of the file is missing; copy or save it again",
+        ),
+        Fault::Broken(format) => flaw(
+            "avatar_broken",
+            format!("the avatar {path} is a damaged {}", format.name()),
+            "open it in a picture editor and save it again",
+        ),
+        Fault::Size { width, height } if width == 0 || height == 0 => flaw(
+            "avatar_broken",
+            format!("the avatar {path} has no pixels ({width} × {height})"),
+            "save it again",
+        ),
+        Fault::Size { width, height } => flaw(
+            "avatar_dimensions",
+            format!(
+                "the avatar {path} is {width} × {height} pixels; at most {MOST_PIXELS} a side are allowed"
+            ),
+            "save it smaller: a profile picture needs a few hundred pixels a side",
+        ),
+    }
+}

@@ -1,0 +1,153 @@
+//! What the text of a picture's path alone tells.
+
+use super::super::found::quoted;
+use super::flaw::{Flaw, flaw};
+
+/// The longest path taken from a manifest, in bytes.
+const MOST_PATH: usize = 1024;
+
+/// Checks a path by its text alone.
+pub(super) fn check(path: &str) -> Result<(), Flaw> {
+    let bad = |message: &str, hint: &str| Err(flaw("bad_avatar_path", message, hint));
+    let relative = "write a path relative to this manifest, such as `avatars/jane.png`";
+    if path.is_empty() {
+        return bad(
+            "the avatar's path is empty",
+            "write the path of a picture, or leave `avatar` out",
+        );
+    }
+    if path.len() > MOST_PATH {
+        return bad("the avatar's path is longer than 1024 bytes", relative);
+    }
+    if path.chars().any(char::is_control) {
+        return bad(
+            "the avatar's path contains control characters",
+            "write the path on one line, without escapes",
+        );
+    }
+    if path.contains("://") || path.starts_with("data:") {
+        return bad(
+            "the avatar is a URL; it must be a file",
+            "download the picture, keep it beside the manifest, and name that file",
+        );
+    }
+    if path.contains('\\') {
+        return bad(
+            "the avatar's path contains `\\`",
+            "write `/` between folders: it works on every system",
+        );
+    }
+    let drive = path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
+    if path.starts_with('/') || drive {
+        return Err(outside("the avatar's path is absolute"));
+    }
+    let mut level = 0i32;
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => level -= 1,
+            _ => {
+                portable(name)?;
+                level += 1;
+            }
+        }
+        if level < 0 {
+            return Err(outside("the avatar's path leads out of the manifest's folder"));
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of everything that leads out of the folder.
+pub(super) fn outside(message: &str) -> Flaw {
+    flaw(
+        "avatar_outside",
+        message,
+        "keep pictures in the manifest's folder or below it, and name them relative to it",
+    )
+}
+
+/// Refuses names that mean something else on another system: a manifest must
+/// not depend on who checks it out. Windows opens devices by them, or drops the
+/// end of them.
+fn portable(name: &str) -> Result<(), Flaw> {
+    let bad = |message: String| {
+        Err(flaw(
+            "bad_avatar_path",
+            message,
+            "give the file a plain name, such as `jane.png`",
+        ))
+    };
+    if name.ends_with(['.', ' ']) {
+        return bad(format!(
+            "the avatar's path has the name {}, which ends in a dot or a space; Windows drops it",
+            quoted(name)
+        ));
+    }
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let stem = stem.to_ascii_uppercase();
+    let numbered = |device| {
+        let number = stem.strip_prefix(device).map(|number| number.chars());
+        number.is_some_and(|mut number| {
+            matches!(number.next(), Some('0'..='9' | '¹' | '²' | '³')) && number.next().is_none()
+        })
+    };
+    let device = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].contains(&&*stem);
+    if device || numbered("COM") || numbered("LPT") {
+        return bad(format!(
+            "the avatar's path has the name {}, which is a device on Windows",
+            quoted(name)
+        ));
+    }
+    if cfg!(windows) && name.contains(['<', '>', ':', '"', '|', '?', '*']) {
+        return bad(format!(
+            "the avatar's path has the name {}, which Windows cannot have",
+            quoted(name)
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_windows_takes_for_something_else_are_refused() {
+        for path in [
+            "con.png",
+            "CON",
+            "a/Aux.jpg",
+            "nul.tar.png",
+            "NUL .png",
+            "com1.png",
+            "LPT9.png",
+            "COM².png",
+            "a/com0",
+            "conin$.png",
+            "a.png.",
+            "a.png ",
+            "sub./a.png",
+            "sub /a.png",
+            ".../a.png",
+        ] {
+            assert_eq!(check(path).unwrap_err().code, "bad_avatar_path", "{path}");
+        }
+        for path in [
+            "cone.png",
+            "com.png",
+            "com10.png",
+            "aux-1.png",
+            "a con.png",
+            ".png",
+            "a b.png",
+            "lpt.png",
+            "nul_.png",
+            "./a.png",
+            "sub/../a.png",
+            "é.png",
+        ] {
+            assert_eq!(check(path), Ok(()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What fuzzing sees of the client's inside: answers without a server.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::client::{Client, Options};
+use super::error::{Asked, CallError};
+use super::retry::{CAP, LIMIT_LEAST, Met, Next, Repeat, next};
+use super::transport::{Lost, Request, Response, Sending, Transport};
+use super::version::Version;
+use super::{CallErrorKind, date};
+use crate::core::model::{Account, ProfileRead};
+use crate::core::value::{AccountId, FileId, PlatformId, UserId};
+
+/// The platform that the answers are for.
+const PLATFORM: &str = "biz_p1";
+
+/// Judges an answer of any status with these headers and this body: what is
+/// said of it can be shown, and no wait is longer or shorter than promised.
+///
+/// # Panics
+/// Where that does not hold.
+pub(crate) fn judged(status: u16, headers: Vec<(String, String)>, body: &[u8], reads: bool, proven: bool) {
+    let answer = Response {
+        status,
+        headers,
+        body: Bytes::copy_from_slice(body),
+    };
+    let asked = Asked {
+        operation: "create_account",
+        reads,
+        version: "2026-10-15-1",
+        version_proven: proven,
+    };
+    let failure = asked.refused(&answer);
+    showable(&failure);
+    let mut met = Met::default();
+    met.count(failure.kind);
+    for repeat in [Repeat::Safe, Repeat::OnlyIfUndone] {
+        match next(&failure, Some(&answer), met, 6, repeat, 0.5) {
+            Next::Wait(time) => assert!(time <= CAP, "{time:?}"),
+            Next::Pause(time) => {
+                assert_eq!(failure.kind, CallErrorKind::RateLimited);
+                assert!((LIMIT_LEAST..=CAP).contains(&time), "{time:?}");
+            }
+            Next::Stop => {}
+        }
+    }
+}
+
+/// Reads a date of HTTP: a time is the one that is written there.
+///
+/// # Panics
+/// Where it is not.
+pub(crate) fn dated(text: &str) {
+    let Some(seconds) = date::seconds(text) else {
+        return;
+    };
+    let at = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+    let day = text.split_once(", ").and_then(|(_, rest)| rest.split_once(' '));
+    let (day, rest) = day.expect("it was read");
+    let clock = rest.split(' ').nth(2).expect("it was read");
+    let numbers = |text: &str| {
+        text.split(':')
+            .map(|n| n.parse::<u64>().expect("it was read"))
+            .collect::<Vec<_>>()
+    };
+    // Days that a month lacks, and leap seconds, run on into what follows.
+    if day.parse::<u64>().is_ok_and(|day| day <= 28) && numbers(clock)[2] < 60 {
+        let shown = humantime::format_rfc3339_seconds(at).to_string();
+        let (date, time) = shown.trim_end_matches('Z').split_once('T').expect("RFC 3339");
+        assert_eq!(numbers(time), numbers(clock), "{text}");
+        assert_eq!(date.rsplit('-').next().map(numbers), Some(numbers(day)), "{text}");
+    }
+}
+
+/// Reads these bodies as the answers to everything a run asks, with the status
+/// 200: whatever they say, what comes of it is valid and can be shown.
+///
+/// # Panics
+/// Where it is not.
+pub(crate) fn answered(bodies: &[&[u8]], version: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime without a driver");
+    runtime.block_on(asked(bodies, version));
+}
+
+async fn asked(bodies: &[&[u8]], version: &str) {
+    let client = |skip: usize| {
+        let bodies = bodies.iter().skip(skip).map(|body| Bytes::copy_from_slice(body));
+        let transport: Arc<dyn Transport> = Arc::new(Bodies(Mutex::new(bodies.collect())));
+        let options = Options {
+            per_minute: None,
+            ..Options::default()
+        };
+        let version = Version::parse(version).expect("a version we speak");
+        Client::new(transport, version, platform(), options)
+    };
+    match client(0).list_accounts().await {
+        Ok(listing) => {
+            let ids = |pair: &[Account]| pair[0].id < pair[1].id;
+            assert!(listing.accounts.windows(2).all(ids), "sorted, each once");
+            assert!(listing.accounts.iter().all(|account| !platform().is(&account.id)));
+        }
+        Err(error) => showable(&error),
+    }
+    let user = UserId::parse("user_a1").expect("an id");
+    match client(0).read_profile(&user).await {
+        Ok(ProfileRead::Unreadable(why)) => showable_text(&why),
+        Ok(_) => {}
+        Err(error) => showable(&error),
+    }
+    let id = AccountId::parse("biz_c1").expect("an id");
+    match client(0).retrieve_account(&id).await {
+        Ok(found) => assert!(found.is_none_or(|found| found.id == id)),
+        Err(error) => showable(&error),
+    }
+    let actions = ["company:update", "user:profile:update"];
+    match client(0).permissions(&actions).await {
+        Ok(told) => assert!(told.keys().eq(actions)),
+        Err(error) => showable(&error),
+    }
+    if let Err(error) = client(0).own_account().await {
+        showable(&error);
+    }
+    let files = ["file_a", "file_b"].map(|id| FileId::parse(id).expect("an id"));
+    match client(0).file_states(&files).await {
+        Ok(states) => assert!(states.keys().eq(&files)),
+        Err(error) => showable(&error),
+    }
+    match client(0).create_file("u-1.png", "k1").await {
+        Ok(made) => assert_eq!(format!("{:?}", made.upload), "UploadTarget(<presigned>)"),
+        Err(error) => showable(&error),
+    }
+}
+
+fn platform() -> PlatformId {
+    PlatformId::parse(PLATFORM).expect("an id")
+}
+
+/// Gives the bodies in order, and then an empty page for ever.
+struct Bodies(Mutex<VecDeque<Bytes>>);
+
+impl Transport for Bodies {
+    fn send(&self, _: Request) -> Sending<'_> {
+        let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let body = next.unwrap_or_else(|| Bytes::from_static(br#"{"data":[],"page_info":{}}"#));
+        let answer = Response {
+            status: 200,
+            headers: Vec::new(),
+            body,
+        };
+        Box::pin(async move { Ok::<_, Lost>(answer) })
+    }
+}
+
+/// An error's text is bounded, of one line, and has nothing invisible.
+fn showable(error: &CallError) {
+    showable_text(&error.message);
+    assert!(
+        error
+            .request_id
+            .as_deref()
+            .is_none_or(|id| { id.len() <= 128 + 16 && id.bytes().all(|byte| byte.is_ascii_graphic()) })
+    );
+}
+
+fn showable_text(text: &str) {
+    assert!(text.chars().count() <= 501, "{} characters", text.chars().count());
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}

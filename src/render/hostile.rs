@@ -1,0 +1,95 @@
+//! What the tests of every sink share: texts that try to act, and a judge of
+//! what came out that knows nothing of how it was escaped.
+
+use proptest::prelude::*;
+use unicode_width::UnicodeWidthChar;
+
+use super::safe::is_hostile;
+
+/// Random text, rich in what acts somewhere.
+pub(super) fn anything() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        // Runners of pipelines.
+        "::",
+        ":",
+        "#",
+        "##",
+        "##[",
+        "vso",
+        "[",
+        "]",
+        "%0A",
+        // Ends of lines, blanks, terminals.
+        " ",
+        "\t",
+        "\n",
+        "\r",
+        "\u{3000}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{1b}[31m",
+        "\u{1b}]8;;https://evil.test\u{7}",
+        "\u{9b}2J",
+        // What turns around, hides and piles up.
+        "\u{202e}",
+        "\u{2066}",
+        "\u{200d}",
+        "\u{301}",
+        "\u{338}\u{20dd}",
+        "\u{1160}",
+        "\u{1161}",
+        "\u{e0041}",
+        "\u{fe0f}",
+        // Spreadsheets, YAML, Markdown, HTML.
+        "=",
+        "+",
+        "-",
+        "@",
+        "＝",
+        ",",
+        ";",
+        "\"",
+        "'",
+        "- ",
+        "&a",
+        "*a",
+        "!!x",
+        "~",
+        "no",
+        "1e3",
+        "`",
+        "|",
+        "![x](y)",
+        "@org/team",
+        "<b>",
+        "&lt;",
+        "-->",
+        "</script>",
+        "\\",
+        "\\u{41}",
+        "a",
+        "é",
+        "👩",
+    ];
+    let piece = prop_oneof![
+        4 => prop::sample::select(pieces).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+        1 => (1usize..20).prop_map(|count| "\u{308}".repeat(count)),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// What of a line still acts: a character that should have been shown by
+/// number, a heap of marks, or a command to a pipeline's runner.
+pub(super) fn acting(line: &str) -> Option<String> {
+    let odd = line.chars().any(is_hostile);
+    let heaps = line.split(|c: char| c.width() != Some(0));
+    let heap = heaps.map(|heap| heap.chars().count()).max().unwrap_or(0);
+    let anywhere = line.match_indices("##").any(|(at, _)| {
+        let rest = line[at..].trim_start_matches('#');
+        rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric())
+            .starts_with('[')
+    });
+    let leading = line.trim_start().starts_with("::");
+    (odd || heap > 8 || anywhere || leading).then(|| format!("{line:?}"))
+}

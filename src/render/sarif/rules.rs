@@ -1,0 +1,273 @@
+//! What can be wrong with a manifest, each kind by its stable name: what it
+//! means, and what to do. Code scanning shows it beside every finding.
+
+/// A kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// [`Problem::code`](crate::core::model::Problem::code).
+    pub code: &'static str,
+    /// What is so, in a few words.
+    pub what: &'static str,
+    /// What to do about it, and why it matters where that is not plain.
+    pub mend: &'static str,
+}
+
+const fn rule(code: &'static str, what: &'static str, mend: &'static str) -> Rule {
+    Rule { code, what, mend }
+}
+
+/// Every kind, sorted by name. A house test holds the list to the source.
+pub const RULES: &[Rule] = &[
+    rule(
+        "alias_bomb",
+        "Aliases expand to more than a manifest can hold",
+        "Write the values out.",
+    ),
+    rule(
+        "avatar_broken",
+        "A picture cannot be read as the format it has",
+        "Save the picture again, or take another.",
+    ),
+    rule(
+        "avatar_dimensions",
+        "A picture is too wide, too high, or has no size",
+        "Scale it to at most 4096 pixels a side.",
+    ),
+    rule(
+        "avatar_empty",
+        "A picture's file is empty",
+        "Put the picture in place, or leave the field out.",
+    ),
+    rule(
+        "avatar_extension",
+        "A picture's name says another format than its content",
+        "Name the file by what it is: Whop takes the type from the name.",
+    ),
+    rule(
+        "avatar_metadata",
+        "A picture carries data about people, such as where it was taken",
+        "Set `strip_metadata: true`, or remove the data from the file.",
+    ),
+    rule(
+        "avatar_missing",
+        "A picture does not exist",
+        "Paths are relative to the manifest's own folder; upper and lower case differ.",
+    ),
+    rule(
+        "avatar_not_file",
+        "A picture's path leads to no regular file",
+        "Name a file; folders, pipes and devices are not read.",
+    ),
+    rule(
+        "avatar_not_image",
+        "A picture's file is no PNG, JPEG, GIF or WebP",
+        "Save it as one of these. SVG is not taken: it is a program.",
+    ),
+    rule(
+        "avatar_not_stripped",
+        "The data about people in a picture could not be removed",
+        "Remove it with a picture editor, or take another picture.",
+    ),
+    rule(
+        "avatar_outside",
+        "A picture's path leads out of the manifest's folder",
+        "Keep pictures below the folder of the manifest. What lies outside is never read, so that no manifest can publish it.",
+    ),
+    rule(
+        "avatar_too_large",
+        "A picture's file is too large",
+        "Make it smaller than 5 MB.",
+    ),
+    rule(
+        "avatar_truncated",
+        "A picture's file ends too early",
+        "Copy the file again.",
+    ),
+    rule(
+        "avatar_unreadable",
+        "A picture could not be read",
+        "Look at the file's permissions.",
+    ),
+    rule(
+        "bad_avatar_path",
+        "A picture's path cannot be used",
+        "Write it relative to the manifest, with `/` between folders and one of the extensions png, jpg, jpeg, gif and webp.",
+    ),
+    rule(
+        "bad_company",
+        "The company is no id of an account",
+        "Write the platform's own account, `biz_…`.",
+    ),
+    rule(
+        "bad_email",
+        "An email address is none",
+        "Write it as name@domain.tld.",
+    ),
+    rule(
+        "bad_guardrail",
+        "A limit is neither a number nor a percentage",
+        "Write a number of users, such as 20, or a percentage, such as 30%.",
+    ),
+    rule(
+        "bad_id",
+        "An id cannot be used",
+        "Write 1 to 255 characters without `%`, control characters or blanks around.",
+    ),
+    rule(
+        "bad_key",
+        "A field's name is a list or a mapping",
+        "Write a plain name.",
+    ),
+    rule(
+        "bad_metadata",
+        "A metadata key or value cannot be used",
+        "Write keys of 1 to 100 characters and single values, without control characters.",
+    ),
+    rule(
+        "bad_name",
+        "A name cannot be shown",
+        "Write 1 to 100 characters on one line, without blanks around.",
+    ),
+    rule(
+        "bad_renamed_from",
+        "A former id cannot be one",
+        "Write the id that this user had before.",
+    ),
+    rule(
+        "bad_title",
+        "A title cannot be used",
+        "Write 1 to 255 characters on one line, without blanks around.",
+    ),
+    rule(
+        "bad_version",
+        "The manifest's version is unknown",
+        "Write `version: 1`.",
+    ),
+    rule(
+        "bad_yaml",
+        "The text is not YAML",
+        "Correct it at the place shown.",
+    ),
+    rule(
+        "company_differs",
+        "Two files of one manifest name different companies",
+        "One manifest is one company's: correct it, or run each company on its own.",
+    ),
+    rule(
+        "company_twice",
+        "The company is given twice",
+        "Keep one of the two, best `company`.",
+    ),
+    rule(
+        "duplicate_email",
+        "Two users have the same email address",
+        "Give each an address of its own: accounts of one address share one person, who has one profile.",
+    ),
+    rule(
+        "duplicate_id",
+        "Two users have the same id",
+        "Remove one of the two, or give it an id of its own.",
+    ),
+    rule(
+        "duplicate_rename",
+        "Two users have the same former id",
+        "Only one user can have been the other before.",
+    ),
+    rule(
+        "empty_manifest",
+        "The manifest is empty",
+        "`whop-sync init` writes one to begin with.",
+    ),
+    rule(
+        "empty_user",
+        "A user's entry is empty",
+        "Fill it in, or remove the dash.",
+    ),
+    rule(
+        "empty_users",
+        "The list of users is empty",
+        "Write users below it, or `users: []` where there are none.",
+    ),
+    rule(
+        "empty_value",
+        "A value is empty",
+        "Write it, or leave the field out.",
+    ),
+    rule(
+        "guardrail_differs",
+        "Two files of one manifest set a limit differently",
+        "One manifest has one limit of each kind: keep one of them.",
+    ),
+    rule("merge_key", "A merge key (`<<`) is used", "Write the fields out."),
+    rule(
+        "metadata_too_large",
+        "A user's metadata is too large",
+        "Keep ids and labels in metadata, and the rest in your own database.",
+    ),
+    rule(
+        "missing_field",
+        "A required field is missing",
+        "Add it: every user needs id, email and name.",
+    ),
+    rule(
+        "more",
+        "There are more problems than are listed",
+        "Mend those that are listed first.",
+    ),
+    rule(
+        "odd_character",
+        "The text contains an invisible character that YAML forbids",
+        "Remove it.",
+    ),
+    rule(
+        "rename_of_present",
+        "A former id still belongs to a user of the manifest",
+        "Remove the user with the former id, or the `renamed_from`.",
+    ),
+    rule("repeated_field", "A field is given twice", "Keep one of the two."),
+    rule(
+        "reserved_email",
+        "An email address is at a domain reserved for examples",
+        "The emulator takes it; Whop may refuse it, since no mail can arrive.",
+    ),
+    rule(
+        "reserved_metadata",
+        "A metadata key is one that whop-sync sets itself",
+        "Remove it: it is made from the user's id.",
+    ),
+    rule(
+        "several_documents",
+        "The file has several YAML documents",
+        "Keep one, or put each into a file of its own.",
+    ),
+    rule(
+        "too_deep",
+        "The text is nested too deeply",
+        "A manifest needs four levels.",
+    ),
+    rule(
+        "too_many_directives",
+        "The text has too many YAML directives",
+        "Remove the lines that begin with `%`.",
+    ),
+    rule(
+        "unknown_field",
+        "There is no field of this name",
+        "Correct the name, or put what is your own below `metadata`.",
+    ),
+    rule(
+        "unknown_tag",
+        "A value carries a tag that means nothing here",
+        "Write the value itself, in quotes if it begins with `!`.",
+    ),
+    rule(
+        "wrong_type",
+        "A value is of another kind than its field",
+        "Write it as the schema has it.",
+    ),
+];
+
+/// The position of a kind in [`RULES`].
+pub(super) fn index(code: &str) -> Option<usize> {
+    RULES.binary_search_by(|rule| rule.code.cmp(code)).ok()
+}
