@@ -278,3 +278,44 @@ fn generated_documents_are_judged_alike() {
     }
     assert!(taken > 200 && refused > 200, "{taken} taken, {refused} refused");
 }
+
+/// What a field's schema says, with what it refers to.
+fn field<'a>(schema: &'a Value, field: &'a Value, name: &str) -> Option<&'a Value> {
+    let referred = || {
+        let to = field["$ref"].as_str()?.strip_prefix('#')?;
+        schema.pointer(to)?.get(name)
+    };
+    field.get(name).or_else(referred)
+}
+
+#[test]
+fn every_field_has_a_description_and_an_example_that_fits() {
+    let schema: Value = serde_json::from_str(MANIFEST).unwrap();
+    let (mut open, mut count) = (vec![&schema], 0);
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(fields) => {
+                let described = fields.get("properties").and_then(Value::as_object);
+                for (name, of) in described.into_iter().flatten().filter(|(_, of)| of.is_object()) {
+                    count += 1;
+                    assert!(field(&schema, of, "description").is_some(), "{name}");
+                    let examples = field(&schema, of, "examples").and_then(Value::as_array);
+                    let Some(examples) = examples.filter(|examples| !examples.is_empty()) else {
+                        panic!("{name} has no example: {of}");
+                    };
+                    let mut alone = of.clone();
+                    alone["$defs"] = schema["$defs"].clone();
+                    let validator = jsonschema::validator_for(&alone).unwrap();
+                    assert!(
+                        examples.iter().all(|example| validator.is_valid(example)),
+                        "{name}: {examples:?}"
+                    );
+                }
+                open.extend(fields.values());
+            }
+            Value::Array(all) => open.extend(all),
+            _ => {}
+        }
+    }
+    assert!(count >= 14, "{count}");
+}
