@@ -251,9 +251,14 @@ fn untouched(world: &World, plan: &Plan) -> (Vec<Account>, Vec<Option<Box<str>>>
     (accounts, profiles)
 }
 
-/// Changes without those that only a look at a profile shows.
+/// Changes without those that only a look at a profile shows. Two users who
+/// turn out to be one person overwrite each other's profile, which is one.
 fn without_drift(changes: Vec<Change>) -> Vec<Change> {
-    let drifts = |change: &Change| matches!(change, Change::NameDrift(..) | Change::PictureDrift(_));
+    let drifts = |change: &Change| match change {
+        Change::NameDrift(..) | Change::PictureDrift(_) => true,
+        Change::Foreign(email, Some(carried)) => email != carried,
+        _ => false,
+    };
     changes.into_iter().filter(|change| !drifts(change)).collect()
 }
 
