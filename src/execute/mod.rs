@@ -22,7 +22,7 @@
 //!   at a time to fill the budget while each takes up to four seconds.
 //! * Whether files are ready is asked in batches. A batch delays the first
 //!   update by its own length, which the end of the run would show, so a batch
-//!   is a small share of the whole run ([`pictures`]).
+//!   is a small share of the whole run (`pictures`).
 //! * The journal's flushes are shared by all that wait (below), and cost each
 //!   step a few milliseconds, not each operation its pace.
 //!

@@ -9,7 +9,7 @@
 //!
 //! Two things are so only in their surroundings: marks that pile up over their
 //! neighbours, and what a pipeline's runner takes for a command to itself. A
-//! [`Watch`] goes along with a text and tells these as well.
+//! `Watch` goes along with a text and tells these as well.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
