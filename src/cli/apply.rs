@@ -105,7 +105,7 @@ pub(super) async fn run(
     )?;
     if ends.memory.read > 0 && !ends.memory.index.is_empty() {
         // Under the lock. It only saves time: where it cannot be, nothing is lost.
-        store::pictures::replace(&ends.paths, &ends.memory.index.to_bytes());
+        let _ = store::pictures::replace(&ends.paths, &ends.memory.index.to_bytes());
     }
     if session.loaded().interrupted {
         printer.story("An earlier apply did not end in order; this one takes up where it was.");

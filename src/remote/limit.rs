@@ -20,10 +20,11 @@
 //!   same event.
 //! * **A trial**: below what is promised, others may have gone away since. One
 //!   request at a time goes out beyond our share, and when more got through in
-//!   a window than it holds, it is widened to that. So finding out that there is no more costs one refusal, however
-//!   slow the network; and since it is asked seldom, at most one request in
-//!   [`TRIAL_REQUESTS`] once the share is steady. While trials succeed they
-//!   follow on each other's answers, so the rate goes up at once.
+//!   a window than it holds, it is widened to that. So finding out that there
+//!   is no more costs one refusal, however slow the network; and that is asked
+//!   seldom, by at most one request in [`TRIAL_REQUESTS`] once the share is
+//!   steady. While trials succeed they follow on each other's answers, so the
+//!   rate goes up at once.
 
 use std::time::Duration;
 

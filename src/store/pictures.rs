@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::time::UNIX_EPOCH;
 
-use super::Paths;
+use super::{OsDisk, Paths, Replacement};
+use crate::error::Result;
 
 /// The greatest such file that is read, in bytes: over two million pictures.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
@@ -24,14 +25,34 @@ pub fn read(paths: &Paths) -> Option<(Vec<u8>, i64)> {
     Some((bytes, i64::try_from(written.as_nanos()).ok()?))
 }
 
-/// Puts these bytes in the file's place, whole or not at all; whether it could.
-/// Under the lock of a [`Session`](super::Session) nobody else writes it.
-pub fn replace(paths: &Paths, bytes: &[u8]) -> bool {
-    let path = paths.pictures();
-    let new = path.with_extension("pictures.new");
-    let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, &path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
+/// Puts these bytes in the file's place, whole or not at all. Under the lock of
+/// a [`Session`](super::Session) nobody else writes it.
+///
+/// # Errors
+/// [`Code::IoFailed`](crate::error::Code::IoFailed), which whoever only wants
+/// to save time may overlook.
+pub fn replace(paths: &Paths, bytes: &[u8]) -> Result<()> {
+    Replacement::begin(&OsDisk, &paths.pictures())?.finish(bytes)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_somebody_planted_are_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("precious"), "mine").unwrap();
+        for name in ["users.mapping.pictures", "users.mapping.pictures.new"] {
+            std::os::unix::fs::symlink(at("precious"), at(name)).unwrap();
+        }
+        let paths = Paths::of_mapping(&at("users.mapping.jsonl"));
+        assert_eq!(read(&paths), None);
+        replace(&paths, b"index").unwrap();
+        assert_eq!(fs::read(at("precious")).unwrap(), b"mine");
+        assert_eq!(read(&paths).unwrap().0, b"index");
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 2, "nothing is left over");
     }
-    written.is_ok()
 }
