@@ -163,6 +163,9 @@ def strict(document, legacy, ours):
     body["schema"] = {"$ref": f"#/components/schemas/UpdateUser{'Legacy' if legacy else ''}"}
     if legacy:
         user["patch"]["parameters"] = []
+        if not ours:
+            # Left out by anybody else it names the person's global profile, which the API allows.
+            del document["components"]["schemas"]["UpdateUserLegacy"]["required"]
         # Idempotency keys are ignored there, whatever they are.
         key = {"$ref": "#/components/parameters/IdempotencyKey"}
         for path in document["paths"].values():
