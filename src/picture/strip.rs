@@ -441,7 +441,13 @@ mod tests {
                 file.truncate(random(file.len()));
             }
             match strip(&file) {
-                None => refused += 1,
+                None => {
+                    assert!(
+                        examine(&file).is_err(),
+                        "a whole picture is stripped: {file:02x?}"
+                    );
+                    refused += 1;
+                }
                 Some(silent) => {
                     done += 1;
                     if let Ok(before) = examine(&file) {
