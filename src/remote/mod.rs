@@ -67,7 +67,7 @@ pub use client::{Client, Options, Permit, Waiting};
 pub use download::Downloaded;
 pub use error::{CallError, CallErrorKind, Effect};
 pub use files::{FileState, NewFile, UploadTarget};
-pub use http::{ApiBase, Authorities, HttpTransport};
+pub use http::{ApiBase, Authorities, HttpTransport, Patience};
 pub use operation::Operation;
 pub use profiles::ProfileUpdate;
 pub use transport::Transport;
