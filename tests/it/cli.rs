@@ -29,12 +29,14 @@ mod probes;
 mod receipts;
 mod sarif;
 mod secrets;
+mod shells;
 #[cfg(unix)]
 mod stale;
 #[cfg(unix)]
 mod stops;
 mod story;
 mod streams;
+mod stripped;
 mod tls;
 mod whop;
 
