@@ -5,16 +5,17 @@
     reason = "the first files are written here, and a table is read"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::columns::{Column, Columns, columns, question};
 use super::csv::{self, Table};
 use super::output::Printer;
 use super::pipelines::{self, Ci};
-use super::settings::Settings;
-use crate::core::model::{DesiredUser, Guardrails, IDENTITY_KEYS};
+use super::settings::{Consent, Settings};
+use crate::core::model::{DesiredUser, Guardrails};
 use crate::core::value::{DisplayName, Email, PlatformId, Title, UserKey};
 use crate::error::{Code, Error, Exit, Result};
 use crate::manifest;
@@ -36,8 +37,9 @@ pub struct InitArgs {
     /// Take the users from this table, CSV with a line of headers
     ///
     /// Columns are found by their headers: id, email, name, avatar, title,
-    /// renamed_from, and what people call these elsewhere. Rows that cannot be
-    /// users are left out and told.
+    /// renamed_from, and what people call these elsewhere. On a terminal you are
+    /// asked for one that is not found. Rows that cannot be users are left out
+    /// and told.
     #[arg(long, value_name = "FILE")]
     pub from_csv: Option<PathBuf>,
     /// Take this column for a field, such as email="Mail address"; repeatable
@@ -51,38 +53,6 @@ pub struct InitArgs {
     /// root, and need the keys as secrets; each file says which.
     #[arg(long, value_enum, value_name = "PLATFORM")]
     pub ci: Option<Ci>,
-}
-
-/// A column that was named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
-    field: String,
-    header: String,
-}
-
-/// The fields that a column can be for, besides metadata.
-const FIELDS: [&str; 6] = ["id", "email", "name", "avatar", "title", "renamed_from"];
-
-impl Column {
-    /// Parses `FIELD=HEADER`.
-    ///
-    /// # Errors
-    /// Says which fields there are.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let (field, header) = text
-            .split_once('=')
-            .ok_or("must be like email=\"Mail address\"")?;
-        let is_metadata = field
-            .strip_prefix("metadata.")
-            .is_some_and(|key| !key.is_empty() && !IDENTITY_KEYS.contains(&key));
-        if !FIELDS.contains(&field) && !is_metadata {
-            return Err(format!("must name one of {} or metadata.KEY", FIELDS.join(", ")));
-        }
-        Ok(Self {
-            field: field.to_owned(),
-            header: header.trim().to_owned(),
-        })
-    }
 }
 
 /// What git should not see. The journal is not among it: after a crash it is
@@ -116,7 +86,10 @@ pub(super) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Re
             )
             .hint("name another one with `-f`: only new files are written"));
         }
-        Some(table) => from_table(table, args, folder, &mut made)?,
+        Some(table) => {
+            let asks = settings.consent == Consent::Ask && !printer.is_json();
+            from_table(table, args, folder, asks.then_some(printer), &mut made)?
+        }
     };
     if !folder.as_os_str().is_empty() {
         fs::create_dir_all(folder).map_err(|cause| Error::file("create the folder", folder, cause))?;
@@ -212,8 +185,15 @@ users: []
     )
 }
 
-/// Makes a manifest of a table.
-fn from_table(path: &Path, args: &InitArgs, folder: &Path, made: &mut Made) -> Result<String> {
+/// Makes a manifest of a table. Where somebody can be asked, by this printer,
+/// they are asked for columns that are not found.
+fn from_table(
+    path: &Path,
+    args: &InitArgs,
+    folder: &Path,
+    asks: Option<&Printer>,
+    made: &mut Made,
+) -> Result<String> {
     let bytes = fs::read(path).map_err(|cause| Error::file("read", path, cause))?;
     let shown = path.display();
     let bad = |message: String| Error::new(Code::Usage, message);
@@ -226,7 +206,8 @@ fn from_table(path: &Path, args: &InitArgs, folder: &Path, made: &mut Made) -> R
         ))
         .hint("close them, or save the table again from the spreadsheet")
     })?;
-    let columns = columns(&table.header, &args.columns, made).map_err(|message| {
+    let ask = |field: &str, taken: &Columns| question(asks?, field, &table.header, taken);
+    let columns = columns(&table.header, &args.columns, ask, made).map_err(|message| {
         let headers = table.header.iter().map(|header| format!("`{header}`"));
         let headers = headers.collect::<Vec<_>>().join(", ");
         bad(message).hint(format!(
@@ -245,51 +226,6 @@ fn from_table(path: &Path, args: &InitArgs, folder: &Path, made: &mut Made) -> R
     yaml::write(&mut out, &company, &Guardrails::default(), listed)
         .map_err(|cause| Error::new(Code::Internal, "the manifest could not be made").caused_by(cause))?;
     Ok(String::from_utf8_lossy(&out).into_owned())
-}
-
-/// Which column is for which field.
-type Columns = BTreeMap<String, usize>;
-
-/// Finds the columns: those that were named, then by their headers. A header
-/// that is the field's own name wins over another word for it.
-fn columns(header: &[String], named: &[Column], made: &mut Made) -> Result<Columns, String> {
-    let mut columns = Columns::new();
-    for Column {
-        field,
-        header: wanted,
-    } in named
-    {
-        let at = header.iter().position(|known| known.eq_ignore_ascii_case(wanted));
-        let at = at.ok_or_else(|| format!("the table has no column `{wanted}`"))?;
-        columns.insert(field.clone(), at);
-    }
-    let plain = |header: &str| header.trim().to_lowercase().replace([' ', '-'], "_");
-    for exact in [true, false] {
-        for (at, header) in header.iter().enumerate() {
-            let taken = columns.values().any(|known| *known == at);
-            let words = [plain(header), header.trim().to_lowercase()];
-            let found = words.iter().find_map(|word| match exact {
-                true => FIELDS.iter().find(|field| *field == word).copied(),
-                false => manifest::field_called(word).filter(|field| FIELDS.contains(field)),
-            });
-            if let Some(field) = found.filter(|_| !taken)
-                && !columns.contains_key(field)
-            {
-                columns.insert(field.to_owned(), at);
-            }
-        }
-    }
-    for required in &FIELDS[..3] {
-        if !columns.contains_key(*required) {
-            return Err(format!("no column of the table is for `{required}`"));
-        }
-    }
-    let unused = header
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| !columns.values().any(|used| used == at));
-    made.unused = unused.map(|(_, header)| header.clone()).collect();
-    Ok(columns)
 }
 
 /// The rows that can be users. The others are told.

@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod args;
+mod columns;
 mod commits;
 pub mod completions;
 mod connect;

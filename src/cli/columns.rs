@@ -1,0 +1,142 @@
+//! Which column of a table is for which field of a user: as the command line
+//! says, as the headers say, or as somebody at the terminal says.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _};
+
+use super::output::Printer;
+use crate::core::model::IDENTITY_KEYS;
+use crate::manifest;
+use crate::render::init::Made;
+use crate::render::safe;
+
+/// The most characters of a header that a question shows.
+const MOST_SHOWN: usize = 60;
+
+/// How often a question is asked before it is given up.
+const MOST_TIMES: u32 = 5;
+
+/// A column that was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    field: String,
+    header: String,
+}
+
+/// The fields that a column can be for, besides metadata.
+const FIELDS: [&str; 6] = ["id", "email", "name", "avatar", "title", "renamed_from"];
+
+impl Column {
+    /// Parses `FIELD=HEADER`.
+    ///
+    /// # Errors
+    /// Says which fields there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (field, header) = text
+            .split_once('=')
+            .ok_or("must be like email=\"Mail address\"")?;
+        let is_metadata = field
+            .strip_prefix("metadata.")
+            .is_some_and(|key| !key.is_empty() && !IDENTITY_KEYS.contains(&key));
+        if !FIELDS.contains(&field) && !is_metadata {
+            return Err(format!("must name one of {} or metadata.KEY", FIELDS.join(", ")));
+        }
+        Ok(Self {
+            field: field.to_owned(),
+            header: header.trim().to_owned(),
+        })
+    }
+}
+
+/// Which column is for which field.
+pub(super) type Columns = BTreeMap<String, usize>;
+
+/// Finds the columns: those that were named, then by their headers, and at last
+/// by asking. A header that is the field's own name wins over another word for
+/// it.
+///
+/// # Errors
+/// Says what there is no column for.
+pub(super) fn columns(
+    header: &[String],
+    named: &[Column],
+    mut ask: impl FnMut(&str, &Columns) -> Option<usize>,
+    made: &mut Made,
+) -> Result<Columns, String> {
+    let mut columns = Columns::new();
+    for Column {
+        field,
+        header: wanted,
+    } in named
+    {
+        let at = header.iter().position(|known| known.eq_ignore_ascii_case(wanted));
+        let at = at.ok_or_else(|| format!("the table has no column `{wanted}`"))?;
+        columns.insert(field.clone(), at);
+    }
+    let plain = |header: &str| header.trim().to_lowercase().replace([' ', '-'], "_");
+    for exact in [true, false] {
+        for (at, header) in header.iter().enumerate() {
+            let taken = columns.values().any(|known| *known == at);
+            let words = [plain(header), header.trim().to_lowercase()];
+            let found = words.iter().find_map(|word| match exact {
+                true => FIELDS.iter().find(|field| *field == word).copied(),
+                false => manifest::field_called(word).filter(|field| FIELDS.contains(field)),
+            });
+            if let Some(field) = found.filter(|_| !taken)
+                && !columns.contains_key(field)
+            {
+                columns.insert(field.to_owned(), at);
+            }
+        }
+    }
+    for required in &FIELDS[..3] {
+        if !columns.contains_key(*required) {
+            let found = ask(required, &columns);
+            let at = found.ok_or_else(|| format!("no column of the table is for `{required}`"))?;
+            columns.insert((*required).to_owned(), at);
+        }
+    }
+    let unused = header
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !columns.values().any(|used| used == at));
+    made.unused = unused.map(|(_, header)| header.clone()).collect();
+    Ok(columns)
+}
+
+/// Asks which column is for a field. `None` if the answer is none: an empty
+/// line, the end of the input, or nothing but wrong ones.
+pub(super) fn question(printer: &Printer, field: &str, header: &[String], taken: &Columns) -> Option<usize> {
+    let is_free = |at: &usize| !taken.values().any(|known| known == at);
+    let free: Vec<usize> = (0..header.len()).filter(is_free).collect();
+    if free.is_empty() {
+        return None;
+    }
+    let mut text = format!("\nNo column is for `{field}` by its name. These are left:\n");
+    for at in &free {
+        let shown: String = header[*at].chars().take(MOST_SHOWN).collect();
+        text += &format!("  {}  {}\n", at + 1, safe::terminal(&shown));
+    }
+    printer.must_be_seen(&text);
+    for _ in 0..MOST_TIMES {
+        printer.must_be_seen(&format!(
+            "Which one is the {field}? Its number or name, or Enter for none: "
+        ));
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).ok()?;
+        let answer = answer.trim();
+        if answer.is_empty() {
+            return None;
+        }
+        let number = answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        let by_name = || {
+            header
+                .iter()
+                .position(|name| name.trim().eq_ignore_ascii_case(answer))
+        };
+        if let Some(at) = by_name().or(number).filter(|at| free.contains(at)) {
+            return Some(at);
+        }
+    }
+    None
+}
