@@ -26,15 +26,29 @@ use resolve::{Guarded, NotPublic, may_reach};
 /// How long a connection may take to come about, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a whole call of the API may take, from connecting to the answer's
-/// last byte.
-const API_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request may take as a whole, from connecting to the last byte of
+/// its answer. It ends then whether or not bytes still trickle in: a limit of
+/// silence alone would let one byte a minute hold a run for ever. A call that
+/// is repeated may take this long each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For a request of the API; 30 s.
+    pub api: Duration,
+    /// For sending a file's bytes; 120 s.
+    pub upload: Duration,
+    /// For reading a picture; 30 s.
+    pub picture: Duration,
+}
 
-/// The same for sending a file's bytes.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// The same for reading a picture.
-const PICTURE_TIMEOUT: Duration = Duration::from_secs(30);
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            api: Duration::from_secs(30),
+            upload: Duration::from_secs(120),
+            picture: Duration::from_secs(30),
+        }
+    }
+}
 
 /// How long an unused connection is kept. Servers close theirs after a minute
 /// or so; one that closes just as we send costs a request with an unknown
@@ -163,6 +177,7 @@ pub struct HttpTransport {
     /// names, and connections of their own.
     strangers: reqwest::Client,
     names: Guarded,
+    patience: Patience,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -213,7 +228,14 @@ impl HttpTransport {
             strangers: build(client(base.is_loopback()).dns_resolver(Arc::new(names.clone())))?,
             names,
             base,
+            patience: Patience::default(),
         })
+    }
+
+    /// The same with other limits of time.
+    #[must_use]
+    pub fn within(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// The API's base.
@@ -267,10 +289,10 @@ impl HttpTransport {
         let (client, timeout, limit) = match request.target {
             Target::Api(_) => {
                 headers.insert(AUTHORIZATION, self.authorization.clone());
-                (&self.client, API_TIMEOUT, API_ANSWER)
+                (&self.client, self.patience.api, API_ANSWER)
             }
-            Target::Storage(_) => (&self.strangers, UPLOAD_TIMEOUT, STORAGE_ANSWER),
-            Target::Picture(_) => (&self.strangers, PICTURE_TIMEOUT, MOST_BYTES),
+            Target::Storage(_) => (&self.strangers, self.patience.upload, STORAGE_ANSWER),
+            Target::Picture(_) => (&self.strangers, self.patience.picture, MOST_BYTES),
         };
         let mut answer = client
             .request(method(request.method), url)
