@@ -170,6 +170,43 @@ async fn drift() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn somebody_leaves() {
+    let mut lab = applied().await;
+    lab.users.remove(3);
+    lab.policy.refresh = Refresh::Changed;
+    apply(&lab).await;
+    // Forgotten in the mapping only: there is nothing to say to Whop.
+    took(&lab, &[("list_accounts", 1)]);
+    apply(&lab).await;
+    took(&lab, &[("list_accounts", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_older_dialect() {
+    let mut lab = Lab::new(dozen(), Dialect::Companies);
+    apply(&lab).await;
+    // Files are asked for one by one there.
+    took(
+        &lab,
+        &[
+            ("list_companies", 1),
+            ("create_company", 12),
+            ("create_file", 10),
+            ("upload_file", 10),
+            ("retrieve_file", 10),
+            ("update_user", 12),
+        ],
+    );
+    lab.policy.refresh = Refresh::Changed;
+    lab.users[3].name = name("Renamed");
+    apply(&lab).await;
+    took(
+        &lab,
+        &[("list_companies", 1), ("retrieve_user", 1), ("update_user", 1)],
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_one_user() {
     let mut lab = applied().await;
     lab.policy.only = Some([key("u03")].into());
