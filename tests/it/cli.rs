@@ -30,12 +30,14 @@ mod receipts;
 mod requests;
 mod sarif;
 mod secrets;
+mod shells;
 #[cfg(unix)]
 mod stale;
 #[cfg(unix)]
 mod stops;
 mod story;
 mod streams;
+mod stripped;
 mod tls;
 mod whop;
 
