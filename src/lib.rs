@@ -38,11 +38,12 @@
 //! | where | what | imports |
 //! | --- | --- | --- |
 //! | [`core`] | the three facts, the plan, its audit, the journal's meaning | nothing |
+//! | `crew` | work side by side, whatever it is | nothing |
 //! | [`error`] | the one error, its codes and exit statuses | `core`'s data |
 //! | `picture` | pictures by their content, without reading any file | `core` |
-//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `picture` |
+//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `crew`, `picture` |
 //! | [`remote`] | Whop's API in both dialects over a one-method transport | `core`, `picture` |
-//! | [`store`] | lock, mapping and journal | `core` |
+//! | [`store`] | lock, mapping and journal | `core`, `crew` |
 //! | [`execute`] | carries a plan out | `core`, `remote`, `store` |
 //! | [`render`] | plans, reports and errors as text | `core`, `picture` |
 //! | [`emulator`] | Whop in the box, for trials, pull requests and tests | the transport's types |
@@ -77,6 +78,7 @@
 
 pub mod cli;
 pub mod core;
+mod crew;
 pub mod emulator;
 pub mod error;
 pub mod execute;

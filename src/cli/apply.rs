@@ -158,6 +158,8 @@ pub(super) async fn run(
                 .hint("nothing was done; please report this with the manifest's structure"),
         );
     }
+    // The run may take hours, and nobody asks again what was seen.
+    drop(observed);
     let plan_ref = plan_file.map_or_else(
         || PlanRef {
             plan: summary::digest(&plan),

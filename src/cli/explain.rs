@@ -45,6 +45,9 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExplainAr
         return Err(unknown(&ends, &known, key));
     };
     let place = places.get(key);
+    if place.is_none() && explained.user.is_some() {
+        printer.story("The manifest has changed since it was read; this is about what it was.");
+    }
     printer.result(|out| match printer.format() {
         Format::Json => json::explanation(out, &explained, place),
         // Settings let no other format through to here.

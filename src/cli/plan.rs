@@ -60,7 +60,8 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
         printer.story("An earlier apply did not end in order; the plan takes up where it was.");
     }
     let looking = look_and_plan(settings, &ends, &loaded.known);
-    let (plan, _) = wishes.or_stop(looking).await??;
+    let (plan, observed) = wishes.or_stop(looking).await??;
+    super::leave(observed);
     let pictures = wishes.or_stop(pictures::gather(settings, &ends, &plan)).await?;
     let lineage = &loaded.known.lineage;
     if let Some(refusal) = saved::unexpected(settings, printer, &plan, lineage) {
@@ -86,6 +87,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
         |out| html::plan(out, &plan, &ends.header, &pictures),
     );
     let pending = !plan.is_empty() || !plan.holds.is_empty();
+    super::leave((ends.manifest, loaded, plan));
     let exit = if pending && args.detailed_exitcode {
         Exit::Pending
     } else {

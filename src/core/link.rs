@@ -2,13 +2,13 @@
 //! is recognised by what it carries, and whatever is not certain is held.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::digest::Digest;
 use super::model::{
     Account, Desired, DesiredUser, Guard, IDENTITY_KEYS, Known, KnownUser, Observed, Policy, Refresh,
 };
 use super::plan::{Evidence, Reason};
+use super::text::fingerprint;
 use super::value::{AccountId, UserId, UserKey};
 
 /// `auto` reads every profile up to this many mapped users, and at most this
@@ -85,16 +85,23 @@ pub fn link<'a>(
         .iter()
         .map(|account| (&account.id, account))
         .collect();
-    let missing = known
-        .users
-        .values()
-        .filter(|user| !accounts.contains_key(&user.link.account))
-        .count();
-    let vanished = observed.complete && missing * 10 > known.users.len() && policy.enforces(Guard::Vanished);
     let mut finder = None;
     let mut users = Vec::with_capacity(desired.users().len());
+    let mut missing = 0;
+    let mut look_up = |entry: &KnownUser| {
+        let account = accounts.get(&entry.link.account).copied();
+        missing += usize::from(account.is_none());
+        account
+    };
+    // Both are sorted, so that one walk does.
+    let mut entries = known.users.iter().peekable();
     for user in desired.users() {
-        users.push(match mapped(user, known, &accounts) {
+        while let Some((_, other)) = entries.next_if(|(key, _)| **key < user.key) {
+            look_up(other);
+        }
+        let own = entries.next_if(|(key, _)| **key == user.key);
+        let own = own.map(|(_, entry)| (entry, look_up(entry)));
+        users.push(match mapped(user, own, known, &accounts) {
             Ok(linked) => linked,
             Err(_) if !observed.complete => Linked::Held(Reason::Incomplete),
             Err(gone) => {
@@ -103,6 +110,10 @@ pub fn link<'a>(
             }
         });
     }
+    entries.for_each(|(_, other)| {
+        look_up(other);
+    });
+    let vanished = observed.complete && missing * 10 > known.users.len() && policy.enforces(Guard::Vanished);
     hold_shared_owners(desired, &mut users);
     Links {
         users,
@@ -111,22 +122,24 @@ pub fn link<'a>(
     }
 }
 
-/// The mapping's word on a user; `Err` with the account that is gone, if any,
-/// where it has none.
+/// The mapping's word on a user, whose own entry and its account are `own`;
+/// `Err` with the account that is gone, if any, where it has none.
 fn mapped<'a>(
     user: &'a DesiredUser,
+    own: Option<(&'a KnownUser, Option<&'a Account>)>,
     known: &'a Known,
     accounts: &HashMap<&'a AccountId, &'a Account>,
 ) -> Result<Linked<'a>, Option<&'a AccountId>> {
-    let own = known.users.get(&user.key).map(|entry| (entry, None));
+    let own = own.map(|(entry, account)| (entry, account, None));
     let former = || {
         let from = user.renamed_from.as_ref()?;
-        known.users.get(from).map(|entry| (entry, Some(from)))
+        let entry = known.users.get(from)?;
+        Some((entry, accounts.get(&entry.link.account).copied(), Some(from)))
     };
-    let Some((entry, from)) = own.or_else(former) else {
+    let Some((entry, account, from)) = own.or_else(former) else {
         return Err(None);
     };
-    match accounts.get(&entry.link.account).copied() {
+    match account {
         Some(account) => Ok(Linked::Mapped {
             account,
             known: entry,
@@ -264,11 +277,6 @@ fn carries_other_id(account: &Account, id: &UserKey) -> bool {
 /// users' places: a million users cost one sort of numbers.
 fn alike<'a>(users: &[Linked<'a>]) -> Vec<(&'a UserId, usize)> {
     let owners = |at: usize| users[at].account().map(|account| &account.owner);
-    let fingerprint = |owner: &UserId| {
-        let mut hasher = DefaultHasher::new();
-        owner.hash(&mut hasher);
-        hasher.finish()
-    };
     let mut order: Vec<(u64, usize)> = (0..users.len())
         .filter_map(|at| owners(at).map(|owner| (fingerprint(owner), at)))
         .collect();
@@ -315,9 +323,7 @@ pub fn profiles_to_read(
         let wanted = policy.covers(&user.key)
             && match linked {
                 Linked::Found { .. } => true,
-                Linked::Mapped { known: entry, .. } => {
-                    differs(user, entry) || known.unsure.contains(&user.key) || slice.contains(&user.key)
-                }
+                Linked::Mapped { known: entry, .. } => is_wanted(user, entry, known, &slice),
                 Linked::Absent { .. } | Linked::Held(_) => false,
             };
         if wanted && let Some(account) = linked.account() {
@@ -325,6 +331,23 @@ pub fn profiles_to_read(
         }
     }
     reads
+}
+
+/// Those of them that the mapping alone tells, before it is known which
+/// accounts are there: the owners of accounts that are gone are among them.
+pub fn mapped_profiles_to_read(desired: &Desired, known: &Known, policy: &Policy) -> Vec<UserId> {
+    let slice = Slice::of(known, policy);
+    let users = desired.users().iter().filter(|user| policy.covers(&user.key));
+    users
+        .filter_map(|user| Some((user, known.users.get(&user.key)?)))
+        .filter(|(user, entry)| is_wanted(user, entry, known, &slice))
+        .map(|(_, entry)| entry.link.owner.clone())
+        .collect()
+}
+
+/// Whether a mapped user's profile is worth reading.
+fn is_wanted(user: &DesiredUser, entry: &KnownUser, known: &Known, slice: &Slice<'_>) -> bool {
+    differs(user, entry) || known.unsure.contains(&user.key) || slice.contains(&user.key)
 }
 
 /// Whether the profile we last applied is not the one that is asked for.

@@ -2,13 +2,13 @@
 //! the policy that bounds it, and the problems a manifest can have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::lineage::Lineage;
-use super::text::{Sorted, Text, Texts};
+use super::text::{Sorted, Text, Texts, fingerprint};
 use super::value::{AccountId, DisplayName, Email, FileId, ImageFormat, PlatformId, Title, UserId, UserKey};
 
 /// The two metadata keys that carry the platform's own id (`whop-api.md` §3).
@@ -220,11 +220,6 @@ fn repeated<'a, V: Ord + Hash>(
     value: impl Fn(&'a Entry) -> Option<V>,
     mut found: impl FnMut(usize, usize),
 ) {
-    let fingerprint = |value: V| {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        hasher.finish()
-    };
     let mut order: Vec<(u64, usize)> = entries
         .iter()
         .enumerate()

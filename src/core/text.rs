@@ -5,7 +5,7 @@
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{Deref, Index};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -205,6 +205,15 @@ where
     deserializer.deserialize_str(Parsing(parse))
 }
 
+/// A number that stands for a value: equal for equal ones, and for others
+/// hardly ever. To find what stands twice among a million, numbers are sorted,
+/// and values compared only where their numbers agree.
+pub(crate) fn fingerprint(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// A small map from texts to values, sorted, in one allocation. To change it
 /// costs in proportion to its size: what is large and changes is no such map.
 #[derive(Clone, PartialEq, Eq)]
@@ -395,18 +404,10 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Sorted<V> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::hash::DefaultHasher;
-
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     use super::*;
-
-    fn hash(value: impl Hash) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        hasher.finish()
-    }
 
     #[test]
     fn it_is_small() {
@@ -424,7 +425,7 @@ mod tests {
             prop_assert_eq!(Box::<str>::from(a.clone()), Box::<str>::from(&*one));
             prop_assert_eq!(a.cmp(&b), one.cmp(&other));
             prop_assert_eq!(a == b, one == other);
-            prop_assert_eq!(hash(&a), hash(&one));
+            prop_assert_eq!(fingerprint(&a), fingerprint(&one));
             let json = serde_json::to_string(&a).unwrap();
             prop_assert_eq!(&json, &serde_json::to_string(&one).unwrap());
             prop_assert_eq!(serde_json::from_str::<Text>(&json).unwrap(), a);

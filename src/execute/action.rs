@@ -8,6 +8,7 @@ use crate::core::model::{Account, AppliedPicture, Avatar, Doubt, IDENTITY_KEYS, 
 use crate::core::plan::{AccountChange, Action, Kind, NewAccount, ProfileChange, Step};
 use crate::core::replay::{Fact, Intent};
 use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
+use crate::core::text::fingerprint;
 use crate::core::value::{FileId, UserKey};
 use crate::error::Code;
 use crate::remote::{Answered, CallError, CallErrorKind, Effect, Operation, ProfileUpdate};
@@ -137,10 +138,13 @@ async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link
     };
     shared.scribe.record(created(key, new, &account)).await?;
     shared.stepped(step, key, &link, trace);
-    match shared.owners.get(&link.owner) {
-        Some(other) if other != key => Err(Halt::With(Outcome::Failed(shared_owner(&link, other)))),
-        _ => Ok(link),
+    // Those before this run; what this run makes of each other is the next plan's.
+    if shared.owners.binary_search(&fingerprint(&link.owner)).is_ok()
+        && let Some(other) = shared.scribe.other_of(&link.owner, key).await
+    {
+        return Err(Halt::With(Outcome::Failed(shared_owner(&link, &other))));
     }
+    Ok(link)
 }
 
 /// Whop may answer a create with an account that exists (`whop-api.md` §3).

@@ -54,10 +54,10 @@ use self::scribe::Scribe;
 use crate::core::digest::Hasher;
 use crate::core::lineage::Purpose;
 use crate::core::model::Avatar;
-use crate::core::plan::{Action, Kind, Plan};
+use crate::core::plan::{Action, Kind, Learned, Plan};
 use crate::core::replay::{self, Entry};
 use crate::core::report::{Event, Outcome, Report, Stop, Verb};
-use crate::core::value::{UserId, UserKey};
+use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
 use crate::remote::{Client, Operation};
 use crate::store::Session;
@@ -113,16 +113,18 @@ pub struct Ended {
 pub async fn execute(
     plan: Plan,
     run: Run,
-    session: Session,
+    mut session: Session,
     mut on_event: impl FnMut(&Event),
 ) -> Result<Ended> {
     let started = Instant::now();
-    let mut known = session.loaded().known.clone();
+    let mut known = session.take_known();
     let mut report = Report::default();
+    let is_new = |learned: &Learned| known.users.get(&learned.key) != Some(&learned.entry);
+    let is_news = plan.learned.iter().any(is_new);
     for learned in &plan.learned {
         replay::learn(&mut known, learned.fact());
     }
-    if !plan.learned.is_empty() && known.users != session.loaded().known.users {
+    if is_news {
         // Whop shows what the manifest asks for, perhaps by a request of a run
         // that died before its answer: that counts as applied too.
         if let Some(purpose) = run.purpose.clone() {
@@ -185,9 +187,9 @@ struct Shared {
     started: Instant,
     /// Why nothing new may begin, once so.
     halted: watch::Sender<Option<Stop>>,
-    /// Who already shows which user's profile, to notice a new account whose
-    /// owner is somebody else's.
-    owners: HashMap<UserId, UserKey>,
+    /// The owners whose profiles users already show, to notice a new account
+    /// whose owner is somebody else's ([`Scribe::known_owners`]).
+    owners: Vec<u64>,
     /// The first error that ends the run.
     fatal: Mutex<Option<Error>>,
 }
@@ -268,7 +270,7 @@ async fn carry_out(
     let owners = if creates {
         scribe.known_owners().await
     } else {
-        HashMap::new()
+        Vec::new()
     };
     let shared = Arc::new(Shared {
         client: run.client,

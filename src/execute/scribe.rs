@@ -3,7 +3,7 @@
 //! folds every flushed fact into what is known, so that the two cannot
 //! disagree.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::core::digest::Digest;
 use crate::core::model::Known;
 use crate::core::replay::{self, Entry, Fact, Intent};
+use crate::core::text::fingerprint;
 use crate::core::value::{FileId, UserId, UserKey};
 use crate::error::{Code, Error, Result};
 use crate::store::Journal;
@@ -20,7 +21,8 @@ const BATCH: usize = 256;
 
 enum Message {
     Write(Box<Entry>, oneshot::Sender<bool>),
-    Owners(oneshot::Sender<HashMap<UserId, UserKey>>),
+    Owners(oneshot::Sender<Vec<u64>>),
+    OwnedBy(UserId, UserKey, oneshot::Sender<Option<UserKey>>),
     Files(oneshot::Sender<BTreeMap<Digest, FileId>>),
 }
 
@@ -76,9 +78,17 @@ impl Scribe {
         }
     }
 
-    /// The owners of all linked accounts.
-    pub(super) async fn known_owners(&self) -> HashMap<UserId, UserKey> {
+    /// The fingerprints of all linked accounts' owners, sorted. A million users
+    /// are eight megabytes; who has one of them is asked when it matters.
+    pub(super) async fn known_owners(&self) -> Vec<u64> {
         self.ask(Message::Owners).await
+    }
+
+    /// The user besides this one who shows this owner's profile. Looks through
+    /// all of them.
+    pub(super) async fn other_of(&self, owner: &UserId, key: &UserKey) -> Option<UserKey> {
+        let (owner, key) = (owner.clone(), key.clone());
+        self.ask(|answer| Message::OwnedBy(owner, key, answer)).await
     }
 
     /// The pictures an interrupted run left on Whop.
@@ -86,7 +96,7 @@ impl Scribe {
         self.ask(Message::Files).await
     }
 
-    async fn ask<T: Default>(&self, question: fn(oneshot::Sender<T>) -> Message) -> T {
+    async fn ask<T: Default>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Message) -> T {
         let (answer, answered) = oneshot::channel();
         match self.0.send(question(answer)).await {
             Ok(()) => answered.await.unwrap_or_default(),
@@ -152,11 +162,15 @@ fn sort(batch: &mut Vec<Message>, known: &Known) -> (Vec<Entry>, Vec<oneshot::Se
                 waiting.push(done);
             }
             Message::Owners(answer) => {
-                let owners = known
-                    .users
-                    .iter()
-                    .map(|(key, user)| (user.link.owner.clone(), key.clone()));
-                let _ = answer.send(owners.collect());
+                let owners = known.users.values().map(|user| fingerprint(&user.link.owner));
+                let mut owners: Vec<u64> = owners.collect();
+                owners.sort_unstable();
+                let _ = answer.send(owners);
+            }
+            Message::OwnedBy(owner, key, answer) => {
+                let mut others = known.users.iter().rev();
+                let other = others.find(|(other, user)| user.link.owner == owner && **other != key);
+                let _ = answer.send(other.map(|(other, _)| other.clone()));
             }
             Message::Files(answer) => {
                 let _ = answer.send(known.files.clone());

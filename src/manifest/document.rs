@@ -42,7 +42,7 @@ pub(super) enum Shape {
 }
 
 /// A user as it is written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RawUser<'t> {
     /// Whether there is a mapping at all; the fields are empty otherwise.
     pub(super) shape: Shape,

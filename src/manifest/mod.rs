@@ -12,8 +12,7 @@
 //! * `document` is the only user of serde_yaml; with `scalar` it keeps every
 //!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
 //!   boolean, a number and a time.
-//! * `pieces` reads a large text in pieces, and `crew` does such things side by
-//!   side.
+//! * `pieces` reads a large text in pieces, side by side.
 //! * `syntax` refuses what would hurt the parser, and gets from its first
 //!   error to all of them.
 //! * `head` and `check` know the rules, `found` collects what breaks
@@ -27,7 +26,6 @@
 
 mod avatars;
 mod check;
-mod crew;
 mod document;
 mod found;
 #[cfg(any(test, fuzzing))]
@@ -36,6 +34,7 @@ mod head;
 mod lines;
 mod pieces;
 mod places;
+mod quick;
 mod scalar;
 mod sources;
 mod suggest;
@@ -47,6 +46,7 @@ use std::path::{Path, PathBuf};
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Desired, Entry, Place, Pointer, Problem, Stand};
 use crate::core::value::{PlatformId, UserKey};
+use crate::crew::side_by_side;
 use crate::error::{Code, Error, Result};
 
 pub use crate::picture::Index;
@@ -95,12 +95,13 @@ pub fn load_with(paths: &[PathBuf], memory: &mut Memory) -> Result<Manifest> {
 }
 
 /// The same for texts that were read already.
-fn from_sources(sources: Sources, memory: &mut Memory) -> Result<Manifest> {
+fn from_sources(mut sources: Sources, memory: &mut Memory) -> Result<Manifest> {
     let mut found = Found::default();
     match assemble(&sources, memory, &mut found) {
         Some((desired, stands)) if found.is_fine() => {
             let (_, mut warnings) = found.all();
             place(&mut warnings, &sources);
+            sources.let_go();
             Ok(Manifest {
                 desired,
                 warnings,
@@ -182,7 +183,7 @@ fn read<'s>(
         .zip(&in_pieces)
         .filter_map(|(part, in_pieces)| in_pieces.is_none().then_some(part))
         .collect();
-    let whole = crew::side_by_side(&rest, || (), |(), (index, part)| read_whole(*index, part));
+    let whole = side_by_side(&rest, || (), |(), (index, part)| read_whole(*index, part));
     let mut whole = whole.into_iter();
     for in_pieces in in_pieces {
         if let Some(InPieces { head, users, found }) = in_pieces {
@@ -309,7 +310,8 @@ impl Manifest {
     }
 
     /// Where these users stand, pointing at their ids; users that the manifest
-    /// does not have are left out. Reads the texts once more.
+    /// does not have are left out, and all where the files have changed since
+    /// they were read. Reads the texts once more, and large files.
     pub fn places(&self, keys: &[&UserKey]) -> BTreeMap<UserKey, Place> {
         let users = self.desired.users();
         let mut by_part: BTreeMap<u32, Vec<(&UserKey, Pointer)>> = BTreeMap::new();
@@ -324,11 +326,14 @@ impl Manifest {
                 .push((key, stand.field("id")));
         }
         let mut places = BTreeMap::new();
+        let Some(texts) = self.sources.texts() else {
+            return places;
+        };
         for (part, wanted) in by_part {
-            let part = &self.sources.parts()[part as usize];
+            let (part, text) = (&self.sources.parts()[part as usize], &texts[part as usize]);
             let pointers: Vec<_> = wanted.iter().map(|(_, pointer)| (pointer, Side::Value)).collect();
-            let stretches = places::find(&part.text, &pointers);
-            let found = lines::places(&part.text, &part.display, &stretches);
+            let stretches = places::find(text, &pointers);
+            let found = lines::places(text, &part.display, &stretches);
             places.extend(
                 wanted
                     .iter()

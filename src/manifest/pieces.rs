@@ -1,5 +1,5 @@
-//! Reading a large part in pieces: the list of users is cut between users,
-//! and the pieces are read and checked side by side.
+//! Reading a part in pieces: the list of users is cut between users, and the
+//! pieces are read and checked side by side, by [`super::quick`] where it can.
 //!
 //! The parser keeps every event of a text until the last one is read, so a
 //! text of a hundred megabytes would take a gigabyte. In pieces it takes what
@@ -13,14 +13,14 @@
 //! whole and has the words for it. So this never decides that a text is wrong.
 
 use super::check::{self, Checked};
-use super::crew::side_by_side;
 use super::document::{self, RawPart, RawUsers, Skips};
 use super::found::Found;
+use super::quick;
 use super::sources::Part;
 use super::syntax;
+use crate::crew::side_by_side;
 
-/// How long a piece is, in bytes, up to the next user. A text below twice this
-/// is read whole.
+/// How long a piece is, in bytes, up to the next user.
 const PIECE: usize = 256 * 1024;
 
 /// A part that was read in pieces.
@@ -55,10 +55,7 @@ pub(super) fn read(parts: &[Part]) -> Vec<Option<InPieces<'_>>> {
 }
 
 fn read_by(parts: &[Part], length: usize) -> Vec<Option<InPieces<'_>>> {
-    let cuts: Vec<_> = parts
-        .iter()
-        .map(|part| cut(part, length).filter(|cut| cut.pieces.len() > 1))
-        .collect();
+    let cuts: Vec<_> = parts.iter().map(|part| cut(part, length)).collect();
     let work: Vec<(u32, Piece<'_>)> = (0..)
         .zip(&cuts)
         .flat_map(|(part, cut)| {
@@ -102,7 +99,7 @@ fn join<'t>(head: RawPart<'t>, pieces: Vec<Option<(Checked, Found)>>) -> Option<
 
 /// Reads and checks a piece; `None` if it is not what it looked like.
 fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
-    let users = document::read_users(piece.text).ok()?;
+    let users = quick::users(piece.text).or_else(|| document::read_users(piece.text).ok())?;
     if users.len() != piece.users as usize {
         return None;
     }
@@ -111,11 +108,11 @@ fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
     Some((checked, found))
 }
 
-/// Cuts a part's list of users; `None` if the part is too short for it, is
-/// written in another way, or must not be given to the parser as it is.
+/// Cuts a part's list of users; `None` if the part is written in another way, or
+/// must not be given to the parser as it is.
 fn cut(part: &Part, length: usize) -> Option<Cut<'_>> {
     let text = &*part.text;
-    if text.len() < 2 * length || !syntax::is_plain(part) || has_odd_line_ends(text) {
+    if !syntax::is_plain(part) || has_odd_line_ends(text) {
         return None;
     }
     let list = list_of_users(text)?;
@@ -195,7 +192,8 @@ fn pieces(list: &str, length: usize) -> Option<Vec<Piece<'_>>> {
         first,
         users,
     });
-    Some(pieces)
+    // Nothing at all is no list.
+    (users > 0).then_some(pieces)
 }
 
 fn brackets(text: &str) -> usize {
@@ -293,6 +291,8 @@ mod tests {
         prop_oneof![
             3 => Just("  - id: h\n    email: h@b.co\n    name: H\n"),
             1 => Just("  - id: i\n    metadata: &m {a: b}\n    title: |\n      - T\n"),
+            2 => Just("  - id: j\n    name: \"N: #n\"\n    metadata: { a: b c, d_e: '1' }\n    avatar: ./é.png\n"),
+            1 => Just("  -  id: 1\r\n     email: 'h@b.co'\n     metadata:\n      a: b\n      c:  \"d\"\n"),
             2 => line(),
         ]
     }
@@ -326,6 +326,18 @@ mod tests {
             "    ]\n",
             "    title: &t T\n",
             "    title: *t\n",
+            "    title: null\n",
+            "    title: a: b\n",
+            "    title: a:b #c\n",
+            "    title: é\n",
+            "    metadata: { a: b, c: d e }\n",
+            "    metadata: {a: b}\n",
+            "    metadata: {a: b, a: c}\n",
+            "    metadata: {a:b}\n",
+            "    metadata: { }\n",
+            "      a: b\n",
+            "      a: [c]\n",
+            "     c: d\n",
             "    <<: *t\n",
             "    metadata:\n",
             "# c\n",

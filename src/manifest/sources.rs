@@ -9,6 +9,7 @@
     expect(clippy::disallowed_methods, reason = "the manifest is read here")
 )]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -22,6 +23,10 @@ use crate::error::{Code, Error, Result};
 /// alone.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
 
+/// Texts that come to more than this, in bytes, are not kept once they were read:
+/// a million users' would be a seventh of all that a plan holds.
+const MOST_KEPT: usize = 8 * 1024 * 1024;
+
 /// The most files that a directory may contribute: a run that was pointed at the
 /// wrong folder, such as `/`, stops there.
 const MOST_FILES: usize = 10_000;
@@ -31,7 +36,7 @@ const MOST_LEVELS: usize = 32;
 /// One file of the manifest.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// The text, without a byte order mark.
+    /// The text, without a byte order mark; empty once it was let go.
     pub(super) text: String,
     /// Why the bytes are not a text, if so; `text` then has a replacement
     /// character wherever they made no sense.
@@ -56,6 +61,10 @@ pub(super) struct Garbled {
 pub struct Sources {
     /// In order.
     parts: Vec<Part>,
+    /// The parts' paths.
+    paths: Vec<PathBuf>,
+    /// Whether the texts were let go.
+    let_go: bool,
     /// The folder of the manifest as a whole.
     directory: PathBuf,
     /// Over the bytes of all parts.
@@ -71,22 +80,38 @@ impl Sources {
     /// twice or cannot be read.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Self> {
         let files = find(paths)?;
-        let mut hasher = Hasher::new("manifest");
-        let mut parts = Vec::with_capacity(files.len());
-        for path in &files {
-            let bytes = read_regular(path)?;
-            hasher.field(&bytes);
-            parts.push(decode(path, bytes));
-        }
+        let (parts, digest) = read_all(&files)?;
         let directory = match paths.first() {
             Some(first) if first.is_dir() => first.clone(),
             _ => files.first().map(|file| folder_of(file)).unwrap_or_default(),
         };
         Ok(Self {
             parts,
+            paths: files,
+            let_go: false,
             directory,
-            digest: hasher.finish(),
+            digest,
         })
+    }
+
+    /// Frees large texts. Few runs ask for them again.
+    pub(super) fn let_go(&mut self) {
+        let held: usize = self.parts.iter().map(|part| part.text.len()).sum();
+        if held > MOST_KEPT {
+            self.parts.iter_mut().for_each(|part| part.text = String::new());
+            self.let_go = true;
+        }
+    }
+
+    /// The parts' texts, read again where they were let go; `None` where the
+    /// files are no longer what they were.
+    pub(super) fn texts(&self) -> Option<Vec<Cow<'_, str>>> {
+        if !self.let_go {
+            return Some(self.parts.iter().map(|part| part.text.as_str().into()).collect());
+        }
+        let (parts, digest) = read_all(&self.paths).ok()?;
+        let same = digest == self.digest;
+        same.then(|| parts.into_iter().map(|part| part.text.into()).collect())
     }
 
     /// The parts, in order.
@@ -117,6 +142,8 @@ impl Sources {
     pub(super) fn of_text(text: &[u8], folder: &Path) -> Self {
         Self {
             parts: vec![Part::of_text(text, folder)],
+            paths: vec![folder.join("users.yaml")],
+            let_go: false,
             directory: folder.to_owned(),
             digest: Digest::of(text),
         }
@@ -249,6 +276,18 @@ fn refuse_strange(file: &Path, folder: &Path, seen: &mut BTreeMap<PathBuf, PathB
         .hint("name it once: a directory given with `-f` already includes the files in it"));
     }
     Ok(())
+}
+
+/// Reads these files; the digest is over all of their bytes.
+fn read_all(files: &[PathBuf]) -> Result<(Vec<Part>, Digest)> {
+    let mut hasher = Hasher::new("manifest");
+    let mut parts = Vec::with_capacity(files.len());
+    for path in files {
+        let bytes = read_regular(path)?;
+        hasher.field(&bytes);
+        parts.push(decode(path, bytes));
+    }
+    Ok((parts, hasher.finish()))
 }
 
 /// Reads a file whole, if it is a regular one of bearable size.

@@ -8,6 +8,8 @@ mod resolve;
 use std::error::Error as StdError;
 use std::fmt;
 use std::net::IpAddr;
+#[cfg(any(test, fuzzing))]
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,6 +167,38 @@ fn address(url: &Url) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
+/// Parses a URL that somebody else chose: https, to the public internet where
+/// it names an address; beside a server on this machine (`local`), plainly to
+/// this machine too. Otherwise an answer could make a pipeline write into its
+/// own network.
+fn foreign(what: &str, url: &str, local: bool) -> Result<Url, String> {
+    // The parser's own message could quote the URL.
+    let url = Url::parse(url).map_err(|_| format!("the {what} URL is not a URL"))?;
+    let test = url.scheme() == "http" && is_loopback(&url) && local;
+    if url.scheme() != "https" && !test {
+        return Err(format!("the {what} URL is not https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("the {what} URL holds a user name or a password"));
+    }
+    match address(&url) {
+        Some(address) if !may_reach(address, local) => Err(NotPublic.to_string()),
+        _ => Ok(url),
+    }
+}
+
+/// For fuzzing: the scheme and the host, and the address where it is one, of a
+/// foreign URL that is followed.
+#[cfg(any(test, fuzzing))]
+pub(super) fn followed(url: &str, local: bool) -> Option<(String, String, Option<IpAddr>)> {
+    let url = foreign("picture", url, local).ok()?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    // Only a name is looked up.
+    let found = url.domain().is_none().then(|| url.socket_addrs(|| None).ok());
+    let address = found.flatten().and_then(|all| all.first().map(SocketAddr::ip));
+    Some((url.scheme().to_owned(), host, address))
+}
+
 /// Requests over HTTP/1.1 with TLS by rustls. Keeps connections, follows no
 /// redirect, repeats nothing.
 pub struct HttpTransport {
@@ -252,33 +286,14 @@ impl HttpTransport {
         }
     }
 
-    /// A URL outside the API: https, or beside a test server.
-    fn elsewhere(&self, what: &str, url: &str) -> Result<Url, String> {
-        // The parser's own message could quote the URL.
-        let url = Url::parse(url).map_err(|_| format!("the {what} URL is not a URL"))?;
-        let test = url.scheme() == "http" && is_loopback(&url) && self.base.is_loopback();
-        if url.scheme() != "https" && !test {
-            return Err(format!("the {what} URL is not https"));
+    /// A URL that somebody else chose. Its host is on the public internet: an
+    /// address is judged at once, a name when it is looked up.
+    fn stranger(&self, what: &str, url: &str) -> Result<Url, String> {
+        let url = foreign(what, url, self.base.is_loopback())?;
+        if address(&url).is_none() {
+            self.names.guard(url.host_str().unwrap_or_default());
         }
         Ok(url)
-    }
-
-    /// A URL that somebody else chose. Its host is on the public internet: an
-    /// address is judged here, a name when it is looked up. Otherwise an answer
-    /// could make a pipeline write into its own network.
-    fn stranger(&self, what: &str, url: &str) -> Result<Url, String> {
-        let url = self.elsewhere(what, url)?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(format!("the {what} URL holds a user name or a password"));
-        }
-        match address(&url) {
-            Some(address) if !may_reach(address, self.base.is_loopback()) => Err(NotPublic.to_string()),
-            Some(_) => Ok(url),
-            None => {
-                self.names.guard(url.host_str().unwrap_or_default());
-                Ok(url)
-            }
-        }
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Lost> {

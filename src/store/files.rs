@@ -4,9 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::Path;
-use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,16 +14,16 @@ use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
 use crate::core::replay::Entry;
 use crate::core::text::{Text, Texts};
 use crate::core::value::{AccountId, PlatformId, UserId, UserKey};
+use crate::crew::side_by_side;
 use crate::error::{Code, Error, Result};
 
 /// The versions we write, and the newest we read.
 const VERSION: u32 = 1;
 const MAPPING: &str = "whop-sync mapping";
 const JOURNAL: &str = "whop-sync journal";
-/// The most threads that read a mapping.
-const MOST_THREADS: usize = 8;
-/// So many bytes take longer to read than a thread takes to start.
-const WORTH_A_THREAD: usize = 256 * 1024;
+/// So many bytes, and the line they end in, are read at a time: they take longer
+/// than a thread takes to start.
+const PART: usize = 256 * 1024;
 
 /// The mapping's first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -138,7 +136,7 @@ pub(super) fn parse_mapping(path: &Path, bytes: Vec<u8>, identity: &Identity) ->
     let (header, rows) = mapping_header(path, &bytes)?;
     check_identity("mapping", path, (&header.company, &header.server), identity)?;
     let (generation, lineage) = (header.generation, header.applied.into_owned());
-    let users = match side_by_side(rows) {
+    let users = match many_at_once(rows) {
         Some(users) => {
             // Both at once would be the most that a run ever holds.
             drop(bytes);
@@ -154,42 +152,27 @@ pub(super) fn parse_mapping(path: &Path, bytes: Vec<u8>, identity: &Identity) ->
     })
 }
 
-/// Reads the users on as many threads as there are processors; `None` if one
-/// cannot be read or they are not sorted, each once, as we write them.
-fn side_by_side(rows: &[u8]) -> Option<Vec<(UserKey, KnownUser)>> {
-    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = processors.min(MOST_THREADS).min(rows.len() / WORTH_A_THREAD + 1);
-    let mut parts = Vec::with_capacity(threads);
+/// Reads the users side by side; `None` if one cannot be read or they are not
+/// sorted, each once, as we write them.
+fn many_at_once(rows: &[u8]) -> Option<Vec<(UserKey, KnownUser)>> {
+    let mut parts = Vec::with_capacity(rows.len() / PART + 1);
     let mut rest = rows;
-    for left in (1..=threads).rev() {
-        let half = rest.len() / left;
-        let end = match left {
-            1 => rest.len(),
-            _ => rest[half..]
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map_or(rest.len(), |end| half + end),
-        };
-        let (part, behind) = rest.split_at(end);
+    while !rest.is_empty() {
+        let end = rest.iter().skip(PART).position(|byte| *byte == b'\n');
+        let (part, behind) = rest.split_at(end.map_or(rest.len(), |end| PART + end + 1));
         parts.push(part);
         rest = behind;
     }
-    let read = |part| {
+    let read = |(): &mut (), part: &&[u8]| {
         lines(part)
             .map(|line| parse_row(line).ok())
             .collect::<Option<Vec<_>>>()
     };
-    let users = thread::scope(|scope| {
-        let others: Vec<_> = parts[1..]
-            .iter()
-            .map(|part| scope.spawn(move || read(part)))
-            .collect();
-        let mut users = read(parts[0])?;
-        for other in others {
-            users.append(&mut other.join().ok()??);
-        }
-        Some(users)
-    })?;
+    let parts: Vec<_> = side_by_side(&parts, || (), read)
+        .into_iter()
+        .collect::<Option<_>>()?;
+    let mut users = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    parts.into_iter().for_each(|mut part| users.append(&mut part));
     users.is_sorted_by(|a, b| a.0 < b.0).then_some(users)
 }
 

@@ -191,6 +191,12 @@ impl Session {
         &self.loaded
     }
 
+    /// What was loaded is known to the caller alone from now on: a million users
+    /// are not copied.
+    pub fn take_known(&mut self) -> Known {
+        std::mem::take(&mut self.loaded.known)
+    }
+
     /// Opens the journal for appending. A torn last line, of a run that died
     /// while writing it, is cut off first.
     ///

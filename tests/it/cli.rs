@@ -27,6 +27,7 @@ mod plans;
 mod probes;
 #[cfg(unix)]
 mod receipts;
+mod requests;
 mod sarif;
 mod secrets;
 mod shells;

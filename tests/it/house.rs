@@ -6,13 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part may import of ours, and which packages only it may name.
-const PARTS: [(&str, &[&str]); 11] = [
+const PARTS: [(&str, &[&str]); 12] = [
     ("core", &["core"]),
+    ("crew", &[]),
     ("error", &["core"]),
     ("picture", &["core", "picture"]),
-    ("manifest", &["core", "error", "picture", "manifest"]),
+    ("manifest", &["core", "crew", "error", "picture", "manifest"]),
     ("remote", &["core", "error", "picture", "remote"]),
-    ("store", &["core", "error", "store"]),
+    ("store", &["core", "crew", "error", "store"]),
     ("execute", &["core", "error", "remote", "store", "execute"]),
     ("render", &["core", "error", "picture", "render"]),
     ("emulator", &["emulator", "remote::transport"]),

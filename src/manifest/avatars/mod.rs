@@ -21,9 +21,9 @@ use std::path::Path;
 
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Entry, Pointer};
+use crate::crew::side_by_side;
 use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
 
-use super::crew::side_by_side;
 use super::found::{Found, NOTES_HINT, error, quoted};
 use super::suggest;
 use flaw::Flaw;

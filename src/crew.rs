@@ -1,4 +1,5 @@
-//! Work that is independent of each other, done side by side.
+//! Work that is independent of each other, done side by side. Knows nothing of
+//! what is done.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ const MOST_THREADS: usize = 8;
 
 /// Does all of the work, on as many threads as there are processors; the
 /// results have the work's order. Every thread begins with tools of its own.
-pub(super) fn side_by_side<W: Sync, T, R: Send>(
+pub(crate) fn side_by_side<W: Sync, T, R: Send>(
     work: &[W],
     tools: impl Fn() -> T + Sync,
     perform: impl Fn(&mut T, &W) -> R + Sync,

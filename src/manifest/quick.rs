@@ -1,0 +1,271 @@
+//! Reading users who are written as nearly all are: one field a line, its value
+//! plain or in quotes. A YAML parser takes such a text apart event by event,
+//! for which a million users pay more than for all the rest of a plan.
+//!
+//! This knows one way of writing and nothing of YAML. What is written in any
+//! other way, and whatever could mean something else to a parser, it leaves to
+//! [`super::document`]; so it is right to be afraid of a character. It never
+//! decides that a text is wrong. That both read the same is held against random
+//! texts in `pieces`, and by a fuzz target.
+
+use std::borrow::Cow;
+
+use super::document::{RawUser, USER};
+use super::scalar::Raw;
+
+/// The longest name of a field that is read here, in bytes; a parser looks for
+/// the colon behind a name no further than a thousand.
+const MOST_NAME: usize = 100;
+
+/// Reads a list of users, every one of which begins a line with its dash;
+/// `None` where one is written in another way. The text must be one that the
+/// parser may see ([`super::syntax::is_plain`]).
+pub(super) fn users(text: &str) -> Option<Vec<RawUser<'_>>> {
+    let mut list = List::default();
+    for line in text.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let content = line.trim_start_matches(' ');
+        if !content.is_empty() && !content.starts_with('#') {
+            list.line(line.len() - content.len(), content)?;
+        }
+    }
+    list.closed().then_some(list.users)
+}
+
+/// The users read so far, and where their lines begin.
+#[derive(Default)]
+struct List<'t> {
+    users: Vec<RawUser<'t>>,
+    /// How far the dashes are indented.
+    dash: Option<usize>,
+    /// How far the fields of the user at hand are.
+    fields: usize,
+    /// Which fields it has, a bit for each of [`USER`].
+    seen: u32,
+    /// Whether its metadata stands on lines of its own, which go on.
+    open: bool,
+    /// How far these are indented, once there is one.
+    nested: Option<usize>,
+}
+
+impl<'t> List<'t> {
+    fn line(&mut self, spaces: usize, content: &'t str) -> Option<()> {
+        if let Some(rest) = content.strip_prefix("- ") {
+            let field = rest.trim_start_matches(' ');
+            if *self.dash.get_or_insert(spaces) != spaces || !self.closed() {
+                return None;
+            }
+            self.users.push(RawUser::default());
+            self.fields = spaces + content.len() - field.len();
+            self.seen = 0;
+            return self.field(field);
+        }
+        if self.open && spaces > self.fields && *self.nested.get_or_insert(spaces) == spaces {
+            let (name, value) = named(content)?;
+            return self.keep(name, plain_or_quoted(value)?);
+        }
+        if spaces != self.fields || !self.closed() {
+            return None;
+        }
+        self.field(content)
+    }
+
+    /// Ends metadata on lines of its own; `false` where no line followed, which
+    /// is nothing at all and another question.
+    fn closed(&mut self) -> bool {
+        let empty = self.open && self.nested.is_none();
+        (self.open, self.nested) = (false, None);
+        !empty
+    }
+
+    /// Reads a field of the last user.
+    fn field(&mut self, content: &'t str) -> Option<()> {
+        let (name, value) = named(content)?;
+        let at = USER.iter().position(|known| *known == name)?;
+        let bit = 1 << at;
+        if self.seen & bit != 0 {
+            return None;
+        }
+        self.seen |= bit;
+        if name == "metadata" {
+            return self.metadata(value);
+        }
+        let user = self.users.last_mut()?;
+        let place = match name {
+            "id" => &mut user.id,
+            "email" => &mut user.email,
+            "name" => &mut user.name,
+            "avatar" => &mut user.avatar,
+            "strip_metadata" => &mut user.strip_metadata,
+            "title" => &mut user.title,
+            "renamed_from" => &mut user.renamed_from,
+            _ => return None,
+        };
+        *place = Raw::Text(Cow::Borrowed(plain_or_quoted(value)?));
+        Some(())
+    }
+
+    /// Reads metadata in braces, or learns that its lines follow.
+    fn metadata(&mut self, value: &'t str) -> Option<()> {
+        if value.is_empty() {
+            self.open = true;
+            return Some(());
+        }
+        let fields = value.strip_prefix('{')?.strip_suffix('}')?.trim_matches(' ');
+        if fields.is_empty() {
+            return Some(());
+        }
+        for field in fields.split(',') {
+            let (name, value) = named(field.trim_matches(' '))?;
+            let idle = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-' | '.' | '/' | '@');
+            self.keep(name, plain(value).filter(|value| value.chars().all(idle))?)?;
+        }
+        Some(())
+    }
+
+    /// Keeps a metadata field of the last user.
+    fn keep(&mut self, name: &'t str, value: &'t str) -> Option<()> {
+        let metadata = &mut self.users.last_mut()?.metadata;
+        if metadata.iter().any(|(other, _)| *other == name) {
+            return None;
+        }
+        metadata.push((Cow::Borrowed(name), Raw::Text(Cow::Borrowed(value))));
+        Some(())
+    }
+}
+
+/// Takes a name apart from what stands behind its colon, without white space
+/// around it.
+fn named(content: &str) -> Option<(&str, &str)> {
+    let (name, value) = content.split_once(':')?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let begins = name.bytes().next()?.is_ascii_alphabetic();
+    if !begins || name.len() > MOST_NAME || !name.bytes().all(fits) || is_null(name) {
+        return None;
+    }
+    match value.is_empty() || value.starts_with(' ') {
+        true => Some((name, value.trim_matches(' '))),
+        false => None,
+    }
+}
+
+/// The text of a value, if nobody could take it for anything else.
+fn plain_or_quoted(value: &str) -> Option<&str> {
+    for quote in ['"', '\''] {
+        if let Some(rest) = value.strip_prefix(quote) {
+            let text = rest.strip_suffix(quote)?;
+            let odd = |c: char| matches!(c, '\t' | '\\' | '\u{feff}') || c == quote;
+            return (!text.contains(odd)).then_some(text);
+        }
+    }
+    plain(value)
+}
+
+/// The same without quotes.
+fn plain(value: &str) -> Option<&str> {
+    let first = value.chars().next()?;
+    if !(first.is_alphanumeric() || matches!(first, '_' | '/' | '.')) || is_null(value) {
+        return None;
+    }
+    let bytes = value.as_bytes();
+    let odd = |(at, byte): (usize, &u8)| match byte {
+        // The end of a name, unless a text goes on behind it.
+        b':' => matches!(bytes.get(at + 1), None | Some(b' ')),
+        b'#' | b'\t' => true,
+        _ => false,
+    };
+    let fine = !bytes.iter().enumerate().any(odd) && (value.is_ascii() || !value.contains('\u{feff}'));
+    fine.then_some(value)
+}
+
+fn is_null(text: &str) -> bool {
+    matches!(text, "null" | "Null" | "NULL")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document;
+    use super::*;
+
+    /// What both make of a text; the second only if this reads it.
+    fn both(text: &str) -> (String, Option<String>) {
+        let whole = document::read_users(text).map(|users| format!("{users:?}"));
+        let quick = users(text).map(|users| format!("{users:?}"));
+        (whole.unwrap_or_default(), quick)
+    }
+
+    #[test]
+    fn the_usual_way_of_writing_is_read_as_the_parser_reads_it() {
+        for text in [
+            "- id: a\n",
+            "  - id: a\r\n    email: a@b.co\r\n\r\n  - id: b",
+            "-   id: 007\n    name: 12:30\n    title: https://a.co/x?y=1\n",
+            "- id: 'it: # {}'\n  name: \" é, [x] \"\n  avatar: ./a b.png   \n",
+            "- id: a\n# note: x\n  metadata: { tier: gold, team: a-b c }\n",
+            "- id: a\n  metadata:\n     tier: gold\n\n     team: 'x'\n  name: É\n- id: b\n  metadata: {}\n",
+        ] {
+            let (whole, quick) = both(text);
+            assert_eq!(quick, Some(whole), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_parser_could_take_for_something_else_is_left_to_it() {
+        for value in [
+            "",
+            "~",
+            "null",
+            "NULL",
+            "a: b",
+            "a:",
+            "a #b",
+            "a\tb",
+            "*a",
+            "&a b",
+            "!x y",
+            "|",
+            ">-",
+            "[a]",
+            "{a: b}",
+            "'a''b'",
+            "\"a\\nb\"",
+            "'a",
+            "\"a\" b",
+            "- a",
+            "?",
+            "%a",
+            "@a",
+            "`a",
+            ",",
+            "\u{feff}a",
+            "a\u{feff}",
+        ] {
+            assert_eq!(users(&format!("- id: {value}\n")), None, "{value}");
+        }
+        for text in [
+            "- id: a\n  id: b\n",
+            "- id: a\n  nmae: b\n",
+            "- id: a\n    more\n",
+            "- id: a\n email: b\n",
+            "- id: a\n  - id: b\n",
+            "- {id: a}\n",
+            "-\n  id: a\n",
+            "- - a\n",
+            "- id: a\n  metadata:\n",
+            "- id: a\n  metadata:\n  name: b\n",
+            "- id: a\n  metadata:\n    x: a\n     y: b\n",
+            "- id: a\n  metadata:\n    x: a\n    x: b\n",
+            "- id: a\n  metadata: {x: a, x: b}\n",
+            "- id: a\n  metadata: {x: a,}\n",
+            "- id: a\n  metadata: {x: {y: a}}\n",
+            "- id: a\n  metadata: {x: 'a, b'}\n",
+            "- id: a\n  metadata: {<<: a}\n",
+            "- id: a\n  metadata: {x:a}\n",
+            "- \"id\": a\n",
+            "- ? id\n  : a\n",
+            "- id : a\n",
+        ] {
+            assert_eq!(users(text), None, "{text}");
+        }
+    }
+}
