@@ -50,9 +50,11 @@ impl Notes {
         self.0
     }
 
-    /// What this number tells.
-    pub(super) fn from_bits(bits: u16) -> Self {
-        Self(bits)
+    /// What this number tells, if that is something.
+    pub(super) fn from_bits(bits: u16) -> Option<Self> {
+        let known = Self::WORDS.iter().chain(&Self::SOURCES);
+        let known = known.fold(0, |known, (flag, _)| known | flag);
+        (bits & !known == 0).then_some(Self(bits))
     }
 
     /// Whether nothing is told.
@@ -241,8 +243,10 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
         Piece::Picture => kept.extend_from_slice(whole),
         Piece::Exif(exif) => {
             same = false;
-            let turned = exif::read(exif).and_then(|exif| exif.turned).filter(|_| first);
-            first = false;
+            // Readers pass over a chunk with a wrong checksum.
+            let holds = first && (format != ImageFormat::Png || is_sound(whole));
+            let turned = exif::read(exif).and_then(|exif| exif.turned).filter(|_| holds);
+            first &= !holds;
             if let Some(turned) = turned {
                 turn(&mut kept, format, turned);
             }
@@ -309,8 +313,14 @@ fn announce(kept: &mut [u8]) -> Option<()> {
     Some(())
 }
 
+/// Whether a whole PNG chunk has its own checksum behind it.
+fn is_sound(chunk: &[u8]) -> bool {
+    let parts = chunk.get(4..).and_then(|rest| rest.split_last_chunk());
+    parts.is_some_and(|(content, sum)| checksum(content).to_be_bytes() == *sum)
+}
+
 /// The checksum of a PNG chunk (PNG specification, annex D).
-fn checksum(bytes: &[u8]) -> u32 {
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |sum, byte| {
         (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
             (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg())
