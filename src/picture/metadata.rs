@@ -248,7 +248,9 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
             let turned = exif::read(exif).and_then(|exif| exif.turned).filter(|_| holds);
             first &= !holds;
             if let Some(turned) = turned {
-                turn(&mut kept, format, turned);
+                let name = whole.len().checked_sub(exif.len() + 6);
+                let name = name.and_then(|at| whole.get(at..at + 6));
+                turn(&mut kept, format, turned, name.unwrap_or(b"Exif\0\0"));
             }
         }
         _ => same = false,
@@ -266,15 +268,16 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     (before == after && notes.is_empty()).then_some(Cow::Owned(kept))
 }
 
-/// Adds a note that says only how the picture is turned.
-fn turn(kept: &mut Vec<u8>, format: ImageFormat, turned: Turned) {
+/// Adds a note that says only how the picture is turned, in JPEG under the name
+/// it had: readers differ about the last byte of that.
+fn turn(kept: &mut Vec<u8>, format: ImageFormat, turned: Turned, name: &[u8]) {
     let exif = exif::only_turned(turned);
     let length = exif.len() as u32;
     match format {
         ImageFormat::Jpeg => {
             kept.extend([0xFF, 0xE1]);
             kept.extend((length as u16 + 8).to_be_bytes());
-            kept.extend(b"Exif\0\0");
+            kept.extend(name);
             kept.extend(exif);
         }
         ImageFormat::Png => {
