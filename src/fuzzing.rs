@@ -13,7 +13,7 @@
 //! | `picture` | a picture file | taken: its size is in bounds, and what stands behind it changes nothing |
 //! | `strip` | a picture file | without what it says beside its pixels it shows the same, says nothing, and stays so |
 //! | `thumbnail` | a picture file | the copy is a small picture that we would take |
-//! | `pictures` | an index of pictures | sealed or not, it holds no more than its bytes; saved again it is the same |
+//! | `pictures` | an index of pictures | sealed or not, it tells only of pictures that we take; saved again it is the same |
 //! | `table` | a table for `init --from-csv` | written in the plainest way it reads the same |
 //! | `address` | a URL, of a server, of storage or of a picture | whoever reads it reads the same; none leads into a private network, and the key goes over https or stays here |
 //! | `planner` | bytes from which all facts are made | the audit finds nothing, the order of the facts changes nothing, and the plan that is saved is not stale |

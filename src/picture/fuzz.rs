@@ -1,8 +1,11 @@
 //! What fuzzing sees of pictures.
 
 use super::index::seal;
+use super::strip::checksum;
 use super::structure::{self, Piece};
-use super::{Index, MOST_PIXELS, examine, examine_with_notes, strip, thumbnail};
+use super::{
+    Index, MOST_BYTES, MOST_PIXELS, Picture, examine, examine_with_notes, recognise, strip, thumbnail,
+};
 use crate::core::value::ImageFormat;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,6 +35,36 @@ pub(crate) fn examined(bytes: &[u8]) {
 /// # Panics
 /// Where what is promised of [`thumbnail()`] does not hold.
 pub(crate) fn shrunk(bytes: &[u8]) {
+    shrunk_once(bytes);
+    if let Some(sound) = with_checksums(bytes) {
+        shrunk_once(&sound);
+    }
+}
+
+/// A PNG with right checksums, which no mutation finds by itself. `None` where
+/// they are right already, and for all else.
+fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut sound = bytes.to_owned();
+    let mut at = 8;
+    if recognise(bytes) != Some(ImageFormat::Png) {
+        return None;
+    }
+    while let Some(length) = sound.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
+        let end = at + 8 + u32::from_be_bytes(*length) as usize;
+        let Some(content) = sound.get(at + 4..end) else {
+            break;
+        };
+        let sum = checksum(content).to_be_bytes();
+        let Some(place) = sound.get_mut(end..end + 4) else {
+            break;
+        };
+        place.copy_from_slice(&sum);
+        at = end + 4;
+    }
+    (sound != bytes).then_some(sound)
+}
+
+fn shrunk_once(bytes: &[u8]) {
     let Ok(small) = thumbnail(bytes) else { return };
     let copy = STANDARD.decode(&small.base64).expect("it is base64");
     let picture = examine(&copy).expect("the copy is a whole picture");
@@ -45,6 +78,13 @@ pub(crate) fn shrunk(bytes: &[u8]) {
 /// # Panics
 /// Where it does not.
 pub(crate) fn stripped(bytes: &[u8]) {
+    stripped_once(bytes);
+    if let Some(sound) = with_checksums(bytes) {
+        stripped_once(&sound);
+    }
+}
+
+fn stripped_once(bytes: &[u8]) {
     let whole = examine_with_notes(bytes);
     let Some(silent) = strip(bytes) else { return };
     // A file that needs nothing taken away may be refused later.
@@ -92,8 +132,14 @@ pub(crate) fn indexed(bytes: &[u8], written: i64) {
         assert!(index.is_empty() || saved.len() <= bytes.len());
         assert_eq!(Index::parse(&saved, written), index, "written at {written}");
         assert_eq!(Index::parse(&saved, i64::MAX).len(), index.len());
-        // Whatever it tells can be said.
+        // Whatever it tells is of a picture that we take, and can be said.
         for facts in index.facts() {
+            let Picture { width, height, .. } = facts.picture;
+            assert!(
+                width.min(height) >= 1 && width.max(height) <= MOST_PIXELS,
+                "{facts:?}"
+            );
+            assert!(facts.bytes <= MOST_BYTES, "{facts:?}");
             assert!(
                 facts.notes.is_empty() || !facts.notes.to_string().is_empty(),
                 "{facts:?}"

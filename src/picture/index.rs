@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Notes, Picture};
+use super::{MOST_BYTES, MOST_PIXELS, Notes, Picture};
 use crate::core::digest::Digest;
 use crate::core::value::ImageFormat;
 
@@ -177,7 +177,7 @@ fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &Facts) {
     bytes.extend(digest.as_bytes());
 }
 
-/// Reads one entry.
+/// Reads one entry: only what could have been learnt of a picture.
 fn read(row: &[u8]) -> Option<(Stamp, bool, Facts)> {
     let mut rest = row;
     let mut number = |length: usize| {
@@ -197,14 +197,20 @@ fn read(row: &[u8]) -> Option<(Stamp, bool, Facts)> {
         modified: number(8)? as i64,
         changed: number(8)? as i64,
     };
-    let stripped = number(1)? != 0;
-    let picture = Picture {
-        format: *FORMATS.get(number(1)? as usize)?,
-        width: number(2)? as u32,
-        height: number(2)? as u32,
+    let stripped = match number(1)? {
+        0 => false,
+        1 => true,
+        _ => return None,
     };
-    let notes = Notes::from_bits(number(2)? as u16);
-    let bytes = number(8)?;
+    let format = *FORMATS.get(number(1)? as usize)?;
+    let mut side = || Some(number(2)? as u32).filter(|side| (1..=MOST_PIXELS).contains(side));
+    let picture = Picture {
+        format,
+        width: side()?,
+        height: side()?,
+    };
+    let notes = Notes::from_bits(number(2)? as u16)?;
+    let bytes = number(8).filter(|bytes| *bytes <= MOST_BYTES)?;
     let digest = Digest::from_bytes(rest.try_into().ok()?);
     let facts = Facts {
         picture,
@@ -238,7 +244,7 @@ mod tests {
                 width: 4096,
                 height: 1,
             },
-            notes: Notes::from_bits(0x101),
+            notes: Notes::from_bits(0x101).unwrap(),
             digest: Digest::of(content.as_bytes()),
             bytes: 49_000,
         }
@@ -311,7 +317,19 @@ mod tests {
         // Sealed, but of another version, or with half an entry.
         let body = &whole[..whole.len() - DIGEST];
         let newer = [b"whop-sync pictures 2", &body[20..]].concat();
+        // What no picture is.
+        let with = |at: usize, bytes: &[u8]| {
+            let mut body = body.to_vec();
+            body[MAGIC.len() + at..][..bytes.len()].copy_from_slice(bytes);
+            body
+        };
         for body in [
+            with(40, &[2]),
+            with(41, &[4]),
+            with(42, &[0, 0]),
+            with(44, &[1, 16]),
+            with(46, &[0x80, 0]),
+            with(48, &[0, 0, 0, 1]),
             newer,
             body[..body.len() - 1].to_vec(),
             Vec::new(),

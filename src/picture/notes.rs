@@ -44,9 +44,11 @@ impl Notes {
         self.0
     }
 
-    /// What this number tells.
-    pub(super) fn from_bits(bits: u16) -> Self {
-        Self(bits)
+    /// What this number tells, if that is something.
+    pub(super) fn from_bits(bits: u16) -> Option<Self> {
+        let known = Self::WORDS.iter().chain(&Self::SOURCES);
+        let known = known.fold(0, |known, (flag, _)| known | flag);
+        (bits & !known == 0).then_some(Self(bits))
     }
 
     /// Whether nothing is told.

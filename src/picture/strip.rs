@@ -25,10 +25,14 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
         Piece::Picture => kept.extend_from_slice(whole),
         Piece::Exif(exif) => {
             same = false;
-            let turned = exif::read(exif).and_then(|exif| exif.turned).filter(|_| first);
-            first = false;
+            // Readers pass over a chunk with a wrong checksum.
+            let holds = first && (format != ImageFormat::Png || is_sound(whole));
+            let turned = exif::read(exif).and_then(|exif| exif.turned).filter(|_| holds);
+            first &= !holds;
             if let Some(turned) = turned {
-                turn(&mut kept, format, turned);
+                let name = whole.len().checked_sub(exif.len() + 6);
+                let name = name.and_then(|at| whole.get(at..at + 6));
+                turn(&mut kept, format, turned, name.unwrap_or(b"Exif\0\0"));
             }
         }
         _ => same = false,
@@ -46,15 +50,16 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     (before == after && notes.is_empty()).then_some(Cow::Owned(kept))
 }
 
-/// Adds a note that says only how the picture is turned.
-fn turn(kept: &mut Vec<u8>, format: ImageFormat, turned: Turned) {
+/// Adds a note that says only how the picture is turned, in JPEG under the name
+/// it had: readers differ about the last byte of that.
+fn turn(kept: &mut Vec<u8>, format: ImageFormat, turned: Turned, name: &[u8]) {
     let exif = exif::only_turned(turned);
     let length = exif.len() as u32;
     match format {
         ImageFormat::Jpeg => {
             kept.extend([0xFF, 0xE1]);
             kept.extend((length as u16 + 8).to_be_bytes());
-            kept.extend(b"Exif\0\0");
+            kept.extend(name);
             kept.extend(exif);
         }
         ImageFormat::Png => {
@@ -93,8 +98,14 @@ fn announce(kept: &mut [u8]) -> Option<()> {
     Some(())
 }
 
+/// Whether a whole PNG chunk has its own checksum behind it.
+fn is_sound(chunk: &[u8]) -> bool {
+    let parts = chunk.get(4..).and_then(|rest| rest.split_last_chunk());
+    parts.is_some_and(|(content, sum)| checksum(content).to_be_bytes() == *sum)
+}
+
 /// The checksum of a PNG chunk (PNG specification, annex D).
-fn checksum(bytes: &[u8]) -> u32 {
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |sum, byte| {
         (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
             (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg())
