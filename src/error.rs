@@ -57,12 +57,15 @@ impl Error {
     pub fn problems(problems: Vec<Problem>) -> Self {
         let errors = problems
             .iter()
-            .filter(|p| p.severity == crate::core::model::Severity::Error)
-            .count();
-        let noun = if errors == 1 { "problem" } else { "problems" };
+            .filter(|p| p.severity == crate::core::model::Severity::Error);
+        // One that only says how many there was no room for is none itself.
+        let (counts, told): (Vec<&Problem>, Vec<&Problem>) = errors.partition(|p| p.code == "more");
+        let noun = if told.len() == 1 { "problem" } else { "problems" };
+        let least = if counts.is_empty() { "" } else { "more than " };
+        let message = format!("the manifest has {least}{} {noun}", told.len());
         Self {
             problems,
-            ..Self::new(Code::ManifestInvalid, format!("the manifest has {errors} {noun}"))
+            ..Self::new(Code::ManifestInvalid, message)
         }
     }
 

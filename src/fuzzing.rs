@@ -11,9 +11,16 @@
 //! | `limits` | an answer's status, headers and body | what is said of it can be shown, and no wait is out of bounds |
 //! | `answers` | answers with the status 200 | ids are valid, lists are sorted, nothing secret or hostile is said |
 //! | `picture` | a picture file | taken: its size is in bounds, and what stands behind it changes nothing |
+//! | `strip` | a picture file | without what it says beside its pixels it shows the same, says nothing, and stays so |
 //! | `thumbnail` | a picture file | the copy is a small picture that we would take |
+//! | `pictures` | an index of pictures | sealed or not, it holds no more than its bytes; saved again it is the same |
 //! | `table` | a table for `init --from-csv` | written in the plainest way it reads the same |
+//! | `address` | a URL, of a server, of storage or of a picture | whoever reads it reads the same; none leads into a private network, and the key goes over https or stays here |
 //! | `planner` | bytes from which all facts are made | the audit finds nothing, the order of the facts changes nothing, and the plan that is saved is not stale |
+//!
+//! Receipts (`apply --receipt`), reports and whatever else is not in the table
+//! are only written: no command reads them. What the emulator is given by its
+//! owner, a fault script and a state file, is trusted.
 
 use std::path::Path;
 
@@ -247,6 +254,27 @@ pub fn picture(bytes: &[u8]) {
     crate::picture::fuzz::examined(bytes);
 }
 
+/// A picture file, without what it says beside its pixels.
+pub fn strip(bytes: &[u8]) {
+    crate::picture::fuzz::stripped(bytes);
+}
+
+/// An index of pictures; the first byte says when it was written.
+pub fn pictures(bytes: &[u8]) {
+    if let Some((written, bytes)) = bytes.split_first() {
+        crate::picture::fuzz::indexed(bytes, i64::from(*written) << 56 | 0xFF_FFFF);
+    }
+}
+
+/// A URL, as everybody reads it who is given one.
+pub fn address(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Some(base) = crate::cli::fuzz::server(&text) {
+        crate::remote::fuzz::based(&base);
+    }
+    crate::remote::fuzz::followed(&text);
+}
+
 /// A picture file, decoded.
 pub fn thumbnail(bytes: &[u8]) {
     crate::picture::fuzz::shrunk(bytes);
@@ -299,5 +327,5 @@ mod tests {
         )*};
     }
 
-    replayed!(manifest pieces mapping journal plan limits answers picture thumbnail table planner);
+    replayed!(manifest pieces mapping journal plan limits answers picture strip thumbnail pictures table address planner);
 }

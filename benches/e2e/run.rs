@@ -116,8 +116,13 @@ fn program(
         .env_remove("WHOP_SYNC_LIMIT")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    if options.told && options.rate > 0 {
-        command.env("WHOP_SYNC_LIMIT", format!("{}/min", options.rate));
+    if options.told {
+        // Nothing a minute is no limit.
+        let limit = match options.rate {
+            0 => "0".to_owned(),
+            rate => format!("{rate}/min"),
+        };
+        command.env("WHOP_SYNC_LIMIT", limit);
     }
     let began = Instant::now();
     let mut child = command.spawn().unwrap();

@@ -85,11 +85,18 @@ pub(super) fn ids() -> ArgValueCompleter {
             return Vec::new();
         };
         let mut ids = manifest::ids(&manifests(std::env::args_os()));
-        ids.retain(|id| id.starts_with(typed));
+        ids.retain(|id| id.starts_with(typed) && is_plain(id));
         ids.sort_unstable();
         ids.truncate(MOST_IDS);
         ids.into_iter().map(CompletionCandidate::new).collect()
     })
+}
+
+/// Whether no shell does anything with an id but take it: some put what they
+/// complete on the line as it is, and a manifest may come from a stranger.
+fn is_plain(id: &str) -> bool {
+    let may_begin = |c: char| c.is_alphanumeric() || c == '_';
+    id.starts_with(may_begin) && id.chars().all(|c| may_begin(c) || ".-:@/+,".contains(c))
 }
 
 /// The manifests that a half-typed command line names, read without parsing

@@ -1,6 +1,7 @@
 //! What fuzzing sees of the table reader.
 
 use super::csv::{self, Table};
+use super::values::Server;
 
 /// Reads a text as a table: what was read can be written in the plainest way,
 /// every field in quotes, and reads the same.
@@ -42,4 +43,15 @@ fn written(table: &Table) -> String {
             quoted.collect::<Vec<_>>().join(",") + "\n"
         })
         .collect()
+}
+
+/// Reads a text as `--server` does. Gives the API's base, which read again is
+/// the same.
+///
+/// # Panics
+/// Where it is not.
+pub(crate) fn server(text: &str) -> Option<String> {
+    let server = Server::parse(text).ok()?;
+    assert_eq!(Server::parse(&server.to_string()).as_ref(), Ok(&server), "{text}");
+    server.base().map(str::to_owned)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -133,6 +133,11 @@ fn base(text: &str) -> Result<String, String> {
         let host = authority.to_ascii_lowercase();
         return Err(format!("must include the API's path: {scheme}://{host}/api/v1"));
     }
+    // Escapes too could be read in two ways: `%2e%2e` leads a folder up.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
+    if !path.bytes().all(plain) {
+        return Err("must have a path of letters, digits and `-._~` alone".to_owned());
+    }
     if path
         .split('/')
         .skip(1)
@@ -168,19 +173,34 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), String> {
     };
     let host = host.to_ascii_lowercase();
     let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-    let valid = match inner {
-        Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-            host.split('.')
-                .all(|label| !label.is_empty() && label.bytes().all(fits))
-        }
+    let host = match inner {
+        Some(v6) => v6.parse().ok().map(v6_host),
+        None => is_name(&host).then_some(host),
     };
-    if valid {
-        Ok((host, port))
-    } else {
-        Err("must have a host name".to_owned())
+    Ok((host.ok_or("must have a host name")?, port))
+}
+
+/// An address in the one way that URLs have it: an IPv4 one inside is hexadecimal.
+fn v6_host(address: Ipv6Addr) -> String {
+    let [.., high, low] = address.segments();
+    match address.to_ipv4_mapped() {
+        Some(_) => format!("[::ffff:{high:x}:{low:x}]"),
+        None => format!("[{address}]"),
     }
+}
+
+/// Whether a host is a name, or an address that is written in full: URLs take
+/// `127.1` and `0x7f000001` for addresses too.
+fn is_name(host: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let named = host
+        .split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(fits));
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").unwrap_or("-");
+    let number =
+        last.bytes().all(|b| b.is_ascii_digit()) || hexadecimal.bytes().all(|b| b.is_ascii_hexdigit());
+    named && (!number || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// Whether requests to this host stay on this computer.
@@ -380,6 +400,10 @@ mod tests {
                 "http://[::1]:9/api/v1",
                 Server::Url("http://[::1]:9/api/v1".into()),
             ),
+            (
+                "https://[0:0::FFFF:198.51.100.7]/api/v1",
+                Server::Url("https://[::ffff:c633:6407]/api/v1".into()),
+            ),
         ] {
             let parsed = Server::parse(text);
             assert_eq!(parsed.as_ref(), Ok(&server), "{text}");
@@ -404,6 +428,12 @@ mod tests {
             "https://a.test/api/v1#x",
             "https://a.test/api/../v1",
             "https://a.test//api/v1",
+            "https://a.test/x/%2e%2E/api/v1",
+            "https://a.test/{api}/v1",
+            "https://127.1/api/v1",
+            "https://0x7f000001/api/v1",
+            "https://a.0x/api/v1",
+            "https://010.1.1.1/api/v1",
             "https://a.test:0/api/v1",
             "https://a.test:99999/api/v1",
             "https://a.test:+1/api/v1",

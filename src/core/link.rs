@@ -328,9 +328,7 @@ pub fn profiles_to_read(
         let wanted = policy.covers(&user.key)
             && match linked {
                 Linked::Found { .. } => true,
-                Linked::Mapped { known: entry, .. } => {
-                    differs(user, entry) || known.unsure.contains(&user.key) || slice.contains(&user.key)
-                }
+                Linked::Mapped { known: entry, .. } => is_wanted(user, entry, known, &slice),
                 Linked::Absent { .. } | Linked::Held(_) => false,
             };
         if wanted && let Some(account) = linked.account() {
@@ -338,6 +336,23 @@ pub fn profiles_to_read(
         }
     }
     reads
+}
+
+/// Those of them that the mapping alone tells, before it is known which
+/// accounts are there: the owners of accounts that are gone are among them.
+pub fn mapped_profiles_to_read(desired: &Desired, known: &Known, policy: &Policy) -> Vec<UserId> {
+    let slice = Slice::of(known, policy);
+    let users = desired.users().iter().filter(|user| policy.covers(&user.key));
+    users
+        .filter_map(|user| Some((user, known.users.get(&user.key)?)))
+        .filter(|(user, entry)| is_wanted(user, entry, known, &slice))
+        .map(|(_, entry)| entry.link.owner.clone())
+        .collect()
+}
+
+/// Whether a mapped user's profile is worth reading.
+fn is_wanted(user: &DesiredUser, entry: &KnownUser, known: &Known, slice: &Slice<'_>) -> bool {
+    differs(user, entry) || known.unsure.contains(&user.key) || slice.contains(&user.key)
 }
 
 /// Whether the profile we last applied is not the one that is asked for.

@@ -410,7 +410,8 @@ impl Checking<'_> {
         let hint = "write a text; for an empty one write \"\"";
         if text(raw, &name, self.whose, &at, hint, self.found).is_some() {
             let message = format!("the {name}{} contains control characters", self.whose);
-            self.found.push(error("bad_metadata", at, message, "remove them"));
+            let hint = "remove them; line ends and tabs may stay";
+            self.found.push(error("bad_metadata", at, message, hint));
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
                     "empty_manifest",
                     at,
                     "there is nothing in this manifest",
-                    "write `version: 1`, `company: biz_…` and `users:`",
+                    "write `version: 1`, `company: biz_…` and `users:`, or let `whop-sync init` write one to begin with",
                 ));
             }
             whole = false;

@@ -263,7 +263,7 @@ fn sides(code: &str) -> (Side, Side) {
     match code {
         "repeated_field" => (Side::LastKey, Side::Key),
         "company_twice" => (Side::Key, Side::Key),
-        "unknown_field" | "merge_key" | "reserved_metadata" | "wrong_type" | "bad_key" => {
+        "unknown_field" | "merge_key" | "reserved_metadata" | "wrong_type" | "metadata_too_large" => {
             (Side::Key, Side::Value)
         }
         _ => (Side::Value, Side::Value),

@@ -139,19 +139,22 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         kind
     }
 
-    /// Passes over what is left of a value after its first event.
-    fn skip(&mut self, first: &Event<'t>) -> Result<(), Stop> {
+    /// Passes over what is left of a value after its first event; where that
+    /// ends, if anything is left.
+    fn skip(&mut self, first: &Event<'t>) -> Result<Option<usize>, Stop> {
         let mut open = usize::from(opens(first));
+        let mut end = None;
         while open > 0 {
             let (event, at) = self.next()?;
             self.kind(&event, at);
+            end = Some(at.1);
             if opens(&event) {
                 open += 1;
             } else if matches!(event, Event::SequenceEnd | Event::MappingEnd | Event::StreamEnd) {
                 open -= 1;
             }
         }
-        Ok(())
+        Ok(end)
     }
 
     /// Walks the first document, and stops at a second.
@@ -174,7 +177,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
                     self.whole(None, kind, at)?;
                     match first {
                         Event::MappingStart(..) => self.mapping(None, "")?,
-                        other => self.skip(&other)?,
+                        other => drop(self.skip(&other)?),
                     }
                 }
             }
@@ -204,13 +207,15 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
     fn mapping(&mut self, user: Option<u32>, within: &str) -> Result<(), Stop> {
         let mut entered = BTreeSet::new();
         loop {
-            let (key, key_at) = self.next()?;
+            let (key, mut key_at) = self.next()?;
             if matches!(key, Event::MappingEnd | Event::StreamEnd) {
                 return Ok(());
             }
             let key_kind = self.kind(&key, key_at);
             let odd_key = matches!(key_kind, Kind::List | Kind::Mapping);
-            self.skip(&key)?;
+            if let Some(end) = self.skip(&key)? {
+                key_at.1 = end;
+            }
             let name = match &key {
                 Event::Scalar(name, ..) => name,
                 _ => "",
@@ -242,7 +247,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
                 {
                     self.users()?;
                 }
-                other => self.skip(&other)?,
+                other => drop(self.skip(&other)?),
             }
         }
     }
@@ -288,8 +293,17 @@ pub(super) struct Misfit {
     pub(super) user: Option<u32>,
     /// The field's dotted name; empty for the user or document as a whole.
     pub(super) field: Box<str>,
-    /// What stands there; `None` where a field's name is no scalar.
-    pub(super) kind: Option<Kind>,
+    /// What is wrong there.
+    pub(super) wrong: Wrong,
+}
+
+/// What serde cannot read past.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wrong {
+    /// A value of this kind.
+    Value(Kind),
+    /// The name of a field, here.
+    Key(Stretch),
 }
 
 /// Finds every value that serde cannot read past.
@@ -303,13 +317,13 @@ pub(super) fn misfits(text: &str) -> (Vec<Misfit>, Passed) {
             found.push(Misfit {
                 user: sight.user,
                 field: within.into(),
-                kind: None,
+                wrong: Wrong::Key(sight.key.unwrap_or(sight.value)),
             });
         } else if !fits(&sight) {
             found.push(Misfit {
                 user: sight.user,
                 field: sight.field.into(),
-                kind: Some(sight.kind),
+                wrong: Wrong::Value(sight.kind),
             });
         }
     });

@@ -11,7 +11,7 @@ use crate::core::model::{Pointer, Problem, Related};
 use super::document::{self, RawPart, Skips, Unread};
 use super::found::{Found, error};
 use super::lines::{self, Stretch};
-use super::places::{self, Kind, MOST_LEVELS, Misfit};
+use super::places::{self, Kind, MOST_LEVELS, Misfit, Wrong};
 use super::sources::{Garbled, Part};
 
 /// How many `[` and `{` a text may hold without a closer look: so many cannot
@@ -241,19 +241,23 @@ impl<'t> Reader<'t> {
 
     /// A value of the wrong kind.
     fn misfit(&self, misfit: &Misfit) -> Problem {
-        let Misfit { user, field, kind } = misfit;
+        let Misfit { user, field, wrong } = misfit;
         let at = Pointer {
             part: self.index,
             user: *user,
             field: (!field.is_empty()).then(|| field.clone()),
         };
-        let Some(kind) = kind else {
-            return error(
-                "bad_key",
-                at,
-                "a field's name is a list or a mapping",
-                "write a plain name, such as `email`",
-            );
+        let kind = match wrong {
+            Wrong::Value(kind) => kind,
+            Wrong::Key(stretch) => {
+                let problem = self.at(
+                    *stretch,
+                    "bad_key",
+                    "a field's name is a list or a mapping",
+                    "write a plain name, such as `email`",
+                );
+                return Problem { at, ..problem };
+            }
         };
         let (message, hint) = misfit_words(*user, field, *kind);
         error("wrong_type", at, message, hint)

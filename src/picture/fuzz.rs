@@ -1,6 +1,9 @@
 //! What fuzzing sees of pictures.
 
-use super::{MOST_PIXELS, examine, thumbnail};
+use super::index::seal;
+use super::structure::{self, Piece};
+use super::{Index, MOST_PIXELS, examine, examine_with_notes, strip, thumbnail};
+use crate::core::value::ImageFormat;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -34,4 +37,67 @@ pub(crate) fn shrunk(bytes: &[u8]) {
     let picture = examine(&copy).expect("the copy is a whole picture");
     assert!(picture.width <= 128 && picture.height <= 128, "{picture:?}");
     assert_eq!(thumbnail(bytes), Ok(small), "the same again");
+}
+
+/// Takes away what a picture says beside its pixels: what is left says nothing,
+/// shows the same, and nothing more can be taken away.
+///
+/// # Panics
+/// Where it does not.
+pub(crate) fn stripped(bytes: &[u8]) {
+    let whole = examine_with_notes(bytes);
+    let Some(silent) = strip(bytes) else { return };
+    // A file that needs nothing taken away may be refused later.
+    let Ok((picture, told)) = whole else {
+        assert_eq!(*silent, *bytes, "only a picture is changed");
+        return;
+    };
+    assert_eq!(
+        examine_with_notes(&silent),
+        Ok((picture, super::Notes::default())),
+        "{told}"
+    );
+    assert_eq!(
+        strip(&silent).as_deref(),
+        Some(&*silent),
+        "nothing is left to take"
+    );
+    // Of several notes the first holds, which stands where one belongs; the
+    // decoder may take how it is turned from another.
+    if exif_pieces(bytes, picture.format) < 2
+        && let Ok(small) = thumbnail(bytes)
+    {
+        assert_eq!(thumbnail(&silent), Ok(small), "it shows the same");
+    }
+}
+
+fn exif_pieces(bytes: &[u8], format: ImageFormat) -> usize {
+    let mut count = 0;
+    let whole = structure::walk(bytes, format, &mut |_, piece| {
+        count += usize::from(matches!(piece, Piece::Exif(_)));
+    });
+    assert!(whole.is_ok(), "it was examined");
+    count
+}
+
+/// Reads an index of pictures, as it is and under a right seal: it holds no
+/// more than its bytes do, and saved again it is the same.
+///
+/// # Panics
+/// Where it does not.
+pub(crate) fn indexed(bytes: &[u8], written: i64) {
+    for bytes in [bytes.to_vec(), seal(bytes.to_vec())] {
+        let index = Index::parse(&bytes, written);
+        let saved = index.to_bytes();
+        assert!(index.is_empty() || saved.len() <= bytes.len());
+        assert_eq!(Index::parse(&saved, written), index, "written at {written}");
+        assert_eq!(Index::parse(&saved, i64::MAX).len(), index.len());
+        // Whatever it tells can be said.
+        for facts in index.facts() {
+            assert!(
+                facts.notes.is_empty() || !facts.notes.to_string().is_empty(),
+                "{facts:?}"
+            );
+        }
+    }
 }

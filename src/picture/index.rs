@@ -112,9 +112,21 @@ impl Index {
         for ((stamp, stripped), facts) in &self.entries {
             write(&mut bytes, stamp, *stripped, facts);
         }
-        bytes.extend(Digest::of(&bytes).as_bytes());
-        bytes
+        seal(bytes)
     }
+
+    /// Everything it tells, for fuzzing.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn facts(&self) -> impl Iterator<Item = &Facts> {
+        self.entries.values()
+    }
+}
+
+/// Puts its digest behind it, so that damage shows.
+pub(super) fn seal(mut body: Vec<u8>) -> Vec<u8> {
+    let digest = Digest::of(&body);
+    body.extend(digest.as_bytes());
+    body
 }
 
 /// Whether a file is older than a time by more than a tick of any clock.
@@ -297,10 +309,6 @@ mod tests {
             assert!(Index::parse(&broken, i64::MAX).is_empty(), "{at}");
         }
         // Sealed, but of another version, or with half an entry.
-        let seal = |mut body: Vec<u8>| {
-            body.extend(Digest::of(&body).as_bytes());
-            body
-        };
         let body = &whole[..whole.len() - DIGEST];
         let newer = [b"whop-sync pictures 2", &body[20..]].concat();
         for body in [

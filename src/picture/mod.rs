@@ -10,7 +10,8 @@ mod exif;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod index;
-mod metadata;
+mod notes;
+mod strip;
 mod structure;
 mod thumbnail;
 
@@ -19,7 +20,8 @@ use std::fmt;
 use crate::core::value::ImageFormat;
 pub use index::Index;
 pub(crate) use index::{Facts, Stamp};
-pub(crate) use metadata::{Notes, strip};
+pub(crate) use notes::Notes;
+pub(crate) use strip::strip;
 use structure::{Flaw, Visit};
 pub(crate) use thumbnail::{Thumbnail, thumbnail};
 

@@ -1,10 +1,7 @@
 //! Connected accounts: `/accounts`, or `/companies` in the older dialect
 //! (`whop-api.md` §3, §4).
 
-use std::collections::HashSet;
-
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -12,7 +9,6 @@ use super::call::{Answered, Call, header};
 use super::client::{Client, Permit};
 use super::error::{CallError, CallErrorKind};
 use super::operation::Operation;
-use super::query::{PageInfo, Pages, Turn, path};
 use super::retry::Repeat;
 use super::transport::Method;
 use super::version::Version;
@@ -22,50 +18,7 @@ use crate::core::plan::NewAccount;
 use crate::core::text::Sorted;
 use crate::core::value::{AccountId, PlatformId, Title};
 
-/// The platform's connected accounts, as far as they could be listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// The accounts, sorted by id, each once, without the platform itself.
-    pub accounts: Vec<Account>,
-    /// Whether these are all. From an incomplete list nothing may be
-    /// concluded about what is missing in it.
-    pub complete: bool,
-}
-
 impl Client {
-    /// Lists all connected accounts of the platform, 50 a request, oldest
-    /// first: accounts that are created meanwhile appear at the end.
-    ///
-    /// # Errors
-    /// Any call that fails, and an account of which id or owner cannot be
-    /// read: it is somebody's, and leaving it out would have it made again.
-    pub async fn list_accounts(&self) -> Result<Listing, CallError> {
-        let (mut accounts, mut seen) = (Vec::new(), HashSet::new());
-        let mut pages = Pages::default();
-        let mut cursor = None;
-        loop {
-            let path = self.list_path(cursor.as_deref());
-            let call = self.repeatable(Operation::ListAccounts, self.request(Method::Get, path, None));
-            let page: Page = self.fetch(None, &call).await?;
-            let before = seen.len();
-            for entry in &page.data {
-                let (id, account) = read_account(entry, self.platform()).map_err(|why| {
-                    self.about(&call)
-                        .failed(CallErrorKind::Malformed, &why, super::Effect::None)
-                })?;
-                accounts.extend(account);
-                seen.insert(id);
-            }
-            match pages.turn(page.page_info, page.data.len(), seen.len() - before) {
-                Turn::Page(next) => cursor = Some(next),
-                Turn::End { complete } => {
-                    let accounts = each_once(accounts);
-                    return Ok(Listing { accounts, complete });
-                }
-            }
-        }
-    }
-
     /// Fixes a create to the byte. The same request may be sent again later,
     /// even by another run, as long as Whop remembers the key (24 hours).
     pub fn prepare_create(&self, account: &NewAccount, idempotency_key: String) -> PreparedCall {
@@ -215,45 +168,12 @@ impl Client {
             Dialect::Companies => format!("/companies/{id}"),
         }
     }
-
-    pub(super) fn list_path(&self, after: Option<&str>) -> String {
-        let (at, parent) = match self.dialect() {
-            Dialect::Accounts => ("/accounts", "parent_account_id"),
-            Dialect::Companies => ("/companies", "parent_company_id"),
-        };
-        let mut query = vec![
-            (parent, self.platform().as_str()),
-            ("first", "50"),
-            ("direction", "asc"),
-        ];
-        query.extend(after.map(|cursor| ("after", cursor)));
-        path(at, &query)
-    }
-}
-
-/// Sorted by id; of an account that was listed twice, as it was last.
-fn each_once(mut accounts: Vec<Account>) -> Vec<Account> {
-    accounts.reverse();
-    accounts.sort_by(|a, b| a.id.cmp(&b.id));
-    accounts.dedup_by(|a, b| a.id == b.id);
-    accounts
-}
-
-/// One page of a list. Entries are read one by one, so that a bad one can be
-/// named.
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<Box<RawValue>>,
-    page_info: PageInfo,
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::Effect;
     use super::super::script::{Script, answer, body_of, header_of};
-    use super::super::transport::{Lost, Response};
     use super::*;
     use crate::core::value::Email;
 
@@ -262,25 +182,6 @@ mod tests {
 
     fn entry(n: usize) -> String {
         format!(r#"{{"id":"biz_c{n}","title":"T{n}","owner":{{"id":"user_{n}"}}}}"#)
-    }
-
-    fn page(entries: &[String], info: &str) -> Result<Response, Lost> {
-        answer(
-            200,
-            format!(r#"{{"data":[{}],"page_info":{{{info}}}}}"#, entries.join(",")),
-        )
-    }
-
-    fn more(cursor: &str) -> String {
-        format!(r#""end_cursor":"{cursor}","has_next_page":true"#)
-    }
-
-    const END: &str = r#""end_cursor":"z","has_next_page":false"#;
-
-    async fn list(script: &Arc<Script>) -> (Vec<String>, bool) {
-        let listing = script.unlimited(NEW).list_accounts().await.unwrap();
-        let ids = listing.accounts.iter().map(|account| account.id.to_string());
-        (ids.collect(), listing.complete)
     }
 
     fn new_account() -> NewAccount {
@@ -294,95 +195,6 @@ mod tests {
             resend: None,
             replaces: None,
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn both_dialects_ask_for_the_platforms_own_children_only() {
-        for (version, lines) in [
-            (
-                NEW,
-                [
-                    "GET /accounts?parent_account_id=biz_p1&first=50&direction=asc",
-                    "GET /accounts?parent_account_id=biz_p1&first=50&direction=asc&after=a%2Fb%3D",
-                ],
-            ),
-            (
-                OLD,
-                [
-                    "GET /companies?parent_company_id=biz_p1&first=50&direction=asc",
-                    "GET /companies?parent_company_id=biz_p1&first=50&direction=asc&after=a%2Fb%3D",
-                ],
-            ),
-        ] {
-            let script = Script::of([page(&[entry(1)], &more("a/b=")), page(&[entry(2)], END)]);
-            let listing = script.client(version).list_accounts().await.unwrap();
-            assert_eq!((listing.accounts.len(), listing.complete), (2, true));
-            assert_eq!(script.lines(), lines);
-            assert_eq!(header_of(&script.seen()[0], "api-version-date"), Some(version));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_account_that_cannot_be_used_fails_the_list_by_name() {
-        let bad = r#"{"id":"biz_c7","title":"T"}"#.to_owned();
-        let script = Script::of([page(&[entry(1), bad], END)]);
-        let error = script.client(NEW).list_accounts().await.unwrap_err();
-        assert_eq!(
-            (error.kind, error.effect),
-            (CallErrorKind::Malformed, Effect::None)
-        );
-        assert!(error.message.contains("biz_c7"), "{error}");
-        for body in ["[]", r#"{"data":[]}"#, r#"{"page_info":{}}"#, "<html>"] {
-            let script = Script::of([answer(200, body)]);
-            let error = script.client(NEW).list_accounts().await.unwrap_err();
-            assert_eq!(error.kind, CallErrorKind::Malformed, "{body}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_platform_is_not_listed_but_counts_as_read() {
-        let platform = r#"{"id":"biz_p1","title":"My platform"}"#.to_owned();
-        let script = Script::of([page(&[platform], &more("a")), page(&[entry(1)], END)]);
-        assert_eq!(list(&script).await, (vec!["biz_c1".to_owned()], true));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn pages_that_shift_give_each_account_once() {
-        let script = Script::of([
-            page(&[entry(1), entry(2)], &more("a")),
-            page(&[entry(2), entry(3)], &more("b")),
-            page(&[entry(3)], END),
-        ]);
-        let ids = [1, 2, 3].map(|n| format!("biz_c{n}")).to_vec();
-        assert_eq!(list(&script).await, (ids, true));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn lists_that_lead_nowhere_are_incomplete() {
-        // The same cursor again; a circle of two; an endless repetition.
-        let same = Script::by(|nth, _| page(&[entry(nth)], &more("a")));
-        assert_eq!(
-            list(&same).await,
-            (vec!["biz_c0".to_owned(), "biz_c1".to_owned()], false)
-        );
-        let circle = Script::by(|nth, _| page(&[entry(nth % 2)], &more(["a", "b"][nth % 2])));
-        assert_eq!(list(&circle).await.0.len(), 2);
-        assert_eq!(circle.seen().len(), 3);
-        let stuck = Script::by(|nth, _| page(&[entry(1)], &more(&nth.to_string())));
-        assert_eq!(list(&stuck).await, (vec!["biz_c1".to_owned()], false));
-        assert_eq!(stuck.seen().len(), 2);
-        let hidden = Script::of([page(&[entry(1)], r#""end_cursor":null,"has_next_page":true"#)]);
-        assert_eq!(list(&hidden).await, (vec!["biz_c1".to_owned()], false));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_page_that_fails_fails_the_list() {
-        let script = Script::of([page(&[entry(1)], &more("a")), answer(403, "")]);
-        let error = script.client(OLD).list_accounts().await.unwrap_err();
-        assert_eq!(
-            (error.kind, error.operation),
-            (CallErrorKind::Forbidden, "list_companies")
-        );
     }
 
     #[tokio::test(start_paused = true)]

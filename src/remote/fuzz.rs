@@ -11,7 +11,7 @@ use super::error::{Asked, CallError};
 use super::retry::{CAP, LIMIT_LEAST, Met, Next, Repeat, next};
 use super::transport::{Lost, Request, Response, Sending, Transport};
 use super::version::Version;
-use super::{CallErrorKind, date};
+use super::{ApiBase, CallErrorKind, date};
 use crate::core::model::{Account, ProfileRead};
 use crate::core::value::{AccountId, FileId, PlatformId, UserId};
 
@@ -74,6 +74,42 @@ pub(crate) fn dated(text: &str) {
         let (date, time) = shown.trim_end_matches('Z').split_once('T').expect("RFC 3339");
         assert_eq!(numbers(time), numbers(clock), "{text}");
         assert_eq!(date.rsplit('-').next().map(numbers), Some(numbers(day)), "{text}");
+    }
+}
+
+/// Reads the base of an API that an option named: where the requests will go is
+/// what the option says and the mapping keeps.
+///
+/// # Panics
+/// Where it is not, or where the key would be sent in clear to elsewhere.
+pub(crate) fn based(text: &str) {
+    let Ok(base) = ApiBase::parse(text) else { return };
+    assert_eq!(base.as_str(), text);
+    assert!(base.is_loopback() || text.starts_with("https://"), "{text}");
+}
+
+/// Reads a URL that somebody else chose, beside Whop and beside a server on this
+/// machine: one that is followed leads to the public internet, or here.
+///
+/// # Panics
+/// Where it does not.
+pub(crate) fn followed(url: &str) {
+    for local in [false, true] {
+        let Some((scheme, host, address)) = super::http::followed(url, local) else {
+            continue;
+        };
+        assert!(!host.is_empty(), "{url}");
+        match address {
+            Some(address) => {
+                let here = local && address.is_loopback();
+                assert!(super::reach::is_public(address) || here, "{url}: {address}");
+                assert!(scheme == "https" || here, "{url}: {address}");
+            }
+            None => assert!(
+                scheme == "https" || (local && host == "localhost"),
+                "{url}: {host}"
+            ),
+        }
     }
 }
 

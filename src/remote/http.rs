@@ -8,6 +8,8 @@ mod resolve;
 use std::error::Error as StdError;
 use std::fmt;
 use std::net::IpAddr;
+#[cfg(any(test, fuzzing))]
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,15 +28,29 @@ use resolve::{Guarded, NotPublic, may_reach};
 /// How long a connection may take to come about, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a whole call of the API may take, from connecting to the answer's
-/// last byte.
-const API_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request may take as a whole, from connecting to the last byte of
+/// its answer. It ends then whether or not bytes still trickle in: a limit of
+/// silence alone would let one byte a minute hold a run for ever. A call that
+/// is repeated may take this long each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For a request of the API; 30 s.
+    pub api: Duration,
+    /// For sending a file's bytes; 120 s.
+    pub upload: Duration,
+    /// For reading a picture; 30 s.
+    pub picture: Duration,
+}
 
-/// The same for sending a file's bytes.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// The same for reading a picture.
-const PICTURE_TIMEOUT: Duration = Duration::from_secs(30);
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            api: Duration::from_secs(30),
+            upload: Duration::from_secs(120),
+            picture: Duration::from_secs(30),
+        }
+    }
+}
 
 /// How long an unused connection is kept. Servers close theirs after a minute
 /// or so; one that closes just as we send costs a request with an unknown
@@ -151,6 +167,38 @@ fn address(url: &Url) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
+/// Parses a URL that somebody else chose: https, to the public internet where
+/// it names an address; beside a server on this machine (`local`), plainly to
+/// this machine too. Otherwise an answer could make a pipeline write into its
+/// own network.
+fn foreign(what: &str, url: &str, local: bool) -> Result<Url, String> {
+    // The parser's own message could quote the URL.
+    let url = Url::parse(url).map_err(|_| format!("the {what} URL is not a URL"))?;
+    let test = url.scheme() == "http" && is_loopback(&url) && local;
+    if url.scheme() != "https" && !test {
+        return Err(format!("the {what} URL is not https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("the {what} URL holds a user name or a password"));
+    }
+    match address(&url) {
+        Some(address) if !may_reach(address, local) => Err(NotPublic.to_string()),
+        _ => Ok(url),
+    }
+}
+
+/// For fuzzing: the scheme and the host, and the address where it is one, of a
+/// foreign URL that is followed.
+#[cfg(any(test, fuzzing))]
+pub(super) fn followed(url: &str, local: bool) -> Option<(String, String, Option<IpAddr>)> {
+    let url = foreign("picture", url, local).ok()?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    // Only a name is looked up.
+    let found = url.domain().is_none().then(|| url.socket_addrs(|| None).ok());
+    let address = found.flatten().and_then(|all| all.first().map(SocketAddr::ip));
+    Some((url.scheme().to_owned(), host, address))
+}
+
 /// Requests over HTTP/1.1 with TLS by rustls. Keeps connections, follows no
 /// redirect, repeats nothing.
 pub struct HttpTransport {
@@ -163,6 +211,7 @@ pub struct HttpTransport {
     /// names, and connections of their own.
     strangers: reqwest::Client,
     names: Guarded,
+    patience: Patience,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -213,7 +262,14 @@ impl HttpTransport {
             strangers: build(client(base.is_loopback()).dns_resolver(Arc::new(names.clone())))?,
             names,
             base,
+            patience: Patience::default(),
         })
+    }
+
+    /// The same with other limits of time.
+    #[must_use]
+    pub fn within(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// The API's base.
@@ -230,33 +286,14 @@ impl HttpTransport {
         }
     }
 
-    /// A URL outside the API: https, or beside a test server.
-    fn elsewhere(&self, what: &str, url: &str) -> Result<Url, String> {
-        // The parser's own message could quote the URL.
-        let url = Url::parse(url).map_err(|_| format!("the {what} URL is not a URL"))?;
-        let test = url.scheme() == "http" && is_loopback(&url) && self.base.is_loopback();
-        if url.scheme() != "https" && !test {
-            return Err(format!("the {what} URL is not https"));
+    /// A URL that somebody else chose. Its host is on the public internet: an
+    /// address is judged at once, a name when it is looked up.
+    fn stranger(&self, what: &str, url: &str) -> Result<Url, String> {
+        let url = foreign(what, url, self.base.is_loopback())?;
+        if address(&url).is_none() {
+            self.names.guard(url.host_str().unwrap_or_default());
         }
         Ok(url)
-    }
-
-    /// A URL that somebody else chose. Its host is on the public internet: an
-    /// address is judged here, a name when it is looked up. Otherwise an answer
-    /// could make a pipeline write into its own network.
-    fn stranger(&self, what: &str, url: &str) -> Result<Url, String> {
-        let url = self.elsewhere(what, url)?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(format!("the {what} URL holds a user name or a password"));
-        }
-        match address(&url) {
-            Some(address) if !may_reach(address, self.base.is_loopback()) => Err(NotPublic.to_string()),
-            Some(_) => Ok(url),
-            None => {
-                self.names.guard(url.host_str().unwrap_or_default());
-                Ok(url)
-            }
-        }
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Lost> {
@@ -267,10 +304,10 @@ impl HttpTransport {
         let (client, timeout, limit) = match request.target {
             Target::Api(_) => {
                 headers.insert(AUTHORIZATION, self.authorization.clone());
-                (&self.client, API_TIMEOUT, API_ANSWER)
+                (&self.client, self.patience.api, API_ANSWER)
             }
-            Target::Storage(_) => (&self.strangers, UPLOAD_TIMEOUT, STORAGE_ANSWER),
-            Target::Picture(_) => (&self.strangers, PICTURE_TIMEOUT, MOST_BYTES),
+            Target::Storage(_) => (&self.strangers, self.patience.upload, STORAGE_ANSWER),
+            Target::Picture(_) => (&self.strangers, self.patience.picture, MOST_BYTES),
         };
         let mut answer = client
             .request(method(request.method), url)

@@ -19,6 +19,7 @@
 //! | `scrub` | foreign texts made fit to be shown |
 //! | `version`, `operation` | what is spoken, what can be asked |
 //! | `accounts`, `profiles`, `files`, `permissions` | the calls, in both dialects |
+//! | `listing` | every account, page by page, in several places at once where latency is what waits |
 //! | `probe` | what is assumed of Whop, put to the test by reading |
 //! | `download` | pictures that Whop showed, from hosts that nobody vouches for |
 //! | `reach` | the addresses that such a URL may lead to; pure |
@@ -46,6 +47,7 @@ mod files;
 pub(crate) mod fuzz;
 mod http;
 mod limit;
+mod listing;
 mod operation;
 mod permissions;
 mod probe;
@@ -61,13 +63,13 @@ pub mod transport;
 mod version;
 mod wire;
 
-pub use accounts::Listing;
 pub use call::Answered;
 pub use client::{Client, Options, Permit, Waiting};
 pub use download::Downloaded;
 pub use error::{CallError, CallErrorKind, Effect};
 pub use files::{FileState, NewFile, UploadTarget};
-pub use http::{ApiBase, Authorities, HttpTransport};
+pub use http::{ApiBase, Authorities, HttpTransport, Patience};
+pub use listing::Listing;
 pub use operation::Operation;
 pub use profiles::ProfileUpdate;
 pub use transport::Transport;

@@ -1,12 +1,14 @@
 //! A refresh: every account listed, and the profiles that are worth reading.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::pin::pin;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::{CallError, Client};
-use crate::core::link::profiles_to_read;
+use super::{CallError, Client, Listing};
+use crate::core::link::{mapped_profiles_to_read, profiles_to_read};
 use crate::core::model::{Desired, Guard, Known, Observed, Policy, ProfileRead};
 use crate::core::value::{AccountId, UserId};
 
@@ -39,7 +41,8 @@ pub async fn refresh(
     policy: &Policy,
     mut progress: impl FnMut(Progress),
 ) -> Result<Observed, CallError> {
-    let listing = client.list_accounts().await?;
+    let mut reads = Reads::new(client);
+    let listing = list(client, desired, known, policy, &mut reads).await?;
     progress(Progress::Listed(listing.accounts.len()));
     let mut observed = Observed {
         complete: listing.complete,
@@ -47,40 +50,117 @@ pub async fn refresh(
         ..Observed::default()
     };
     look_for_missing(client, known, policy, &mut observed).await?;
-    let mut wanted = profiles_to_read(desired, &observed, known, policy);
-    wanted.sort_unstable();
-    wanted.dedup();
-    observed.profiles = read_profiles(client, wanted, progress).await?;
+    reads.want(profiles_to_read(desired, &observed, known, policy));
+    observed.profiles = reads.all(progress).await?;
     Ok(observed)
 }
 
-/// Reads the profiles of these owners, each named once. Sends GET only.
+/// Reads the profiles of these owners. Sends GET only.
 ///
 /// # Errors
 /// As [`refresh`].
 pub async fn read_profiles(
     client: &Client,
     wanted: Vec<UserId>,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
 ) -> Result<BTreeMap<UserId, ProfileRead>, CallError> {
-    let mut profiles = BTreeMap::new();
-    let total = wanted.len();
-    let mut wanted = wanted.into_iter();
-    let mut reading = JoinSet::new();
+    let mut reads = Reads::new(client);
+    reads.want(wanted);
+    reads.all(progress).await
+}
+
+/// The list. While it goes on, profiles are read that will be wanted as far as
+/// the mapping tells: the two have budgets of their own, and neither waits for
+/// the other. Not before the first page, which shows that key and company are
+/// right.
+async fn list(
+    client: &Client,
+    desired: &Desired,
+    known: &Known,
+    policy: &Policy,
+    reads: &mut Reads,
+) -> Result<Listing, CallError> {
+    let (tell, mut goes_on) = oneshot::channel();
+    let mut listing = pin!(client.list_accounts_beside(known, || _ = tell.send(())));
+    let listed = tokio::select! {
+        biased;
+        listed = &mut listing => Some(listed?),
+        _ = &mut goes_on => None,
+    };
+    if let Some(listed) = listed {
+        return Ok(listed);
+    }
+    reads.want(mapped_profiles_to_read(desired, known, policy));
     loop {
-        while reading.len() < WINDOW
-            && let Some(owner) = wanted.next()
-        {
-            reading.spawn(read(client.clone(), owner).in_current_span());
+        tokio::select! {
+            biased;
+            listed = &mut listing => return listed,
+            read = reads.next(), if reads.is_busy() => read?,
         }
-        match reading.join_next().await {
-            None => return Ok(profiles),
-            Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
-            Some(Ok((owner, profile))) => {
-                profiles.insert(owner, profile?);
-                progress(Progress::Read(profiles.len(), total));
+    }
+}
+
+/// Profiles that are being read, each owner's once.
+struct Reads {
+    client: Client,
+    /// What was ever wanted.
+    known: HashSet<UserId>,
+    waiting: VecDeque<UserId>,
+    reading: JoinSet<(UserId, Result<ProfileRead, CallError>)>,
+    read: BTreeMap<UserId, ProfileRead>,
+}
+
+impl Reads {
+    fn new(client: &Client) -> Self {
+        Self {
+            client: client.clone(),
+            known: HashSet::new(),
+            waiting: VecDeque::new(),
+            reading: JoinSet::new(),
+            read: BTreeMap::new(),
+        }
+    }
+
+    fn want(&mut self, mut owners: Vec<UserId>) {
+        // In an order that does not depend on the manifest's.
+        owners.sort_unstable();
+        for owner in owners {
+            if !self.known.contains(&owner) {
+                self.known.insert(owner.clone());
+                self.waiting.push_back(owner);
             }
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        !(self.waiting.is_empty() && self.reading.is_empty())
+    }
+
+    /// Reads one more. Dropped, it loses nothing.
+    async fn next(&mut self) -> Result<(), CallError> {
+        while self.reading.len() < WINDOW
+            && let Some(owner) = self.waiting.pop_front()
+        {
+            let client = self.client.clone();
+            self.reading.spawn(read(client, owner).in_current_span());
+        }
+        match self.reading.join_next().await {
+            None => {}
+            Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
+            Some(Ok((owner, profile))) => _ = self.read.insert(owner, profile?),
+        }
+        Ok(())
+    }
+
+    async fn all(
+        mut self,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<BTreeMap<UserId, ProfileRead>, CallError> {
+        while self.is_busy() {
+            self.next().await?;
+            progress(Progress::Read(self.read.len(), self.known.len()));
+        }
+        Ok(self.read)
     }
 }
 

@@ -3,6 +3,7 @@
 //! as Whop asks of clients (`whop-api.md` §2).
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -16,6 +17,20 @@ use crate::core::value::{AccountId, PlatformId, UserId};
 #[derive(Deserialize)]
 pub(super) struct Named {
     pub(super) id: String,
+}
+
+/// When an account was made, in Whop's own writing.
+#[derive(Deserialize)]
+pub(super) struct Made {
+    #[serde(default)]
+    pub(super) created_at: Option<String>,
+}
+
+impl Made {
+    /// The moment, if it is told in UTC, as Whop does.
+    pub(super) fn at(&self) -> Option<SystemTime> {
+        humantime::parse_rfc3339(self.created_at.as_deref()?).ok()
+    }
 }
 
 /// Reads one account. Its content is `None` for the platform itself and for

@@ -9,7 +9,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 use super::Validation;
 use super::paint::Palette;
 use super::safe::{self, Watch};
-use super::words::{number, plural};
+use super::words::plural;
 use crate::core::model::{Place, Pointer, Problem, Related, Severity};
 
 /// How many problems are shown; the rest is counted. Errors come first, so
@@ -54,14 +54,20 @@ pub fn render(problems: &[Problem], look: Look) -> String {
         out.push_str(&one(problem, &renderer, look.width));
         out.push_str("\n\n");
     }
-    if let Some(more) = problems.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        let noun = if more == 1 { "problem" } else { "problems" };
+    let (counts, more): (Vec<&Problem>, Vec<&Problem>) = sorted
+        .into_iter()
+        .skip(SHOWN)
+        .partition(|problem| counts_others(problem));
+    if !more.is_empty() {
         // Writing to a String cannot fail.
         let _ = writeln!(
             out,
-            "… and {} more {noun}; `--format json` lists all\n",
-            number(more)
+            "… and {}; `--format json` lists all\n",
+            plural(more.len(), "more problem")
         );
+    }
+    for count in counts {
+        let _ = writeln!(out, "{}, not listed\n", text(&count.message));
     }
     if let Some(sums) = sums(problems) {
         let _ = writeln!(out, "{sums}");
@@ -69,19 +75,24 @@ pub fn render(problems: &[Problem], look: Look) -> String {
     out
 }
 
+/// Whether a problem only says how many there was no room for.
+fn counts_others(problem: &Problem) -> bool {
+    problem.code == "more"
+}
+
 /// How many errors and warnings there are; `None` if neither.
 fn sums(problems: &[Problem]) -> Option<String> {
-    let of = |severity| problems.iter().filter(|p| p.severity == severity).count();
-    match (of(Severity::Error), of(Severity::Warning)) {
-        (0, 0) => None,
-        (0, warnings) => Some(plural(warnings, "warning")),
-        (errors, 0) => Some(plural(errors, "error")),
-        (errors, warnings) => Some(format!(
-            "{}, {}",
-            plural(errors, "error"),
-            plural(warnings, "warning")
-        )),
-    }
+    let of = |severity, noun| {
+        let (counts, told): (Vec<&Problem>, Vec<&Problem>) = problems
+            .iter()
+            .filter(|problem| problem.severity == severity)
+            .partition(|problem| counts_others(problem));
+        let least = if counts.is_empty() { "" } else { "more than " };
+        (!told.is_empty()).then(|| format!("{least}{}", plural(told.len(), noun)))
+    };
+    let sums = [of(Severity::Error, "error"), of(Severity::Warning, "warning")];
+    let sums: Vec<String> = sums.into_iter().flatten().collect();
+    (!sums.is_empty()).then(|| sums.join(", "))
 }
 
 /// What `validate` says at the end, with a final line end; the problems

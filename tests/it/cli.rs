@@ -16,6 +16,7 @@ mod bad_input;
 mod begin;
 mod documents;
 mod hostile;
+mod lessons;
 mod logs;
 mod looks;
 mod pages;
@@ -26,14 +27,17 @@ mod plans;
 mod probes;
 #[cfg(unix)]
 mod receipts;
+mod requests;
 mod sarif;
 mod secrets;
+mod shells;
 #[cfg(unix)]
 mod stale;
 #[cfg(unix)]
 mod stops;
 mod story;
 mod streams;
+mod stripped;
 mod tls;
 mod whop;
 

@@ -205,7 +205,10 @@ fn every_problem_has_its_rule() {
         }
         let code = code(&text);
         for word in code.split('"').skip(1).step_by(2) {
-            let is_name = word.contains('_') && word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
+            let is_name = word.contains('_')
+                && word
+                    .bytes()
+                    .all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit());
             if is_name
                 && !NAMES.contains(&word)
                 && !known(word)

@@ -31,6 +31,7 @@ mod plan;
 mod properties;
 mod requests;
 mod schema;
+mod slow;
 mod store;
 mod told;
 mod untrusted;

@@ -242,9 +242,9 @@ fn fields_of_a_user_are_checked_one_by_one() {
         ("    metadata: {a: \"\\0\"}\n", &["bad_metadata@7:19"]),
         ("    metadata: {<<: {a: b}}\n", &["merge_key@7:16"]),
         ("    metadata: {a: !b c}\n", &["unknown_tag@7:19"]),
-        ("    metadata: {[a]: b}\n", &["bad_key@7:5"]),
-        ("    [a, b]: c\n", &["bad_key@4:5"]),
-        ("    ? {a: b}\n    : c\n", &["bad_key@4:5"]),
+        ("    metadata: {[a]: b}\n", &["bad_key@7:16"]),
+        ("    [a, b]: c\n", &["bad_key@7:5"]),
+        ("    ? {a: b}\n    : c\n", &["bad_key@7:7"]),
         (
             "    unknown: {deep: [er, {and: deeper}]}\n",
             &["unknown_field@7:5"],
@@ -403,7 +403,7 @@ fn the_head_is_checked() {
             "guardrails: {max_creates: 1, max_creates: 1}\n",
             &["repeated_field@4:30"],
         ),
-        ("? [a]\n: b\n", &["bad_key@1:1"]),
+        ("? [a]\n: b\n", &["bad_key@4:3"]),
     ] {
         check(
             &format!("version: 1\ncompany: biz_p\nusers: []\n{lines}"),

@@ -170,6 +170,43 @@ async fn drift() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn somebody_leaves() {
+    let mut lab = applied().await;
+    lab.users.remove(3);
+    lab.policy.refresh = Refresh::Changed;
+    apply(&lab).await;
+    // Forgotten in the mapping only: there is nothing to say to Whop.
+    took(&lab, &[("list_accounts", 1)]);
+    apply(&lab).await;
+    took(&lab, &[("list_accounts", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_older_dialect() {
+    let mut lab = Lab::new(dozen(), Dialect::Companies);
+    apply(&lab).await;
+    // Files are asked for one by one there.
+    took(
+        &lab,
+        &[
+            ("list_companies", 1),
+            ("create_company", 12),
+            ("create_file", 10),
+            ("upload_file", 10),
+            ("retrieve_file", 10),
+            ("update_user", 12),
+        ],
+    );
+    lab.policy.refresh = Refresh::Changed;
+    lab.users[3].name = name("Renamed");
+    apply(&lab).await;
+    took(
+        &lab,
+        &[("list_companies", 1), ("retrieve_user", 1), ("update_user", 1)],
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_one_user() {
     let mut lab = applied().await;
     lab.policy.only = Some([key("u03")].into());
@@ -208,5 +245,44 @@ async fn many_pictures_are_asked_for_in_batches() {
             _ => 600,
         };
         assert_eq!(count, fewest, "{operation:?}");
+    }
+}
+
+/// Profiles are read while the list goes on, and a list of which the latency
+/// and not the limit would wait is read in two places at once: one page more,
+/// where they meet, and four accounts a walk that are asked when they were made.
+#[tokio::test(start_paused = true)]
+async fn a_slow_list_holds_nothing_up() {
+    let users = (0..1200)
+        .map(|n| user(&format!("s{:04}", n * 7919 % 1200)))
+        .collect();
+    let mut lab = Lab::new(users, Dialect::Accounts);
+    lab.emulator = Emulator::open(Settings {
+        latency: Duration::from_millis(300),
+        ..Settings::test(PLATFORM)
+    })
+    .unwrap();
+    apply(&lab).await;
+    for (refresh, profiles, seconds) in [(Refresh::Full, 1200, 120.0), (Refresh::Changed, 0, 24.0 * 0.3)] {
+        lab.emulator.reset_counts();
+        lab.policy.refresh = refresh;
+        let begin = tokio::time::Instant::now();
+        lab.plan().await;
+        let took = begin.elapsed().as_secs_f64();
+        let counts = lab.emulator.counts().into_iter();
+        let counts: BTreeMap<_, _> = counts
+            .map(|(operation, count)| (operation.as_str(), count))
+            .collect();
+        crate::told::tell(format!("1,200 users, {refresh:?}: {took:.1} s, {counts:?}"));
+        // The list alone takes 7.2 s, one page after the other.
+        let most = if profiles > 0 {
+            seconds + 1.5
+        } else {
+            seconds * 0.75
+        };
+        assert!(took <= most, "{refresh:?}: {took} s");
+        assert!((24..=25).contains(&counts["list_accounts"]), "{counts:?}");
+        assert_eq!(counts["retrieve_account"], 8, "{counts:?}");
+        assert_eq!(counts.get("retrieve_user").copied().unwrap_or_default(), profiles);
     }
 }

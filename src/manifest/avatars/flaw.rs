@@ -172,7 +172,7 @@ pub(super) fn faulty(path: &str, fault: Fault) -> Flaw {
         Fault::Size { width, height } if width == 0 || height == 0 => flaw(
             "avatar_broken",
             format!("the avatar {path} has no pixels ({width} × {height})"),
-            "save it again",
+            "open it in a picture editor and save it again",
         ),
         Fault::Size { width, height } => flaw(
             "avatar_dimensions",

@@ -133,7 +133,7 @@ impl Client {
         let page = path("/companies", &page);
         let page = self.look(Operation::ListAccounts, LEGACY, &page, &mut seen).await;
         found.insert("companies_page", judge::companies_page(&page));
-        let stray = format!("{}&{NOBODYS}=1", self.list_path(None));
+        let stray = format!("{}&{NOBODYS}=1", self.list_path(None, None));
         let stray = self.look_own(Operation::ListAccounts, &stray, &mut seen).await;
         found.insert(
             "unknown_parameters",
@@ -201,10 +201,10 @@ impl Client {
 
     async fn read_list(&self, seen: &mut Seen) -> List {
         let first = self
-            .look_own(Operation::ListAccounts, &self.list_path(None), seen)
+            .look_own(Operation::ListAccounts, &self.list_path(None, None), seen)
             .await;
         let again = self
-            .look_own(Operation::ListAccounts, &self.list_path(None), seen)
+            .look_own(Operation::ListAccounts, &self.list_path(None, None), seen)
             .await;
         let mut list = List {
             entries: first.entries().to_vec(),
@@ -219,7 +219,7 @@ impl Client {
             if !list.last.is_well() || info["has_next_page"] != true || cursor.is_empty() {
                 break;
             }
-            let next = self.list_path(Some(&cursor));
+            let next = self.list_path(None, Some(&cursor));
             list.last = self.look_own(Operation::ListAccounts, &next, seen).await;
             list.entries.extend_from_slice(list.last.entries());
         }

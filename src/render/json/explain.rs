@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::words;
-use super::UserDoc;
+use super::mapping::UserDoc;
 use super::plan::{ActionDoc, BreachDoc, HoldDoc, action_doc, breach_doc, hold_doc_of};
 use crate::core::explain::{Decision, Explanation, How};
 use crate::core::model::{Account, DesiredUser, MetaValue, Place, ProfileRead};

@@ -220,6 +220,11 @@ pub const RULES: &[Rule] = &[
         "Mend those that are listed first.",
     ),
     rule(
+        "not_utf8",
+        "The text is not UTF-8",
+        "Save it again with the encoding UTF-8.",
+    ),
+    rule(
         "odd_character",
         "The text contains an invisible character that YAML forbids",
         "Remove it.",

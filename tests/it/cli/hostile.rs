@@ -17,6 +17,8 @@ use crate::told::tell;
 
 mod corpus;
 mod judge;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 const COMPANY: &str = "biz_Hostile";
 

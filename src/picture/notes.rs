@@ -1,0 +1,222 @@
+//! What a picture says beside its pixels.
+//!
+//! A profile picture is public, and phones write into it where it was taken.
+
+use std::fmt;
+
+use super::exif;
+use super::structure::Piece;
+
+/// What a picture tells about people. Notes that tell nobody anything, such as
+/// which program wrote the file, count for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Notes(u16);
+
+impl Notes {
+    const PLACE: u16 = 1;
+    const PERSON: u16 = 1 << 1;
+    const CAMERA: u16 = 1 << 2;
+    const TEXT: u16 = 1 << 3;
+    const COPY: u16 = 1 << 4;
+    const BEHIND: u16 = 1 << 5;
+    const ODD: u16 = 1 << 6;
+    /// Where these stand.
+    const EXIF: u16 = 1 << 8;
+    const XMP: u16 = 1 << 9;
+    const IPTC: u16 = 1 << 10;
+
+    /// What is told, in words about the picture; what stands elsewhere than
+    /// in a field of its own says so.
+    const WORDS: [(u16, &'static str); 7] = [
+        (Self::PLACE, "where it was taken"),
+        (Self::PERSON, "who made it"),
+        (Self::CAMERA, "which camera took it"),
+        (Self::TEXT, "what somebody wrote about it"),
+        (Self::COPY, "how it looked before it was edited (a small copy)"),
+        (Self::BEHIND, "what stands behind its end"),
+        (Self::ODD, "something that cannot be read"),
+    ];
+    const SOURCES: [(u16, &'static str); 3] =
+        [(Self::EXIF, "EXIF"), (Self::XMP, "XMP"), (Self::IPTC, "IPTC")];
+
+    /// What is told as a number, to be kept.
+    pub(super) fn to_bits(self) -> u16 {
+        self.0
+    }
+
+    /// What this number tells.
+    pub(super) fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    /// Whether nothing is told.
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the place is told, which is worst.
+    #[cfg(test)]
+    pub(crate) fn tell_place(self) -> bool {
+        self.0 & Self::PLACE != 0
+    }
+
+    /// Adds what a piece of the file tells.
+    pub(super) fn add(&mut self, piece: Piece<'_>) {
+        self.0 |= match piece {
+            Piece::Picture | Piece::Other => 0,
+            Piece::Exif(bytes) => of_exif(bytes),
+            Piece::Xmp(bytes) => of_xmp(bytes),
+            Piece::Iptc(bytes) => of_iptc(bytes),
+            Piece::Text(bytes) => of_text(bytes),
+            Piece::Behind(bytes) => {
+                let blank = |byte: &u8| matches!(byte, 0 | b' ' | b'\r' | b'\n');
+                if bytes.iter().all(blank) { 0 } else { Self::BEHIND }
+            }
+        };
+    }
+}
+
+impl fmt::Display for Notes {
+    /// A phrase behind "it says": "where it was taken and who made it (in EXIF)".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told: Vec<_> = Self::WORDS
+            .iter()
+            .filter(|(flag, _)| self.0 & flag != 0)
+            .collect();
+        for (index, (_, words)) in told.iter().enumerate() {
+            let before = match index {
+                0 => "",
+                _ if index + 1 == told.len() => " and ",
+                _ => ", ",
+            };
+            write!(f, "{before}{words}")?;
+        }
+        let sources = Self::SOURCES.iter().filter(|(flag, _)| self.0 & flag != 0);
+        for (index, (_, source)) in sources.clone().enumerate() {
+            write!(f, "{}{source}", if index == 0 { " (in " } else { ", " })?;
+        }
+        if sources.count() > 0 {
+            f.write_str(")")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A flag where a condition holds.
+fn flag(holds: bool, flag: u16) -> u16 {
+    if holds { flag } else { 0 }
+}
+
+/// Adds where it stands to what is told, if anything is.
+fn from(source: u16, told: u16) -> u16 {
+    if told == 0 { 0 } else { told | source }
+}
+
+fn of_exif(bytes: &[u8]) -> u16 {
+    let Some(exif) = exif::read(bytes) else {
+        return Notes::ODD | Notes::EXIF;
+    };
+    let exif::Exif {
+        place,
+        person,
+        camera,
+        text,
+        copy,
+        turned: _,
+    } = exif;
+    let told = flag(place, Notes::PLACE)
+        | flag(person, Notes::PERSON)
+        | flag(camera, Notes::CAMERA)
+        | flag(text, Notes::TEXT)
+        | flag(copy, Notes::COPY);
+    from(Notes::EXIF, told)
+}
+
+/// XMP is told by the names of its fields alone; what they hold is not read.
+fn of_xmp(bytes: &[u8]) -> u16 {
+    let has = |names: &[&[u8]]| {
+        names
+            .iter()
+            .any(|name| bytes.windows(name.len()).any(|window| window == *name))
+    };
+    let told = flag(
+        has(&[
+            b"GPSL",
+            b"LocationShown",
+            b"LocationCreated",
+            b":City",
+            b":Sublocation",
+        ]),
+        Notes::PLACE,
+    ) | flag(
+        has(&[
+            b":creator",
+            b":OwnerName",
+            b":rights",
+            b":CreatorContactInfo",
+            b":AuthorsPosition",
+            b":PersonInImage",
+            b"mwg-rs:",
+        ]),
+        Notes::PERSON,
+    ) | flag(has(&[b"SerialNumber"]), Notes::CAMERA)
+        | flag(
+            has(&[
+                b":description",
+                b":title",
+                b":subject",
+                b":UserComment",
+                b":Headline",
+            ]),
+            Notes::TEXT,
+        )
+        | flag(has(&[b":Thumbnails", b"GImage:"]), Notes::COPY);
+    from(Notes::XMP, told)
+}
+
+/// IPTC: data sets (`1C`, record, number, length) within Photoshop's blocks
+/// (IPTC-IIM 4.2, §1.5 and §6). They are looked for wherever they stand.
+fn of_iptc(bytes: &[u8]) -> u16 {
+    let mut told = 0;
+    for set in bytes.windows(6) {
+        if let [0x1C, 2, number, high, low, _] = set
+            && (*high, *low) != (0, 0)
+            && *high < 0x80
+        {
+            told |= match number {
+                26 | 27 | 90 | 92 | 95 | 100 | 101 => Notes::PLACE,
+                80 | 85 | 110 | 115 | 116 | 118 | 122 => Notes::PERSON,
+                5 | 25 | 40 | 105 | 120 => Notes::TEXT,
+                _ => 0,
+            };
+        }
+    }
+    from(Notes::IPTC, told)
+}
+
+/// A text's keyword, or its beginning where it has none, tells whether a
+/// person or a program wrote it.
+fn of_text(bytes: &[u8]) -> u16 {
+    const PROGRAMS: [&[u8]; 9] = [
+        b"Software\0",
+        b"date:",
+        b"Creation Time\0",
+        b"CREATOR: gd-jpeg",
+        b"Lavc",
+        b"Optimized",
+        b"icc:",
+        b"png:",
+        b"ImageMagick",
+    ];
+    let profile = bytes.starts_with(b"Raw profile type ");
+    // In GIF a length stands before the text.
+    let by_program = [bytes, bytes.get(1..).unwrap_or_default()]
+        .iter()
+        .any(|text| PROGRAMS.iter().any(|program| text.starts_with(program)));
+    if profile && !bytes.starts_with(b"Raw profile type icc\0") {
+        return Notes::ODD;
+    }
+    let blank = bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0);
+    flag(!by_program && !blank && !profile, Notes::TEXT)
+}

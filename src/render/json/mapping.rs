@@ -1,0 +1,90 @@
+//! The mapping as a document.
+
+use std::io::{self, Write};
+
+use serde::{Serialize, Serializer};
+
+use super::write;
+use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
+use crate::core::text::Texts;
+use crate::core::value::UserKey;
+
+/// Writes the mapping, or the one user of it that is asked for.
+///
+/// # Errors
+/// The writer's own.
+pub fn mapping(
+    out: &mut dyn Write,
+    known: &Known,
+    only: Option<&UserKey>,
+    company: &str,
+    server: &str,
+) -> io::Result<()> {
+    let content = MappingDoc {
+        company,
+        server,
+        users: Users { known, only },
+    };
+    write(out, "mapping", content)
+}
+
+#[derive(Serialize)]
+struct MappingDoc<'a> {
+    company: &'a str,
+    server: &'a str,
+    users: Users<'a>,
+}
+
+/// The users of a mapping, all or one.
+struct Users<'a> {
+    known: &'a Known,
+    only: Option<&'a UserKey>,
+}
+
+/// One user of a mapping, flat: a script should need no second step to get at
+/// an id.
+#[derive(Serialize)]
+pub(super) struct UserDoc<'a> {
+    id: &'a UserKey,
+    #[serde(flatten)]
+    link: &'a Link,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "no_texts")]
+    metadata: &'a Texts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<&'a AppliedPicture>,
+}
+
+fn no_texts(texts: &Texts) -> bool {
+    texts.is_empty()
+}
+
+impl<'a> UserDoc<'a> {
+    pub(super) fn new(id: &'a UserKey, entry: &'a KnownUser) -> Self {
+        let KnownUser {
+            link,
+            name,
+            title,
+            metadata,
+            picture,
+        } = entry;
+        Self {
+            id,
+            link,
+            name: name.as_deref(),
+            title: title.as_deref(),
+            metadata,
+            picture: picture.as_ref(),
+        }
+    }
+}
+
+impl Serialize for Users<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let users = super::super::mapping::chosen(self.known, self.only);
+        serializer.collect_seq(users.map(|(id, entry)| UserDoc::new(id, entry)))
+    }
+}
