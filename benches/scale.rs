@@ -5,6 +5,16 @@
 //!
 //! Listing the accounts is counted apart, since Whop's limit decides how long
 //! it takes: here it costs what making sense of the answers costs.
+//!
+//! Two more situations, each in a process of its own too:
+//!
+//! * `-- --apply [--edits N] [USERS]…` loads a mapping under the lock, and
+//!   carries out the edits (one by default) against a Whop that answers at once:
+//!   how long until the first request, what the journal and the requests take,
+//!   and what the save does.
+//! * `-- --pictures BYTES [USERS]…` gives every user a picture of so many bytes,
+//!   and reads the manifest without pictures, with all of them hashed, and with
+//!   all of them only looked at; beside it, SHA-256 alone of as many bytes.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -12,6 +22,7 @@
     reason = "a benchmark reads the clock, writes its world and shows what it found"
 )]
 
+mod situation;
 mod world;
 
 use std::env;
@@ -30,25 +41,41 @@ use whop_sync::remote::{Client, Options, Version};
 use whop_sync::render::{Header, json};
 use whop_sync::store::{self, Identity, OsDisk, Paths};
 
+use situation::Situation;
 use world::{PLATFORM, SERVER, Whop, World};
 
 fn main() {
     let mut sizes = Vec::new();
     let mut world = World::of(0);
+    let mut situation = Situation::Plan;
     let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|n| n.parse().ok()).unwrap();
         match argument.as_str() {
             "--edits" => world.edits = number(),
             "--files" => world.files = number(),
+            "--apply" => situation = Situation::Apply,
+            "--pictures" => situation = Situation::Pictures { bytes: number() },
             "--child" => {
                 let folder = arguments.next().unwrap();
                 world.users = arguments.next().and_then(|n| n.parse().ok()).unwrap();
                 world.files = arguments.next().and_then(|n| n.parse().ok()).unwrap();
                 return child(Path::new(&folder), world);
             }
+            "--apply-child" | "--pictures-child" => {
+                let folder = arguments.next().unwrap();
+                let mut number = || arguments.next().and_then(|n| n.parse().ok()).unwrap();
+                let (users, of_it) = (number(), number());
+                return match argument.as_str() {
+                    "--apply-child" => situation::apply(Path::new(&folder), users, of_it),
+                    _ => situation::pictures(Path::new(&folder), users, of_it),
+                };
+            }
             size => sizes.push(size.replace('_', "").parse().unwrap()),
         }
+    }
+    if situation != Situation::Plan {
+        return situation.measure(world, &sizes);
     }
     if sizes.is_empty() {
         sizes = vec![10_000, 100_000];
@@ -86,7 +113,7 @@ fn main() {
     }
 }
 
-const PHASES: [&str; 13] = [
+const PHASES: [&str; 12] = [
     "users",
     "wall s",
     "cpu s",
@@ -98,7 +125,6 @@ const PHASES: [&str; 13] = [
     "refresh",
     "plan",
     "render",
-    "drop",
     "actions",
 ];
 
@@ -167,8 +193,8 @@ async fn planned(folder: &Path, world: World) {
     lap();
     let actions = plan.actions.len();
     assert_eq!(plan.unchanged + actions, world.users);
-    drop((manifest, known, observed, plan));
-    lap();
+    // As the program does: what is only memory is left to the system.
+    std::mem::forget((manifest, known, observed, plan));
     let wall = began.elapsed().as_secs_f64() - laps[2];
     let cpu = cpu() - cpu_began;
     let peak = status("VmHWM:") / 1024.0;
@@ -186,7 +212,7 @@ async fn planned(folder: &Path, world: World) {
 
 /// Processor time of this process so far, in seconds; in steps of 10 ms. 0
 /// where the system does not tell.
-fn cpu() -> f64 {
+pub(crate) fn cpu() -> f64 {
     let Ok(text) = fs::read_to_string("/proc/self/stat") else {
         return 0.0;
     };
@@ -196,7 +222,7 @@ fn cpu() -> f64 {
 }
 
 /// A number of the process's status, in kilobytes; 0 where there is none.
-fn status(name: &str) -> f64 {
+pub(crate) fn status(name: &str) -> f64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok())

@@ -41,8 +41,9 @@ pub enum Linked<'a> {
         /// The account the mapping has, which is gone.
         gone: Option<&'a AccountId>,
     },
-    /// It cannot be told, or must not be used.
-    Held(Reason),
+    /// It cannot be told, or must not be used. Few are, so that nobody else has
+    /// to have room for why.
+    Held(Box<Reason>),
 }
 
 impl<'a> Linked<'a> {
@@ -53,6 +54,10 @@ impl<'a> Linked<'a> {
             Self::Absent { .. } | Self::Held(_) => None,
         }
     }
+}
+
+fn held<'a>(reason: Reason) -> Linked<'a> {
+    Linked::Held(Box::new(reason))
 }
 
 /// The links of all users of the manifest.
@@ -103,7 +108,7 @@ pub fn link<'a>(
         let own = own.map(|(_, entry)| (entry, look_up(entry)));
         users.push(match mapped(user, own, known, &accounts) {
             Ok(linked) => linked,
-            Err(_) if !observed.complete => Linked::Held(Reason::Incomplete),
+            Err(_) if !observed.complete => held(Reason::Incomplete),
             Err(gone) => {
                 let finder = finder.get_or_insert_with(|| Finder::new(observed, known, &accounts));
                 finder.find(user, gone, policy)
@@ -224,7 +229,7 @@ impl<'a> Finder<'a> {
         // even beside one that carries none: they share one owner.
         if let Some(other) = somebodys.iter().min_by_key(|account| &account.id) {
             return match policy.enforces(Guard::Duplicate) {
-                true => Linked::Held(Reason::EmailTaken {
+                true => held(Reason::EmailTaken {
                     account: other.id.clone(),
                     external_id: carried_id(other).map(Into::into),
                 }),
@@ -247,7 +252,7 @@ impl<'a> Finder<'a> {
             [] => return None,
             [account] => match self.owners.get(&account.id) {
                 None => Linked::Found { account, by, from },
-                Some(other) => Linked::Held(Reason::LinkedElsewhere {
+                Some(other) => held(Reason::LinkedElsewhere {
                     account: account.id.clone(),
                     other: (*other).clone(),
                 }),
@@ -255,7 +260,7 @@ impl<'a> Finder<'a> {
             several => {
                 let mut accounts: Vec<_> = several.iter().map(|account| account.id.clone()).collect();
                 accounts.sort();
-                Linked::Held(Reason::Ambiguous { by, accounts })
+                held(Reason::Ambiguous { by, accounts })
             }
         })
     }
@@ -300,7 +305,7 @@ fn hold_shared_owners<'a>(desired: &'a Desired, users: &mut [Linked<'a>]) {
             let others = others
                 .map(|(_, other)| desired.users()[*other].key.clone())
                 .collect();
-            users[*at] = Linked::Held(Reason::SharedOwner {
+            users[*at] = held(Reason::SharedOwner {
                 owner: (*owner).clone(),
                 others,
             });

@@ -60,7 +60,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn user(&mut self, user: &DesiredUser, linked: &Linked<'_>) {
         let decided = match linked {
-            Linked::Held(reason) => Err(reason.clone()),
+            Linked::Held(reason) => Err((**reason).clone()),
             Linked::Absent { gone } => self
                 .create(user, *gone)
                 .map(|action| Decided::Act(Box::new(action))),
