@@ -73,8 +73,9 @@ pub struct Waits {
     pub retries: u64,
 }
 
-/// Terminals narrower than this have no room for a bar beside the words.
-const ROOM_FOR_BAR: usize = 100;
+/// Terminals narrower than this have no room for a bar beside the words, which
+/// say more.
+const ROOM_FOR_BAR: usize = 120;
 
 /// What the run is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
