@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::core::model::Problem;
+use crate::core::problem::Problem;
 
 /// What ends a run early: a code for machines, a sentence for people, what to
 /// do next, and the causes below it.
@@ -57,7 +57,7 @@ impl Error {
     pub fn problems(problems: Vec<Problem>) -> Self {
         let errors = problems
             .iter()
-            .filter(|p| p.severity == crate::core::model::Severity::Error);
+            .filter(|p| p.severity == crate::core::problem::Severity::Error);
         // One that only says how many there was no room for is none itself.
         let (counts, told): (Vec<&Problem>, Vec<&Problem>) = errors.partition(|p| p.code == "more");
         let noun = if told.len() == 1 { "problem" } else { "problems" };

@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use super::args::Options;
 use super::settings::{Facts, Output};
 use super::values::{Format, LogFormat};
-use crate::core::model::Problem;
+use crate::core::problem::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::{Client, Waiting};
 use crate::render::paint::Palette;

@@ -8,7 +8,7 @@ use super::args::Verb;
 use super::output::Printer;
 use super::settings::{Reports, Settings};
 use super::values::{ReportFile, ReportKind};
-use crate::core::model::Problem;
+use crate::core::problem::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::problems::Look;
 use crate::render::safe::Safe;

@@ -16,6 +16,7 @@ pub mod link;
 pub mod model;
 pub mod plan;
 pub mod planner;
+pub mod problem;
 pub mod replay;
 pub mod report;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The three facts a plan is made from (desired, observed and known state),
-//! the policy that bounds it, and the problems a manifest can have.
+//! The three facts a plan is made from (desired, observed and known state), and
+//! the policy that bounds it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::lineage::Lineage;
+use super::problem::{Pointer, Problem, Related, Severity};
 use super::text::{Sorted, Text, Texts, fingerprint};
 use super::value::{AccountId, DisplayName, Email, FileId, ImageFormat, PlatformId, Title, UserId, UserKey};
 
@@ -260,84 +261,6 @@ fn twice(
             note: "it stands here first".to_owned(),
         }],
     }
-}
-
-/// Whether a problem stops the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Nothing can be planned.
-    Error,
-    /// Worth knowing; nothing stops.
-    Warning,
-}
-
-/// Something wrong in a manifest or with one of its pictures.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Whether it stops the run.
-    pub severity: Severity,
-    /// A stable name for machines, such as `duplicate_email`.
-    pub code: &'static str,
-    /// What is wrong, in one sentence without a full stop.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-    /// Which value it is about.
-    pub at: Pointer,
-    /// Where that stands in the text, once looked up.
-    pub place: Option<Place>,
-    /// Other places that belong to it.
-    pub related: Vec<Related>,
-}
-
-/// Another place that belongs to a problem.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Related {
-    /// Which value.
-    pub at: Pointer,
-    /// Where it stands, once looked up.
-    pub place: Option<Place>,
-    /// What it has to do with the problem.
-    pub note: String,
-}
-
-/// Names a value in the manifest without knowing its line: parsing gives no
-/// positions, and only a manifest with problems pays for finding them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pointer {
-    /// The manifest file, an index into the parts.
-    pub part: u32,
-    /// The user's position within that file's `users`, from 0.
-    pub user: Option<u32>,
-    /// The field below the user, or of the document where `user` is `None`.
-    /// Deeper ones are joined by dots: `metadata.tier`.
-    pub field: Option<Box<str>>,
-}
-
-impl Pointer {
-    /// The field of this name below the same user or document.
-    pub fn field(&self, name: &str) -> Self {
-        Self {
-            field: Some(name.into()),
-            ..self.clone()
-        }
-    }
-}
-
-/// A place in a text, with the line itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place {
-    /// The file as the person named it.
-    pub file: String,
-    /// Line, from 1.
-    pub line: u32,
-    /// Column in characters, from 1.
-    pub column: u32,
-    /// How many characters are meant, at least 1.
-    pub length: u32,
-    /// The whole line, without its end.
-    pub text: String,
 }
 
 /// Which generation of Whop's API is spoken (`whop-api.md` §2).

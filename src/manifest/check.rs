@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Pointer, Problem, Related, Stand};
+use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Stand};
+use crate::core::problem::{Pointer, Problem, Related};
 use crate::core::text::Texts;
 use crate::core::value::{DisplayName, Email, Invalid, Title, UserKey};
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::model::{Pointer, Problem, Severity};
+use crate::core::problem::{Pointer, Problem, Severity};
 
 /// The most problems that are told apart; of more only the number is told. A
 /// million users without an email are one mistake, not a million.

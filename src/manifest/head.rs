@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::model::{Guardrails, Limit, Pointer, Problem, Related};
+use crate::core::model::{Guardrails, Limit};
+use crate::core::problem::{Pointer, Problem, Related};
 use crate::core::value::PlatformId;
 
 use super::check::{STRIP_HINT, odd, parse_switch, text};

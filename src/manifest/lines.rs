@@ -3,7 +3,7 @@
 //!
 //! A line ends as it does in every editor, at `\n`, `\r` or both together.
 
-use crate::core::model::Place;
+use crate::core::problem::Place;
 
 /// A stretch of text, in characters from the start.
 pub(super) type Stretch = (usize, usize);

@@ -44,7 +44,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
-use crate::core::model::{Avatar, Desired, Entry, Place, Pointer, Problem, Stand};
+use crate::core::model::{Avatar, Desired, Entry, Stand};
+use crate::core::problem::{Place, Pointer, Problem};
 use crate::core::value::{PlatformId, UserKey};
 use crate::crew::side_by_side;
 use crate::error::{Code, Error, Result};

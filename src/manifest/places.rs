@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use crate::core::model::Pointer;
+use crate::core::problem::Pointer;
 
 use super::document::{COMPANY, Skips, USER};
 use super::lines::Stretch;

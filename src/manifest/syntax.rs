@@ -6,7 +6,7 @@
 //! them apart in time that grows with the square of their size, or count lines
 //! differently from every editor.
 
-use crate::core::model::{Pointer, Problem, Related};
+use crate::core::problem::{Pointer, Problem, Related};
 
 use super::document::{self, RawPart, Skips, Unread};
 use super::found::{Found, error};

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::safe;
-use crate::core::model::{Place, Problem, Severity};
+use crate::core::problem::{Place, Problem, Severity};
 
 /// The most problems told this way. GitHub shows ten of each kind for a step
 /// and drops the rest.
@@ -68,7 +68,7 @@ mod tests {
 
     use super::super::hostile::{acting, anything};
     use super::*;
-    use crate::core::model::Pointer;
+    use crate::core::problem::Pointer;
 
     fn problem(severity: Severity, file: &str, message: &str) -> Problem {
         Problem {

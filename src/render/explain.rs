@@ -10,8 +10,9 @@ use super::plan::tone;
 use super::safe::Safe;
 use super::words;
 use crate::core::explain::{Decision, Explanation, How, Match};
-use crate::core::model::{Account, AppliedPicture, DesiredUser, KnownUser, MetaValue, Place, ProfileRead};
+use crate::core::model::{Account, AppliedPicture, DesiredUser, KnownUser, MetaValue, ProfileRead};
 use crate::core::plan::{Action, Cause};
+use crate::core::problem::Place;
 use crate::core::report::Verb;
 
 /// Writes the explanation. `place` is where the manifest has the user.

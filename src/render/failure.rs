@@ -31,7 +31,7 @@ pub fn render(error: &Error, look: Look) -> String {
 mod tests {
     use super::super::paint::{Palette, stripped};
     use super::*;
-    use crate::core::model::{Pointer, Problem, Severity};
+    use crate::core::problem::{Pointer, Problem, Severity};
     use crate::error::Code;
 
     #[test]

@@ -59,13 +59,13 @@ pub struct Validation<'a> {
     /// The users with a picture.
     pub avatars: usize,
     /// Everything wrong or worth knowing.
-    pub problems: &'a [crate::core::model::Problem],
+    pub problems: &'a [crate::core::problem::Problem],
 }
 
 impl Validation<'_> {
     /// Whether nothing stops a plan.
     pub fn is_valid(&self) -> bool {
         let mut problems = self.problems.iter();
-        !problems.any(|p| p.severity == crate::core::model::Severity::Error)
+        !problems.any(|p| p.severity == crate::core::problem::Severity::Error)
     }
 }

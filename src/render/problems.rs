@@ -10,7 +10,7 @@ use super::Validation;
 use super::paint::Palette;
 use super::safe::{self, Watch};
 use super::words::plural;
-use crate::core::model::{Place, Pointer, Problem, Related, Severity};
+use crate::core::problem::{Place, Pointer, Problem, Related, Severity};
 
 /// How many problems are shown; the rest is counted. Errors come first, so
 /// that warnings never hide one.

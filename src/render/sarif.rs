@@ -16,7 +16,7 @@ pub use rules::{RULES, Rule};
 
 use super::safe::{SafeJson, terminal};
 use crate::core::digest::Digest;
-use crate::core::model::{Place, Pointer, Problem, Related, Severity};
+use crate::core::problem::{Place, Pointer, Problem, Related, Severity};
 use crate::error::Error;
 
 /// Writes the document. `sources` are the manifest's files as they were named,

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use whop_sync::core::model::{Limit, Problem, Severity};
+use whop_sync::core::model::Limit;
+use whop_sync::core::problem::{Problem, Severity};
 use whop_sync::core::value::{ImageFormat, UserKey};
 use whop_sync::error::{Code, Error};
 use whop_sync::manifest::{self, Manifest};

@@ -20,7 +20,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::core::digest::Digest;
-use crate::core::model::{Avatar, Entry, Pointer};
+use crate::core::model::{Avatar, Entry};
+use crate::core::problem::Pointer;
 use crate::crew::side_by_side;
 use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
 

@@ -8,8 +8,9 @@ use super::super::words;
 use super::mapping::UserDoc;
 use super::plan::{ActionDoc, BreachDoc, HoldDoc, action_doc, breach_doc, hold_doc_of};
 use crate::core::explain::{Decision, Explanation, How};
-use crate::core::model::{Account, DesiredUser, MetaValue, Place, ProfileRead};
+use crate::core::model::{Account, DesiredUser, MetaValue, ProfileRead};
 use crate::core::plan::Evidence;
+use crate::core::problem::Place;
 use crate::core::text::Texts;
 use crate::core::value::{AccountId, UserId, UserKey};
 

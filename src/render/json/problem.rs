@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::core::model::{Place, Pointer, Problem, Severity};
+use crate::core::problem::{Place, Pointer, Problem, Severity};
 
 #[derive(Serialize)]
 pub(super) struct ProblemDoc<'a> {

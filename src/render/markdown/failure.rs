@@ -1,7 +1,7 @@
 //! An error as Markdown, where a run ended before there was a plan to show.
 
 use super::sink::{Section, code, document, marker, row, sentence};
-use crate::core::model::{Problem, Severity};
+use crate::core::problem::{Problem, Severity};
 use crate::error::Error;
 
 /// The error as one document of at most [`super::LIMIT`] bytes, with the
@@ -55,7 +55,7 @@ fn problem_row(problem: &Problem) -> String {
 mod tests {
     use super::super::LIMIT;
     use super::*;
-    use crate::core::model::{Place, Pointer};
+    use crate::core::problem::{Place, Pointer};
 
     #[test]
     fn problems_are_listed_harmlessly_and_as_many_as_fit() {

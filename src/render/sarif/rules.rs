@@ -4,7 +4,7 @@
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// [`Problem::code`](crate::core::model::Problem::code).
+    /// [`Problem::code`](crate::core::problem::Problem::code).
     pub code: &'static str,
     /// What is so, in a few words.
     pub what: &'static str,
