@@ -3,8 +3,9 @@
 
 use std::io::{self, BufWriter, Write};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::Options;
 use super::settings::{Facts, Output};
@@ -237,14 +238,17 @@ pub(super) fn start_logs(output: &Output) {
         (LogFormat::Text, Palette::Plain) => safe::Log::Plain,
         (LogFormat::Text, Palette::Colour) => safe::Log::Coloured,
     };
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+    let logs = tracing_subscriber::fmt::layer()
         .with_writer(move || Logs(form))
         .with_span_events(FmtSpan::NONE)
         .with_ansi(output.stderr != Palette::Plain);
+    let all = tracing_subscriber::registry();
     // A second start in one process keeps the first.
     let _ = match output.log_format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        LogFormat::Text => all.with(logs.with_filter(filter.clone())).try_init(),
+        LogFormat::Json => {
+            let logs = logs.json().flatten_event(true);
+            all.with(logs.with_filter(filter.clone())).try_init()
+        }
     };
 }

@@ -14,6 +14,8 @@ use super::paths::Paths;
 use super::plan::PlanArgs;
 use super::saved::Terms;
 use super::values::{Expected, Format, LogFormat, Rate, ReportFile, ReportKind, Server};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
 use crate::core::lineage::Commit;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
@@ -189,7 +191,7 @@ pub enum Consent {
 }
 
 /// How to tell about a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     /// How results are printed.
     pub format: Format,
@@ -204,7 +206,7 @@ pub struct Output {
     /// Whether warnings are left out.
     pub quiet: bool,
     /// Which logs are printed, as a filter; `None` for none.
-    pub log: Option<String>,
+    pub log: Option<Targets>,
     /// How logs are printed.
     pub log_format: LogFormat,
     /// Whether a manifest's problems are also told as GitHub's workflow
@@ -347,6 +349,12 @@ fn from_variable<T>(
         .map_err(|why| usage(format!("`{name}` {why}")))
 }
 
+/// Which logs to print: a level, or levels of modules.
+fn logs(text: &str) -> Result<Targets, String> {
+    text.parse()
+        .map_err(|_| "must be a level such as debug, or levels of modules such as whop_sync=trace".to_owned())
+}
+
 /// Who agrees, if it is an apply.
 fn consent(verb: &Verb, facts: &Facts) -> Consent {
     let is_given = matches!(verb, Verb::Apply(ApplyArgs { yes: true, .. }));
@@ -418,12 +426,13 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
     let choice: Choice = options.color.unwrap_or_default();
     let around = facts.surroundings();
     let log_format = options.log_format.unwrap_or_default();
-    let log = match (facts.text("WHOP_SYNC_LOG")?, options.verbose) {
-        (Some(filter), _) => Some(filter.to_owned()),
+    let own = |level: LevelFilter| Some(Targets::new().with_target("whop_sync", level));
+    let log = match (from_variable(facts, "WHOP_SYNC_LOG", logs)?, options.verbose) {
+        (Some(filter), _) => Some(filter),
         (None, 0) => None,
-        (None, 1) => Some("whop_sync=info".to_owned()),
-        (None, 2) => Some("whop_sync=debug".to_owned()),
-        (None, _) => Some("whop_sync=trace".to_owned()),
+        (None, 1) => own(LevelFilter::INFO),
+        (None, 2) => own(LevelFilter::DEBUG),
+        (None, _) => own(LevelFilter::TRACE),
     };
     let wanted = match options.progress {
         Some(wanted) => wanted,

@@ -368,3 +368,27 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Part {
         directory: folder_of(path),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test changes files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_text_is_let_go_and_read_again_while_it_is_the_same() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("users.yaml");
+        for (lines, is_large) in [(100, false), (600_000, true)] {
+            let text = "# a line of notes\n".repeat(lines);
+            fs::write(&path, &text).unwrap();
+            let mut sources = Sources::read(std::slice::from_ref(&path)).unwrap();
+            sources.let_go();
+            assert_eq!(sources.parts()[0].text.is_empty(), is_large);
+            assert_eq!(sources.texts().unwrap(), [text.as_str()]);
+            fs::write(&path, text + "#").unwrap();
+            assert_eq!(sources.texts().is_none(), is_large);
+            fs::remove_file(&path).unwrap();
+            assert_eq!(sources.texts().is_none(), is_large);
+        }
+    }
+}

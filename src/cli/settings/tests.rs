@@ -196,13 +196,17 @@ fn progress_colour_and_logs_follow_terminals_and_options() {
     assert_eq!(quiet.progress, Mode::Quiet);
     let loud = output("whop-sync validate -vv", &terminal(&[]));
     assert_eq!(
-        (loud.progress, loud.log.as_deref()),
-        (Mode::Lines, Some("whop_sync=debug"))
+        (loud.progress, loud.log),
+        (Mode::Lines, "whop_sync=debug".parse().ok())
     );
     let filter = output("whop-sync validate -v", &facts(&[("WHOP_SYNC_LOG", "trace")]));
-    assert_eq!(
-        (filter.progress, filter.log.as_deref()),
-        (Mode::Lines, Some("trace"))
+    assert_eq!((filter.progress, filter.log), (Mode::Lines, "trace".parse().ok()));
+    let nonsense = facts(&[("WHOP_SYNC_LOG", "whop_sync=loud")]);
+    let error = resolve_in("whop-sync validate", &nonsense).unwrap_err();
+    assert_eq!(error.code().exit(), Exit::Usage);
+    assert!(
+        error.to_string().contains("`WHOP_SYNC_LOG` must be a level"),
+        "{error}"
     );
 }
 
