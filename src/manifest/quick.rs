@@ -17,6 +17,10 @@ use super::scalar::Raw;
 /// the colon behind a name no further than a thousand.
 const MOST_NAME: usize = 100;
 
+/// The most fields of metadata of one user that are read here: each is compared
+/// with all before it.
+const MOST_METADATA: usize = 64;
+
 /// Reads a list of users, every one of which begins a line with its dash;
 /// `None` where one is written in another way. The text must be one that the
 /// parser may see ([`super::syntax::is_plain`]).
@@ -126,7 +130,7 @@ impl<'t> List<'t> {
     /// Keeps a metadata field of the last user.
     fn keep(&mut self, name: &'t str, value: &'t str) -> Option<()> {
         let metadata = &mut self.users.last_mut()?.metadata;
-        if metadata.iter().any(|(other, _)| *other == name) {
+        if metadata.len() == MOST_METADATA || metadata.iter().any(|(other, _)| *other == name) {
             return None;
         }
         metadata.push((Cow::Borrowed(name), Raw::Text(Cow::Borrowed(value))));
@@ -242,6 +246,12 @@ mod tests {
         ] {
             assert_eq!(users(&format!("- id: {value}\n")), None, "{value}");
         }
+        let many = |count: usize| {
+            let fields = (0..count).map(|n| format!("    k{n}: v\n"));
+            format!("- id: a\n  metadata:\n{}", fields.collect::<String>())
+        };
+        assert!(users(&many(MOST_METADATA)).is_some());
+        assert!(users(&many(MOST_METADATA + 1)).is_none());
         for text in [
             "- id: a\n  id: b\n",
             "- id: a\n  nmae: b\n",
