@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use whop_sync::core::digest::Digest;
 use whop_sync::core::model::{Policy, Refresh};
@@ -17,7 +18,7 @@ use whop_sync::core::planner;
 use whop_sync::core::value::PlatformId;
 use whop_sync::execute::{self, Run};
 use whop_sync::manifest::{self, Memory};
-use whop_sync::remote::transport::{Method, Request, Sending, Transport};
+use whop_sync::remote::transport::{Lost, Method, Request, Response, Sending, Target, Transport};
 use whop_sync::remote::{Client, Options, Version, refresh};
 use whop_sync::store::{Holder, Identity, OsDisk, Paths, Session};
 
@@ -109,10 +110,26 @@ struct Watched {
 
 impl Transport for Watched {
     fn send(&self, request: Request) -> Sending<'_> {
-        if request.method != Method::Get {
-            self.changes.lock().unwrap().push(Instant::now());
+        if request.method == Method::Get {
+            return self.whop.send(request);
         }
-        self.whop.send(request)
+        self.changes.lock().unwrap().push(Instant::now());
+        Box::pin(async move { Ok::<_, Lost>(changed(&request)) })
+    }
+}
+
+/// The answer to a change of a profile: what was sent.
+fn changed(request: &Request) -> Response {
+    let Target::Api(path) = &request.target else {
+        unreachable!("no user has a picture")
+    };
+    let user = path.split(['/', '?']).find(|part| part.starts_with("user_"));
+    let sent: Value = serde_json::from_slice(&request.body).unwrap();
+    let body = json!({ "id": user.unwrap(), "name": sent["name"], "profile_picture": null });
+    Response {
+        status: 200,
+        headers: Vec::new(),
+        body: body.to_string().into(),
     }
 }
 
