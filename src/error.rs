@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::core::problem::Problem;
+use crate::core::problem::{Problem, Severity};
 
 /// What ends a run early: a code for machines, a sentence for people, what to
 /// do next, and the causes below it.
@@ -55,14 +55,11 @@ impl Error {
 
     /// A manifest or picture with problems, all of them.
     pub fn problems(problems: Vec<Problem>) -> Self {
-        let errors = problems
-            .iter()
-            .filter(|p| p.severity == crate::core::problem::Severity::Error);
-        // One that only says how many there was no room for is none itself.
-        let (counts, told): (Vec<&Problem>, Vec<&Problem>) = errors.partition(|p| p.code == "more");
-        let noun = if told.len() == 1 { "problem" } else { "problems" };
-        let least = if counts.is_empty() { "" } else { "more than " };
-        let message = format!("the manifest has {least}{} {noun}", told.len());
+        let errors = problems.iter().filter(|p| p.severity == Severity::Error);
+        let (count, more) = Problem::count(errors);
+        let noun = if count == 1 { "problem" } else { "problems" };
+        let least = if more { "more than " } else { "" };
+        let message = format!("the manifest has {least}{count} {noun}");
         Self {
             problems,
             ..Self::new(Code::ManifestInvalid, message)

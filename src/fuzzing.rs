@@ -103,7 +103,7 @@ fn refused(bytes: &[u8], error: &Error) {
     let lines = String::from_utf8_lossy(bytes).split(['\n', '\r']).count();
     let problems = error.manifest_problems();
     assert!(!problems.is_empty(), "{error:?}");
-    for problem in problems.iter().filter(|problem| problem.code != "more") {
+    for problem in problems.iter().filter(|problem| !problem.counts_others()) {
         let related = problem.related.iter().map(|other| &other.place);
         for place in std::iter::once(&problem.place).chain(related) {
             let place = place.as_ref().unwrap_or_else(|| panic!("no place: {problem:?}"));

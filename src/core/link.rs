@@ -342,10 +342,15 @@ pub fn profiles_to_read(
 /// accounts are there: the owners of accounts that are gone are among them.
 pub fn mapped_profiles_to_read(desired: &Desired, known: &Known, policy: &Policy) -> Vec<UserId> {
     let slice = Slice::of(known, policy);
-    let users = desired.users().iter().filter(|user| policy.covers(&user.key));
-    users
-        .filter_map(|user| Some((user, known.users.get(&user.key)?)))
-        .filter(|(user, entry)| is_wanted(user, entry, known, &slice))
+    // Both are sorted, so that one walk does.
+    let mut entries = known.users.iter().peekable();
+    let mapped = desired.users().iter().filter_map(|user| {
+        while entries.next_if(|(key, _)| **key < user.key).is_some() {}
+        let own = entries.next_if(|(key, _)| **key == user.key);
+        own.map(|(_, entry)| (user, entry))
+    });
+    mapped
+        .filter(|(user, entry)| policy.covers(&user.key) && is_wanted(user, entry, known, &slice))
         .map(|(_, entry)| entry.link.owner.clone())
         .collect()
 }

@@ -32,6 +32,26 @@ pub struct Problem {
     pub related: Vec<Related>,
 }
 
+impl Problem {
+    /// The code of a problem that only says how many there was no room for.
+    pub const MORE: &'static str = "more";
+
+    /// Whether it only says how many there was no room for, and is none itself.
+    pub fn counts_others(&self) -> bool {
+        self.code == Self::MORE
+    }
+
+    /// How many of them there are at least, and whether there are more.
+    pub fn count<'p>(problems: impl Iterator<Item = &'p Self>) -> (usize, bool) {
+        problems.fold((0, false), |(count, more), problem| {
+            match problem.counts_others() {
+                true => (count, true),
+                false => (count + 1, more),
+            }
+        })
+    }
+}
+
 /// Another place that belongs to a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {

@@ -76,7 +76,12 @@ impl Found {
             let of_kind = |problem: &&Problem| code.is_none_or(|code| problem.code == code);
             let last = problems.iter().rfind(of_kind).filter(|_| count > 0);
             if let Some(at) = last.map(|last| last.at.clone()) {
-                problems.push(error("more", at, format!("… and {count} more {what}"), hint));
+                problems.push(error(
+                    Problem::MORE,
+                    at,
+                    format!("… and {count} more {what}"),
+                    hint,
+                ));
             }
         };
         more(

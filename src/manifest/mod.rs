@@ -255,7 +255,7 @@ fn place(problems: &mut [Problem], sources: &Sources) {
     problems.sort_by_key(|problem| {
         let place = problem.place.as_ref();
         let at = place.map_or((0, 0), |place| (place.line, place.column));
-        (problem.code == "more", problem.at.part, at, problem.code)
+        (problem.counts_others(), problem.at.part, at, problem.code)
     });
 }
 

@@ -98,6 +98,8 @@ impl Client {
         goes_on();
         let walks = self.walks(began.elapsed(), known.users.len());
         if walks == 1 {
+            // Nobody asks for its order.
+            first.span = Span::Untold;
             let (walk, end) = first.go(0, &Starts::default()).await?;
             return Ok(whole([walk], end == End::Reached { complete: true }));
         }
@@ -270,19 +272,20 @@ impl Walk {
 }
 
 impl Span {
-    /// This and a page more.
+    /// This and a page more. Every entry is looked at: what the order proves is
+    /// that nobody was left out.
     fn and(self, page: &[Box<RawValue>]) -> Self {
-        let made = |entry: &RawValue| serde_json::from_str::<Made>(entry.get()).ok()?.at();
-        let (Some(first), Some(last)) = (page.first(), page.last()) else {
-            return self;
-        };
-        match (self, made(first), made(last)) {
-            (Self::Nothing, Some(first), Some(last)) if first <= last => Self::Between(first, last),
-            (Self::Between(begin, end), Some(first), Some(last)) if end <= first && first <= last => {
-                Self::Between(begin, last)
+        page.iter().fold(self, |span, entry| {
+            if matches!(span, Self::Untold) {
+                return span;
             }
-            _ => Self::Untold,
-        }
+            let made = serde_json::from_str::<Made>(entry.get()).ok();
+            match (span, made.and_then(|made| made.at())) {
+                (Self::Nothing, Some(at)) => Self::Between(at, at),
+                (Self::Between(first, last), Some(at)) if last <= at => Self::Between(first, at),
+                _ => Self::Untold,
+            }
+        })
     }
 }
 

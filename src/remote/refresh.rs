@@ -80,15 +80,12 @@ async fn list(
     policy: &Policy,
     reads: &mut Reads,
 ) -> Result<Listing, CallError> {
-    let (tell, mut goes_on) = oneshot::channel();
+    let (tell, goes_on) = oneshot::channel();
     let mut listing = pin!(client.list_accounts_beside(known, || _ = tell.send(())));
-    let listed = tokio::select! {
+    tokio::select! {
         biased;
-        listed = &mut listing => Some(listed?),
-        _ = &mut goes_on => None,
-    };
-    if let Some(listed) = listed {
-        return Ok(listed);
+        listed = &mut listing => return listed,
+        _ = goes_on => {}
     }
     reads.want(mapped_profiles_to_read(desired, known, policy));
     loop {

@@ -57,7 +57,7 @@ pub fn render(problems: &[Problem], look: Look) -> String {
     let (counts, more): (Vec<&Problem>, Vec<&Problem>) = sorted
         .into_iter()
         .skip(SHOWN)
-        .partition(|problem| counts_others(problem));
+        .partition(|problem| problem.counts_others());
     if !more.is_empty() {
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -75,20 +75,12 @@ pub fn render(problems: &[Problem], look: Look) -> String {
     out
 }
 
-/// Whether a problem only says how many there was no room for.
-fn counts_others(problem: &Problem) -> bool {
-    problem.code == "more"
-}
-
 /// How many errors and warnings there are; `None` if neither.
 fn sums(problems: &[Problem]) -> Option<String> {
     let of = |severity, noun| {
-        let (counts, told): (Vec<&Problem>, Vec<&Problem>) = problems
-            .iter()
-            .filter(|problem| problem.severity == severity)
-            .partition(|problem| counts_others(problem));
-        let least = if counts.is_empty() { "" } else { "more than " };
-        (!told.is_empty()).then(|| format!("{least}{}", plural(told.len(), noun)))
+        let (count, more) = Problem::count(problems.iter().filter(|problem| problem.severity == severity));
+        let least = if more { "more than " } else { "" };
+        (count > 0).then(|| format!("{least}{}", plural(count, noun)))
     };
     let sums = [of(Severity::Error, "error"), of(Severity::Warning, "warning")];
     let sums: Vec<String> = sums.into_iter().flatten().collect();

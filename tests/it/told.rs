@@ -5,11 +5,26 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Child, Command};
 
 /// Shows a line.
 pub(crate) fn tell(line: impl Display) {
     // One write, so that tests running side by side do not mix lines.
     let _ = std::io::stderr().write_all(format!("\n{line}\n").as_bytes());
+}
+
+/// Runs a tool that not every machine has; `None` where it is not there, which is
+/// told, and is a failure where `WHOP_SYNC_ALL_TOOLS` is set, as the gate does.
+pub(crate) fn tool(command: &mut Command) -> Option<Child> {
+    match command.spawn() {
+        Ok(child) => Some(child),
+        Err(why) => {
+            let name = command.get_program().display();
+            assert!(std::env::var_os("WHOP_SYNC_ALL_TOOLS").is_none(), "{name}: {why}");
+            tell(format!("NOT RUN for want of `{name}`"));
+            None
+        }
+    }
 }
 
 /// The variable that names a file for every exchange with an emulator.

@@ -283,6 +283,24 @@ async fn walks_at_once_keep_the_limit_busy() {
     }
 }
 
+#[test]
+fn one_entry_out_of_order_spoils_a_span() {
+    let page = |seconds: &[u64]| -> Vec<Box<RawValue>> {
+        let entry = |at: &u64| format!(r#"{{"created_at":"1970-01-01T00:00:{at:02}Z"}}"#);
+        let entries = seconds.iter().map(|at| RawValue::from_string(entry(at)).unwrap());
+        entries.collect()
+    };
+    let at = |seconds| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+    let fine = Span::Nothing
+        .and(&page(&[1, 2, 2]))
+        .and(&page(&[]))
+        .and(&page(&[2, 5]));
+    assert!(matches!(fine, Span::Between(first, last) if (first, last) == (at(1), at(5))));
+    for spoilt in [vec![4], vec![5, 7, 6, 8]] {
+        assert!(matches!(fine.and(&page(&spoilt)), Span::Untold), "{spoilt:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_short_list_is_walked_once() {
     let platform = Platform {

@@ -1,9 +1,14 @@
 //! The commands of the first day: `init`, `schema`, `completions` and `man`.
 
+#[cfg(unix)]
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use super::Place;
 use crate::golden::golden;
+#[cfg(unix)]
+use crate::told::tool;
 
 #[test]
 fn a_beginning_is_valid_and_overwrites_nothing() {
@@ -184,9 +189,11 @@ fn bash_itself_completes_an_id() {
         .current_dir(place.0.path());
     let path = std::env::var("PATH").unwrap_or_default();
     bash.env("PATH", format!("{}:{path}", folder.display()));
-    let Ok(output) = bash.output() else {
+    bash.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Some(bash) = tool(&mut bash) else {
         return; // There is no bash here.
     };
+    let output = bash.wait_with_output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
         "user_1 user_2",

@@ -25,7 +25,7 @@ fn on_a_terminal(scene: &Scene, line: &str, limit: &str, typed: &str) -> Option<
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().ok()?;
+    let mut child = crate::told::tool(&mut command)?;
     let mut keys = child.stdin.take().unwrap();
     keys.write_all(typed.as_bytes()).unwrap();
     // Hanging up before it is done would be another test.
