@@ -11,7 +11,7 @@ use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
 use crate::core::text::fingerprint;
 use crate::core::value::{FileId, UserKey};
 use crate::error::Code;
-use crate::remote::{Answered, CallError, CallErrorKind, Effect, Operation, ProfileUpdate};
+use crate::remote::{Answered, CallError, CallErrorKind, Client, Effect, Operation, Permit, ProfileUpdate};
 
 /// Why an action ends before its last step.
 pub(super) enum Halt {
@@ -27,14 +27,14 @@ impl From<NotWritten> for Halt {
     }
 }
 
-/// Runs an action and tells how it ended.
-pub(super) async fn run(shared: Arc<Shared>, action: Action) {
+/// Runs an action, the plan's `rank`-th, and tells how it ended.
+pub(super) async fn run(shared: Arc<Shared>, rank: usize, action: Action) {
     let (key, verb, picture) = (
         action.key.clone(),
         action.verb(),
         action.profile.picture.is_some(),
     );
-    let outcome = match steps(&shared, action).await {
+    let outcome = match steps(&shared, &shared.client.ranked(rank), action).await {
         Ok(()) => Outcome::Done,
         Err(Halt::With(outcome)) => outcome,
         Err(Halt::NotWritten) => {
@@ -51,7 +51,7 @@ pub(super) async fn run(shared: Arc<Shared>, action: Action) {
     });
 }
 
-async fn steps(shared: &Shared, action: Action) -> Result<(), Halt> {
+async fn steps(shared: &Shared, client: &Client, action: Action) -> Result<(), Halt> {
     let Action {
         key,
         kind,
@@ -65,7 +65,7 @@ async fn steps(shared: &Shared, action: Action) -> Result<(), Halt> {
             shared.stepped(Step::DropLink, &key, &link, Trace::default());
             return Ok(());
         }
-        Kind::Create(new) => create(shared, &key, &new).await?,
+        Kind::Create(new) => create(shared, client, &key, &new).await?,
         Kind::Adopt { entry, .. } | Kind::Update { entry, record: true } => {
             let link = entry.link.clone();
             shared
@@ -82,27 +82,24 @@ async fn steps(shared: &Shared, action: Action) -> Result<(), Halt> {
         Kind::Update { entry, record: false } => entry.link,
     };
     if !account.is_empty() {
-        update_account(shared, &key, &link, account).await?;
+        update_account(shared, client, &key, &link, account).await?;
     }
     if !profile.is_empty() {
-        update_profile(shared, &key, &link, &profile).await?;
+        update_profile(shared, client, &key, &link, &profile).await?;
     }
     Ok(())
 }
 
-async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link, Halt> {
+async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccount) -> Result<Link, Halt> {
     let step = Step::CreateAccount;
-    let permit = shared.admit(Operation::CreateAccount, step).await?;
+    let permit = shared.admit(client, Operation::CreateAccount, step).await?;
     let (call, begun) = match &new.resend {
         // Sent before: the time that counts is the first sending's, which
         // the journal already has.
         Some(call) => (call.clone(), None),
         None => {
             let idempotency_key = shared.idempotency_key("create", key);
-            (
-                shared.client.prepare_create(new, idempotency_key),
-                Some(shared.now()),
-            )
+            (client.prepare_create(new, idempotency_key), Some(shared.now()))
         }
     };
     if let Some(begun) = begun {
@@ -119,7 +116,7 @@ async fn create(shared: &Shared, key: &UserKey, new: &NewAccount) -> Result<Link
             })
             .await?;
     }
-    let (account, trace) = match shared.client.create_account(permit, &call).await {
+    let (account, trace) = match client.create_account(permit, &call).await {
         Ok(Answered { value, trace }) => (value, trace),
         // This sending may have failed before Whop looked at what became of
         // the first one; that one then stays in doubt.
@@ -207,6 +204,7 @@ fn created(key: &UserKey, new: &NewAccount, account: &Account) -> Fact {
 
 async fn update_account(
     shared: &Shared,
+    client: &Client,
     key: &UserKey,
     link: &Link,
     change: AccountChange,
@@ -217,12 +215,11 @@ async fn update_account(
         whole,
     } = change;
     let step = Step::UpdateAccount;
-    let permit = shared.admit(Operation::UpdateAccount, step).await?;
+    let permit = shared.admit(client, Operation::UpdateAccount, step).await?;
     shared.scribe.begin(Intent::Account { key: key.clone() }).await?;
     let title = title.map(|title| title.new);
     let whole = (!metadata.is_empty()).then_some(whole);
-    let answer = shared
-        .client
+    let answer = client
         .update_account(permit, &link.account, title.as_ref(), whole.as_ref())
         .await;
     let (account, trace) = match answer {
@@ -259,6 +256,7 @@ async fn update_account(
 
 async fn update_profile(
     shared: &Shared,
+    client: &Client,
     key: &UserKey,
     link: &Link,
     change: &ProfileChange,
@@ -270,12 +268,12 @@ async fn update_profile(
     };
     let name = change.name.as_ref().map(|name| &name.new);
     let file = picture.as_ref().map(|(_, file)| file);
-    let Some(update) = ProfileUpdate::new(shared.client.platform(), &link.owner, name, file) else {
+    let Some(update) = ProfileUpdate::new(client.platform(), &link.owner, name, file) else {
         return Ok(());
     };
-    let permit = shared.admit(Operation::UpdateUser, step).await?;
+    let permit = shared.admit(client, Operation::UpdateUser, step).await?;
     shared.scribe.begin(Intent::Profile { key: key.clone() }).await?;
-    let (shown, trace) = match shared.client.update_profile(permit, &update).await {
+    let (shown, trace) = match client.update_profile(permit, &update).await {
         Ok(Answered { value, trace }) => (value, trace),
         Err(error) => return Err(shared.settle_failure(key, step, error).await),
     };
@@ -327,11 +325,11 @@ impl Shared {
     }
 
     /// Waits for the operation's budget; nothing begins after a stop.
-    async fn admit(&self, operation: Operation, step: Step) -> Result<crate::remote::Permit, Halt> {
+    async fn admit(&self, client: &Client, operation: Operation, step: Step) -> Result<Permit, Halt> {
         if let Some(why) = self.stopped() {
             return Err(Halt::With(Outcome::Left { why }));
         }
-        match self.client.admit(operation).await {
+        match client.admit(operation).await {
             Ok(permit) => Ok(permit),
             Err(error) => Err(self.halt(step, error)),
         }

@@ -12,8 +12,12 @@
 //! * Every call waits for its own operation's budget and for nothing else's
 //!   ([`crate::remote::Client::admit`]), so creates, uploads and profile updates
 //!   of different users run side by side.
+//! * Who is ahead in the plan is ahead at every budget ([`Client::ranked`]),
+//!   also with a second attempt, and whichever thread was the faster. So those
+//!   whose picture is ready first have their account first, and nobody's steps
+//!   begin when everybody else's have ended.
 //! * Actions are open for half a minute's worth of the limit at least, each
-//!   walking through its own steps in the plan's order. What one operation is
+//!   walking through its own steps in its own order. What one operation is
 //!   ahead of the next is what its users wait for besides budgets: a round trip,
 //!   and for those with a picture the file's way to being ready. As long as that
 //!   takes less than half a minute, the users behind it are open already and
@@ -41,6 +45,7 @@ mod pictures;
 mod scribe;
 
 use std::collections::HashMap;
+use std::iter::Enumerate;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -289,7 +294,7 @@ async fn carry_out(
     uploads.spawn(pictures::upload_all(shared.clone(), run.read_picture).in_current_span());
     let mut work = Work {
         shared: shared.clone(),
-        waiting: plan.actions.into_iter(),
+        waiting: plan.actions.into_iter().enumerate(),
         open: JoinSet::new(),
         names: HashMap::new(),
     };
@@ -341,7 +346,7 @@ async fn sleep_until(time: Option<Instant>) {
 /// The actions not yet begun, and those open.
 struct Work {
     shared: Arc<Shared>,
-    waiting: std::vec::IntoIter<Action>,
+    waiting: Enumerate<std::vec::IntoIter<Action>>,
     open: JoinSet<()>,
     names: HashMap<tokio::task::Id, Name>,
 }
@@ -377,12 +382,14 @@ impl Work {
     fn fill(&mut self) {
         let window = self.shared.worth(OPEN_SECONDS, &WINDOW);
         while self.open.len() < window && self.shared.stopped().is_none() {
-            let Some(action) = self.waiting.next() else { return };
+            let Some((rank, action)) = self.waiting.next() else {
+                return;
+            };
             let name = Name::of(&action);
             let span = tracing::info_span!("user", id = action.key.as_str());
             let task = self
                 .open
-                .spawn(action::run(self.shared.clone(), action).instrument(span));
+                .spawn(action::run(self.shared.clone(), rank, action).instrument(span));
             self.names.insert(task.id(), name);
         }
     }
@@ -407,7 +414,7 @@ impl Work {
     fn leave_the_rest(&mut self) {
         let why = self.shared.stopped().unwrap_or(Stop::Fatal);
         let open = std::mem::take(&mut self.names).into_values();
-        let never_begun = self.waiting.by_ref().map(|action| Name::of(&action));
+        let never_begun = self.waiting.by_ref().map(|(_, action)| Name::of(&action));
         for name in open.chain(never_begun) {
             self.shared.tell(name.ended(Outcome::Left { why }));
         }

@@ -31,7 +31,7 @@ use crate::core::replay::Fact;
 use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
 use crate::core::value::FileId;
 use crate::error::Code;
-use crate::remote::{FileState, Operation};
+use crate::remote::{Client, FileState, Operation};
 
 /// Pictures being read and sent at a time.
 const UPLOADS: std::ops::RangeInclusive<usize> = 16..=512;
@@ -137,7 +137,7 @@ async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::Unboun
     let left_over = shared.scribe.known_files().await;
     let memory = Arc::new(Semaphore::new(UPLOAD_KB as usize));
     let mut uploads = JoinSet::new();
-    for avatar in &shared.pictures.order {
+    for (rank, avatar) in shared.pictures.order.iter().enumerate() {
         if let Some(file) = left_over.get(&avatar.digest) {
             let at = Instant::now();
             let _ = sent.send(Sent {
@@ -157,7 +157,8 @@ async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::Unboun
         let Ok(held) = memory.clone().acquire_many_owned(size.min(UPLOAD_KB)).await else {
             return;
         };
-        let upload = upload(shared.clone(), read.clone(), avatar.clone(), sent.clone());
+        let client = shared.client.ranked(rank);
+        let upload = upload(shared.clone(), client, read.clone(), avatar.clone(), sent.clone());
         let uploading = async move {
             upload.await;
             drop(held);
@@ -170,11 +171,12 @@ async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::Unboun
 /// Sends one picture; on success it goes to the poller.
 async fn upload(
     shared: Arc<Shared>,
+    client: Client,
     read: Arc<ReadPicture>,
     avatar: Avatar,
     sent: mpsc::UnboundedSender<Sent>,
 ) {
-    match send(&shared, &read, &avatar).await {
+    match send(&shared, &client, &read, &avatar).await {
         Ok((file, trace)) => {
             let _ = sent.send(Sent {
                 digest: avatar.digest,
@@ -194,7 +196,12 @@ async fn upload(
     }
 }
 
-async fn send(shared: &Shared, read: &Arc<ReadPicture>, avatar: &Avatar) -> Result<(FileId, Trace), Halt> {
+async fn send(
+    shared: &Shared,
+    client: &Client,
+    read: &Arc<ReadPicture>,
+    avatar: &Avatar,
+) -> Result<(FileId, Trace), Halt> {
     if let Some(why) = shared.stopped() {
         return Err(Halt::With(Outcome::Left { why }));
     }
@@ -220,12 +227,8 @@ async fn send(shared: &Shared, read: &Arc<ReadPicture>, avatar: &Avatar) -> Resu
     let name = format!("{}.{}", avatar.digest.short(), avatar.format.extension());
     let key = shared.idempotency_key("file", avatar.digest.to_string());
     let halt = |error| shared.halt(Step::UploadPicture, error);
-    let file = shared.client.create_file(&name, &key).await.map_err(halt)?;
-    shared
-        .client
-        .upload(&file.upload, bytes.into())
-        .await
-        .map_err(halt)?;
+    let file = client.create_file(&name, &key).await.map_err(halt)?;
+    client.upload(&file.upload, bytes.into()).await.map_err(halt)?;
     shared
         .scribe
         .record(Fact::File {
@@ -390,7 +393,7 @@ async fn again(shared: &Shared, read: &Arc<ReadPicture>, digest: Digest) -> Opti
         .order
         .iter()
         .find(|avatar| avatar.digest == digest)?;
-    match send(shared, read, avatar).await {
+    match send(shared, &shared.client, read, avatar).await {
         Ok((file, trace)) => Some(Sent {
             digest,
             file,

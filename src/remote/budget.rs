@@ -28,8 +28,11 @@
 //! How many slots there are is learnt as answers come; `limit.rs` beside this
 //! file says how.
 //!
-//! Callers are served in the order they came. One of them at a time waits for
-//! the clock, the rest wait for their turn; admitting costs a constant time.
+//! Callers are served by their rank, and among equals in the order they came:
+//! a user who is ahead in the plan is ahead here too, also with a second attempt
+//! and whichever thread was the faster. Those who wait for several operations
+//! then meet at all of them at the same time. One caller at a time waits for the
+//! clock, the rest wait for their turn.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -40,11 +43,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::limit::{Heard, Limit, Use, WINDOW};
+use super::line::Line;
 
 /// One operation's budget.
 pub(super) struct Budget {
-    /// Whoever holds it is next; tokio's lock is fair.
-    turn: tokio::sync::Mutex<()>,
+    /// Whoever has the turn is next.
+    line: Arc<Line>,
     state: Mutex<State>,
     /// Wakes the one whose turn it is when an answer came: a slot began to run
     /// out, or something was learnt.
@@ -97,7 +101,7 @@ impl Budget {
     /// A budget of so many requests a minute; `None` is unlimited.
     pub(super) fn new(per_minute: Option<NonZeroU32>) -> Arc<Self> {
         Arc::new(Self {
-            turn: tokio::sync::Mutex::new(()),
+            line: Arc::default(),
             state: Mutex::new(State {
                 limit: per_minute.map(|per_minute| Limit::new(per_minute.get(), Instant::now())),
                 open: 0,
@@ -113,8 +117,8 @@ impl Budget {
     /// flight; in this order, so that nobody keeps a place while waiting for
     /// a rule. `None` once no more places are given out. Dropping the future
     /// gives everything back.
-    pub(super) async fn admit(self: &Arc<Self>, places: &Arc<Semaphore>) -> Option<Slot> {
-        let _turn = self.turn.lock().await;
+    pub(super) async fn admit(self: &Arc<Self>, places: &Arc<Semaphore>, rank: usize) -> Option<Slot> {
+        let _turn = self.line.turn(rank).await;
         loop {
             self.ready().await;
             let place = Arc::clone(places).acquire_owned().await.ok()?;
@@ -302,7 +306,7 @@ mod tests {
         let begin = Instant::now();
         let mut times = Vec::new();
         for n in 0..count {
-            let slot = budget.admit(&places).await.expect("places are never closed");
+            let slot = budget.admit(&places, 0).await.expect("places are never closed");
             times.push(begin.elapsed());
             let answer = latency(n);
             tokio::spawn(async move {
@@ -380,7 +384,7 @@ mod tests {
         for n in 0..100 {
             let (budget, places, order) = (Arc::clone(&budget), Arc::clone(&places), Arc::clone(&order));
             tasks.spawn(async move {
-                let slot = budget.admit(&places).await;
+                let slot = budget.admit(&places, 0).await;
                 order.lock().unwrap().push(n);
                 drop(slot);
             });
@@ -411,11 +415,11 @@ mod tests {
     async fn a_pause_that_comes_while_waiting_for_a_place_counts() {
         let budget = budget(600);
         let places = places(1);
-        let first = budget.admit(&places).await;
+        let first = budget.admit(&places, 0).await;
         let begin = Instant::now();
         let second = tokio::spawn({
             let (budget, places) = (Arc::clone(&budget), Arc::clone(&places));
-            async move { budget.admit(&places).await.map(|_| begin.elapsed()) }
+            async move { budget.admit(&places, 0).await.map(|_| begin.elapsed()) }
         });
         tokio::task::yield_now().await;
         budget.pause(Duration::from_secs(5));
@@ -433,7 +437,7 @@ mod tests {
     async fn giving_up_costs_nobody_else_anything() {
         let budget = budget(60);
         let none = places(0);
-        let waiting = budget.admit(&none);
+        let waiting = budget.admit(&none, 0);
         assert!(
             tokio::time::timeout(Duration::from_secs(1), waiting)
                 .await
@@ -441,6 +445,6 @@ mod tests {
         );
         assert_eq!(starts(&budget, 1, |_| Duration::ZERO).await, [Duration::ZERO]);
         none.close();
-        assert!(budget.admit(&none).await.is_none());
+        assert!(budget.admit(&none, 0).await.is_none());
     }
 }

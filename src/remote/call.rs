@@ -148,7 +148,7 @@ impl Client {
 
     /// Sends until an answer is final; `Ok` is a 2xx. The permit serves the
     /// first attempt; a call without one waits for leave like all others, and
-    /// so does every further attempt, at the end of the queue.
+    /// so does every further attempt, at the place in line that the first one had.
     ///
     /// # Errors
     /// The last failure, with the effect of all attempts together.

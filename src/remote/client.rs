@@ -47,9 +47,13 @@ impl Default for Options {
     }
 }
 
-/// Whop's API for one platform. Clones share everything.
+/// Whop's API for one platform. Clones share everything but their rank.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    /// Who goes first among those that wait for one operation's budget.
+    rank: usize,
+}
 
 struct Inner {
     transport: Arc<dyn Transport>,
@@ -126,8 +130,8 @@ impl fmt::Debug for Permit {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("version", &self.0.version)
-            .field("platform", &self.0.platform)
+            .field("version", &self.inner.version)
+            .field("platform", &self.inner.platform)
             .finish_non_exhaustive()
     }
 }
@@ -142,7 +146,7 @@ impl Client {
     ) -> Self {
         let budget =
             |operation: Operation| Budget::new(options.per_minute.filter(|_| operation.is_counted()));
-        Self(Arc::new(Inner {
+        let inner = Inner {
             transport,
             version,
             platform,
@@ -156,30 +160,41 @@ impl Client {
             version_proven: AtomicBool::new(false),
             server_time: AtomicU64::new(0),
             gauges: Gauges::default(),
-        }))
+        };
+        Self {
+            inner: Arc::new(inner),
+            rank: 0,
+        }
+    }
+
+    /// The same client for calls that go before those of a higher rank where
+    /// both wait for the budget of one operation. Among calls of one rank, and
+    /// that is all of them unless somebody says otherwise, the first goes first.
+    pub fn ranked(&self, rank: usize) -> Self {
+        Self { rank, ..self.clone() }
     }
 
     /// The API version spoken.
     pub fn version(&self) -> &Version {
-        &self.0.version
+        &self.inner.version
     }
 
     /// The generation of the API spoken.
     pub fn dialect(&self) -> Dialect {
-        self.0.version.dialect()
+        self.inner.version.dialect()
     }
 
     /// The platform's own account.
     pub fn platform(&self) -> &PlatformId {
-        &self.0.platform
+        &self.inner.platform
     }
 
     /// Sends nothing new from now on, for good. Requests that are on the wire
     /// finish; callers that wait for a budget or for another attempt get
     /// [`CallErrorKind::Stopped`].
     pub fn stop(&self) {
-        self.0.stopped.send_replace(true);
-        self.0.places.close();
+        self.inner.stopped.send_replace(true);
+        self.inner.places.close();
     }
 
     /// Requests sent so far, retries included, by the operation's name.
@@ -188,7 +203,7 @@ impl Client {
         let name = |operation: Operation| operation.name(self.dialect());
         Operation::ALL
             .into_iter()
-            .zip(&self.0.sent)
+            .zip(&self.inner.sent)
             .map(|(operation, sent)| (name(operation), sent.load(Ordering::Relaxed)))
             .filter(|(_, sent)| *sent > 0)
             .collect()
@@ -202,7 +217,7 @@ impl Client {
 
     /// Answers so far that said the limit was exceeded (429).
     pub fn refused_by_limit(&self) -> u64 {
-        self.0.limited.load(Ordering::Relaxed)
+        self.inner.limited.load(Ordering::Relaxed)
     }
 
     /// What callers wait for at this moment.
@@ -211,7 +226,7 @@ impl Client {
             leave,
             answers,
             retries,
-        } = &self.0.gauges;
+        } = &self.inner.gauges;
         let read = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         Waiting {
             for_leave: read(leave),
@@ -223,12 +238,12 @@ impl Client {
     /// What time it is on Whop, in seconds since 1970, by its last answer that
     /// told.
     pub fn server_time(&self) -> Option<u64> {
-        Some(self.0.server_time.load(Ordering::Relaxed)).filter(|time| *time > 0)
+        Some(self.inner.server_time.load(Ordering::Relaxed)).filter(|time| *time > 0)
     }
 
     /// Waits for leave to send one request of this operation: for its budget,
     /// and for a place among those in flight. Callers of one operation are
-    /// served in order.
+    /// served by rank, then in order.
     ///
     /// A journaled call takes its permit before it is written down as begun,
     /// so that what is begun can go at once.
@@ -236,16 +251,16 @@ impl Client {
     /// # Errors
     /// [`CallErrorKind::Stopped`], and nothing else.
     pub async fn admit(&self, operation: Operation) -> Result<Permit, CallError> {
-        let _waiting = Counted::new(&self.0.gauges.leave);
-        let mut stopped = self.0.stopped.subscribe();
+        let _waiting = Counted::new(&self.inner.gauges.leave);
+        let mut stopped = self.inner.stopped.subscribe();
         let admitted = tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => None,
-            slot = self.budget(operation).admit(&self.0.places) => slot,
+            slot = self.budget(operation).admit(&self.inner.places, self.rank) => slot,
         };
         match admitted {
             Some(slot) => Ok(Permit { operation, slot }),
-            None => Err(self.asked(operation, &self.0.version, false).failed(
+            None => Err(self.asked(operation, &self.inner.version, false).failed(
                 CallErrorKind::Stopped,
                 "stopped before it was sent",
                 Effect::None,
@@ -255,23 +270,23 @@ impl Client {
 
     /// How often a call is sent at most when it meets faults.
     pub(super) fn attempts(&self) -> u32 {
-        self.0.attempts
+        self.inner.attempts
     }
 
     /// Whether [`Client::stop`] was called.
     pub(super) fn is_stopped(&self) -> bool {
-        *self.0.stopped.borrow()
+        *self.inner.stopped.borrow()
     }
 
     /// Whether Whop has ever answered well to this version.
     pub(super) fn is_proven(&self, version: &Version) -> bool {
-        *version == self.0.version && self.0.version_proven.load(Ordering::Relaxed)
+        *version == self.inner.version && self.inner.version_proven.load(Ordering::Relaxed)
     }
 
     /// Whop has answered well to this version.
     pub(super) fn prove(&self, version: &Version) {
-        if *version == self.0.version {
-            self.0.version_proven.store(true, Ordering::Relaxed);
+        if *version == self.inner.version {
+            self.inner.version_proven.store(true, Ordering::Relaxed);
         }
     }
 
@@ -294,11 +309,11 @@ impl Client {
 
     /// Sends one request and counts it. The leave ends with the answer.
     pub(super) async fn transmit(&self, leave: Permit, request: Request) -> Result<Response, Lost> {
-        self.0.sent[leave.operation as usize].fetch_add(1, Ordering::Relaxed);
+        self.inner.sent[leave.operation as usize].fetch_add(1, Ordering::Relaxed);
         // Storage and pictures are somebody else's, with clocks of their own.
         let of_whop = matches!(request.target, Target::Api(_));
-        let waiting = Counted::new(&self.0.gauges.answers);
-        let outcome = self.0.transport.send(request).await;
+        let waiting = Counted::new(&self.inner.gauges.answers);
+        let outcome = self.inner.transport.send(request).await;
         drop(waiting);
         match outcome.as_ref().ok().filter(|_| of_whop) {
             Some(answer) => leave.slot.answered(&Heard::of(answer)),
@@ -310,18 +325,18 @@ impl Client {
             .filter(|_| of_whop)
             .and_then(|a| a.header("date"));
         if let Some(time) = date.and_then(super::date::seconds) {
-            self.0.server_time.store(time, Ordering::Relaxed);
+            self.inner.server_time.store(time, Ordering::Relaxed);
         }
         if outcome.as_ref().is_ok_and(|answer| answer.status == 429) {
-            self.0.limited.fetch_add(1, Ordering::Relaxed);
+            self.inner.limited.fetch_add(1, Ordering::Relaxed);
         }
         outcome
     }
 
     /// Waits, but not beyond a stop.
     pub(super) async fn wait(&self, time: Duration) {
-        let _waiting = Counted::new(&self.0.gauges.retries);
-        let mut stopped = self.0.stopped.subscribe();
+        let _waiting = Counted::new(&self.inner.gauges.retries);
+        let mut stopped = self.inner.stopped.subscribe();
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => {}
             () = tokio::time::sleep(time) => {}
@@ -329,14 +344,14 @@ impl Client {
     }
 
     pub(super) fn budget(&self, operation: Operation) -> &Arc<Budget> {
-        &self.0.budgets[operation as usize]
+        &self.inner.budgets[operation as usize]
     }
 
     /// The next number from 0 to 1 (splitmix64). Spreads waits; nothing
     /// secret hangs on it.
     pub(super) fn jitter(&self) -> f64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.0.randomness.fetch_add(STEP, Ordering::Relaxed);
+        let mut z = self.inner.randomness.fetch_add(STEP, Ordering::Relaxed);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64

@@ -47,6 +47,7 @@ mod files;
 pub(crate) mod fuzz;
 mod http;
 mod limit;
+mod line;
 mod listing;
 mod operation;
 mod permissions;

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use whop_sync::core::model::{Dialect, Guard, Refresh};
-use whop_sync::emulator::{Emulator, Settings};
+use whop_sync::core::model::{DesiredUser, Dialect, Guard, Refresh};
+use whop_sync::emulator::{Emulator, Fault, Operation, Script, Settings, Strike};
 
 use crate::disk::MemDisk;
 use crate::lab::{Conditions, Lab, PLATFORM, dozen, face, name};
@@ -219,20 +219,25 @@ async fn only_one_user() {
     );
 }
 
+/// `count` users with a picture each, no two alike.
+fn pictured(count: usize) -> Vec<DesiredUser> {
+    let user = |n| {
+        let mut user = user(&format!("m{n:03}"));
+        user.avatar = Some(face(&format!("picture{n}")));
+        user
+    };
+    (0..count).map(user).collect()
+}
+
 /// Polls for many pictures: a batch in each stretch of the run's patience,
 /// which is a fortieth of it, and no less than a second.
 #[tokio::test(start_paused = true)]
 async fn many_pictures_are_asked_for_in_batches() {
-    let users = (0..600).map(|n| {
-        let mut user = user(&format!("m{n:03}"));
-        user.avatar = Some(face(&format!("picture{n}")));
-        user
-    });
-    let lab = Lab::new(users.collect(), Dialect::Accounts);
+    let lab = Lab::new(pictured(600), Dialect::Accounts);
     let begin = tokio::time::Instant::now();
     apply(&lab).await;
     let took = begin.elapsed();
-    let polls = lab.emulator.count(whop_sync::emulator::Operation::ListFiles);
+    let polls = lab.emulator.count(Operation::ListFiles);
     crate::told::tell(format!("600 users with 600 pictures: {took:?}, {polls} polls"));
     // 60 s at the limit, one second's processing; polls every 1.5 s and one at
     // either end.
@@ -245,6 +250,77 @@ async fn many_pictures_are_asked_for_in_batches() {
             _ => 600,
         };
         assert_eq!(count, fewest, "{operation:?}");
+    }
+}
+
+/// Who is ahead in the plan stays ahead, also with a second attempt: the first
+/// user's is not behind hundreds of others, to end alone when they have ended.
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_is_as_far_ahead_as_the_first() {
+    let mut lab = Lab::new(pictured(200), Dialect::Accounts);
+    lab.emulator = Emulator::open(Settings {
+        latency: Duration::from_millis(100),
+        record: true,
+        ..Settings::test(PLATFORM)
+    })
+    .unwrap();
+    for operation in [
+        Operation::CreateAccount,
+        Operation::CreateFile,
+        Operation::UpdateUser,
+    ] {
+        lab.emulator.fault(Fault::next(operation, unavailable()));
+    }
+    apply(&lab).await;
+    let seen = lab.emulator.requests();
+    for operation in [
+        Operation::CreateAccount,
+        Operation::CreateFile,
+        Operation::UpdateUser,
+    ] {
+        let of_it: Vec<_> = seen.iter().filter(|seen| seen.operation == operation).collect();
+        assert_eq!(of_it.len(), 201);
+        let second = of_it[1..].iter().position(|seen| seen.body == of_it[0].body);
+        // A burst of twenty leaves at once, then ten a second; it is tried again
+        // after half a second at most.
+        assert!(second.is_some_and(|at| at <= 20 + 8), "{operation:?}: {second:?}");
+    }
+}
+
+/// What fails now and then costs its own time and no more, wherever it strikes.
+#[tokio::test(start_paused = true)]
+async fn faults_leave_nobody_behind() {
+    for (latency, seed) in [(20, 1), (100, 2), (300, 3)] {
+        let mut lab = Lab::new(pictured(600), Dialect::Accounts);
+        lab.emulator = Emulator::open(Settings {
+            latency: Duration::from_millis(latency),
+            ..Settings::test(PLATFORM)
+        })
+        .unwrap();
+        lab.emulator.script(Script {
+            seed,
+            faults: vec![Fault {
+                operation: None,
+                chance: 1,
+                ..Fault::next(Operation::CreateAccount, unavailable()).forever()
+            }],
+        });
+        let begin = tokio::time::Instant::now();
+        apply(&lab).await;
+        let floor = 60.0 + latency as f64 / 1000.0 + 1.0;
+        let ratio = begin.elapsed().as_secs_f64() / floor;
+        crate::told::tell(format!(
+            "one in a hundred fails, {latency} ms: {ratio:.3} of the floor"
+        ));
+        assert!(ratio <= 1.05, "{latency} ms: {ratio}");
+    }
+}
+
+fn unavailable() -> Strike {
+    Strike::Answer {
+        status: 503,
+        body: None,
+        headers: Default::default(),
     }
 }
 
