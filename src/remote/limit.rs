@@ -180,8 +180,6 @@ struct Trials {
     failed: u32,
     /// The largest share that was left to us when one failed.
     best: usize,
-    /// When one last got through.
-    raised: Instant,
     /// The share before these trials, and what they have proven.
     base: usize,
     proven: usize,
@@ -204,7 +202,6 @@ impl Limit {
                 next: now,
                 failed: 0,
                 best: 0,
-                raised: now,
                 base: 0,
                 proven: 0,
             },
@@ -294,7 +291,6 @@ impl Limit {
                 // moment ago. So it is one more for now, and when a trial fails,
                 // only what was counted for sure remains.
                 self.trials.proven = self.trials.proven.max(recent(WINDOW)).min(self.promised as usize);
-                self.trials.raised = now;
                 self.set((self.share + 1).min(self.promised as usize));
             }
             _ => {}
@@ -314,10 +310,6 @@ impl Limit {
         self.learnt = Some(now);
         self.passed = false;
         self.burst = (self.burst / 2).max(2);
-        // What held for long was no error: others have come.
-        if now >= self.trials.raised + 2 * WINDOW && self.share > self.trials.best {
-            self.trials.best = 0;
-        }
         self.set(share);
         if again {
             self.trials.best = self.trials.best.min(self.share);
@@ -380,4 +372,73 @@ fn counted(wait: Option<Duration>) -> Duration {
 /// The time between requests of which so many fit into a [`WINDOW`].
 fn interval(share: usize) -> Duration {
     Duration::from_nanos((WINDOW.as_nanos() as u64).div_ceil(share.max(1) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A limit of 600 that heard these headers, as `name value`.
+    fn heard(headers: &[&str]) -> Limit {
+        let header = |line: &&str| {
+            let (name, value) = line.split_once(' ').expect("a name and a value");
+            (name.to_owned(), value.to_owned())
+        };
+        let answer = Response {
+            status: 200,
+            headers: headers.iter().map(header).collect(),
+            body: Default::default(),
+        };
+        let now = Instant::now();
+        let mut limit = Limit::new(600, now);
+        let used = Use {
+            began: now,
+            trial: false,
+            ours: 100,
+            open: 0,
+        };
+        limit.hear(&Heard::of(&answer), used, now, |_| 100);
+        limit
+    }
+
+    #[test]
+    fn headers_are_believed_where_they_are_about_a_minute() {
+        let told = |headers: &[&str]| {
+            let limit = heard(headers);
+            (limit.promised, limit.share, limit.told)
+        };
+        let nothing = (600, 600, false);
+        assert_eq!(told(&[]), nothing);
+        assert_eq!(
+            told(&["x-ratelimit-limit 300", "x-ratelimit-remaining 150"]),
+            (300, 250, true)
+        );
+        assert_eq!(
+            told(&["ratelimit-limit 300;w=60", "ratelimit-reset 60"]),
+            (300, 300, false)
+        );
+        assert_eq!(
+            told(&["ratelimit-limit 300", "ratelimit-policy 300;w=60"]),
+            (300, 300, false)
+        );
+        // Of an hour, or of a second.
+        assert_eq!(
+            told(&["x-ratelimit-limit 300", "x-ratelimit-reset 1800"]),
+            nothing
+        );
+        assert_eq!(
+            told(&["ratelimit-limit 300", "ratelimit-policy 300;w=3600"]),
+            nothing
+        );
+        let moment = ["x-ratelimit-reset 1", "x-ratelimit-remaining 200"];
+        assert_eq!(told(&["x-ratelimit-limit 10", moment[0], moment[1]]), nothing);
+        // But a second hardly allows what is promised for a minute.
+        assert_eq!(
+            told(&["x-ratelimit-limit 600", moment[0], moment[1]]),
+            (600, 300, true)
+        );
+        for limit in ["0", "-1", "99999999999", "many", ""] {
+            assert_eq!(told(&[&format!("x-ratelimit-limit {limit}")]), nothing, "{limit}");
+        }
+    }
 }
