@@ -5,7 +5,8 @@
 //! knowledge as it comes:
 //!
 //! * **Headers** name the limit, and what is left of it. None are documented,
-//!   so they are only believed where they can be meant for a minute. What is
+//!   so they are only believed where they are about a minute for sure, or name
+//!   the limit that we know. What is
 //!   left, and what we used ourselves, tell what others use: our share is
 //!   known before anything is refused. Only headers, or whoever sets up the
 //!   client, can raise the limit above the documented one: beyond what is
@@ -21,10 +22,12 @@
 //! * **A trial**: below what is promised, others may have gone away since. One
 //!   request at a time goes out beyond our share, and when more got through in
 //!   a window than it holds, it is widened to that. So finding out that there
-//!   is no more costs one refusal, however slow the network; and that is asked
-//!   seldom, by at most one request in [`TRIAL_REQUESTS`] once the share is
-//!   steady. While trials succeed they follow on each other's answers, so the
-//!   rate goes up at once.
+//!   is no more costs one refusal, however slow the network; in windows that
+//!   begin anew one or two more, because the first of them seemed to have room.
+//!   While trials succeed they follow on each other's answers, so the rate goes
+//!   up at once. Once the share is steady every refusal, of whatever request,
+//!   puts the next trial off by [`TRIAL_REQUESTS`]: no more than one in so many
+//!   is refused, whatever a trial turns out to cost.
 
 use std::time::Duration;
 
@@ -43,9 +46,9 @@ pub(super) const BURST: u32 = 20;
 /// after each trial that fails.
 const FIRST_TRIAL: Duration = Duration::from_secs(5);
 
-/// Once trials keep failing there is one in so many requests: well below one
-/// refusal in a thousand.
-const TRIAL_REQUESTS: u32 = 2000;
+/// Once trials keep failing, this many requests are made for each refusal: it
+/// is to be less than one in a thousand.
+const TRIAL_REQUESTS: u32 = 1250;
 
 /// We never take less than this part of what is promised for our share: where
 /// everything is refused there is nothing to be learnt, and the pauses that
@@ -70,55 +73,63 @@ pub(super) struct Heard {
     pub(super) limit: Option<u32>,
     /// How many of them are left now.
     pub(super) left: Option<usize>,
+    /// Whether it is for sure a minute that these are about.
+    pub(super) is_sure: bool,
 }
 
 impl Heard {
     /// Reads an answer of Whop's.
     pub(super) fn of(answer: &Response) -> Self {
         let refused = answer.status == 429;
-        let (limit, left) = named(answer);
+        let Named { limit, left, is_sure } = Named::of(answer).unwrap_or_default();
         Self {
             passed: !refused && answer.status < 500,
             refused: refused.then(|| retry::named_wait(answer, &String::from_utf8_lossy(&answer.body))),
             limit,
             left,
+            is_sure,
         }
     }
 }
 
-/// The limit a minute and what is left of it, in the headers that are common:
-/// `X-RateLimit-*`, and `RateLimit-*` of the IETF's drafts. Believed only
-/// where they can be about a minute: a policy says its window, else the time
-/// to the reset must be within one. A time too short to tell says nothing.
-fn named(answer: &Response) -> (Option<u32>, Option<usize>) {
-    let header = |name: &str| {
-        let (long, short) = (format!("x-ratelimit-{name}"), format!("ratelimit-{name}"));
-        answer
-            .header(&long)
-            .or_else(|| answer.header(&short))
-            .map(str::trim)
-    };
-    let first = |text: &str| {
-        text.split([',', ';'])
-            .next()
-            .and_then(|n| n.trim().parse::<u32>().ok())
-    };
-    let Some(limit) = header("limit").and_then(first).filter(|limit| *limit > 0) else {
-        return (None, None);
-    };
-    let window = header("policy").and_then(|policy| {
-        policy
-            .split([';', ','])
-            .find_map(|part| part.trim().strip_prefix("w=")?.parse::<u32>().ok())
-    });
-    let reset = retry::named_reset(answer);
-    let fits = match (window, reset) {
-        (Some(window), _) => window == 60,
-        (None, Some(reset)) => (Duration::from_secs(2)..=WINDOW + ROUNDED).contains(&reset),
-        (None, None) => true,
-    };
-    let left = header("remaining").and_then(first).map(|left| left as usize);
-    if fits { (Some(limit), left) } else { (None, None) }
+/// A limit that headers name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Named {
+    limit: Option<u32>,
+    left: Option<usize>,
+    is_sure: bool,
+}
+
+impl Named {
+    /// Reads the headers that are common: `X-RateLimit-*`, and `RateLimit-*` of
+    /// the IETF's drafts. `None` where there are none, or not about a minute: a
+    /// policy says its window, else the time to the reset must be within one. A
+    /// reset in a moment leaves it open: it may be a second's limit, or a minute
+    /// that slides.
+    fn of(answer: &Response) -> Option<Self> {
+        let header = |name: &str| {
+            let (long, short) = (format!("x-ratelimit-{name}"), format!("ratelimit-{name}"));
+            let value = answer.header(&long).or_else(|| answer.header(&short));
+            value.map(str::trim)
+        };
+        let first = |text: &str| text.split([',', ';']).next()?.trim().parse::<u32>().ok();
+        let limit = header("limit").and_then(first).filter(|limit| *limit > 0)?;
+        let window = header("policy").and_then(|policy| {
+            policy
+                .split([';', ','])
+                .find_map(|part| part.trim().strip_prefix("w=")?.parse::<u32>().ok())
+        });
+        let is_sure = match (window, retry::named_reset(answer)) {
+            (Some(60), _) | (None, None) => true,
+            (None, Some(reset)) if reset <= WINDOW + ROUNDED => reset > ROUNDED,
+            _ => return None,
+        };
+        Some(Self {
+            limit: Some(limit),
+            left: header("remaining").and_then(first).map(|left| left as usize),
+            is_sure,
+        })
+    }
 }
 
 /// A request that was answered, and its like at that moment.
@@ -167,8 +178,10 @@ struct Trials {
     next: Instant,
     /// How many failed since the last that was of use.
     failed: u32,
-    /// The share when the last failed.
-    before: usize,
+    /// The largest share that was left to us when one failed.
+    best: usize,
+    /// When one last got through.
+    raised: Instant,
     /// The share before these trials, and what they have proven.
     base: usize,
     proven: usize,
@@ -190,7 +203,8 @@ impl Limit {
                 open: false,
                 next: now,
                 failed: 0,
-                before: 0,
+                best: 0,
+                raised: now,
                 base: 0,
                 proven: 0,
             },
@@ -247,10 +261,12 @@ impl Limit {
     ) {
         self.lost(trial);
         self.passed |= heard.passed && self.learnt.is_none_or(|learnt| began >= learnt);
-        if let Some(limit) = heard.limit {
+        // The same number as is promised a minute is hardly that of a second.
+        let believed = heard.is_sure || heard.limit == Some(self.promised);
+        if let Some(limit) = heard.limit.filter(|_| believed) {
             self.promise(limit);
         }
-        if let Some(left) = heard.left {
+        if let Some(left) = heard.left.filter(|_| believed) {
             self.told = true;
             // Whoever takes the rest takes one now and then meanwhile.
             let is_shared = self.share < self.promised as usize;
@@ -263,20 +279,22 @@ impl Limit {
             }
         }
         match heard.refused {
-            Some(_) if trial => {
-                self.set(self.trials.proven.max(self.trials.base));
+            Some(wait) if trial => {
+                let seen = recent(counted(wait));
+                self.set(self.trials.proven.min(seen).max(self.trials.base));
                 self.count_failure();
-                self.retry_later(now);
+                self.put_off_trials(now);
             }
             Some(wait) if self.learnt.is_none_or(|learnt| began >= learnt) => {
-                let window = WINDOW.saturating_sub(wait.unwrap_or_default()) + ROUNDED;
-                self.refused(recent(window.min(WINDOW)), now);
+                self.refused(recent(counted(wait)), now);
             }
+            Some(_) => self.put_off_trials(now),
             None if trial && heard.passed => {
                 // A trial may have taken the place of one that has run out a
                 // moment ago. So it is one more for now, and when a trial fails,
                 // only what was counted for sure remains.
                 self.trials.proven = self.trials.proven.max(recent(WINDOW)).min(self.promised as usize);
+                self.trials.raised = now;
                 self.set((self.share + 1).min(self.promised as usize));
             }
             _ => {}
@@ -286,38 +304,48 @@ impl Limit {
     /// A refusal taught that no more than so many get through.
     fn refused(&mut self, seen: usize, now: Instant) {
         let again = self.learnt.is_some_and(|learnt| now < learnt + WINDOW);
-        if !again {
-            self.count_failure();
-        }
         // What got through in too short a time tells little. And where nothing
         // got through since, what was learnt then was not enough.
-        let least = self.share / 4;
-        let share = if seen < self.share && self.passed {
-            seen.max(least)
+        let share = if (self.share / 4..self.share).contains(&seen) && self.passed {
+            seen
         } else {
             self.share * 85 / 100
         };
         self.learnt = Some(now);
         self.passed = false;
         self.burst = (self.burst / 2).max(2);
+        // What held for long was no error: others have come.
+        if now >= self.trials.raised + 2 * WINDOW && self.share > self.trials.best {
+            self.trials.best = 0;
+        }
         self.set(share);
-        self.retry_later(now);
+        if again {
+            self.trials.best = self.trials.best.min(self.share);
+        } else {
+            self.count_failure();
+        }
+        self.put_off_trials(now);
     }
 
-    /// Counts what ends in a refusal though we have not gone further than
-    /// before.
+    /// Counts what ends in a refusal though we are left with no more than before.
     fn count_failure(&mut self) {
-        let further = self.share > self.trials.before + self.trials.before / 50;
+        let further = self.share > self.trials.best + self.trials.best / 50;
         self.trials.failed = if further { 1 } else { self.trials.failed + 1 };
-        self.trials.before = self.share;
+        self.trials.best = self.trials.best.max(self.share);
     }
 
-    /// Puts the next trial off, longer after each that failed.
-    fn retry_later(&mut self, now: Instant) {
+    /// Puts the next trial off: longer after each that failed, and in the end
+    /// once more for each refusal.
+    fn put_off_trials(&mut self, now: Instant) {
         self.trials.base = self.share;
         self.trials.proven = 0;
         let growing = FIRST_TRIAL * 4_u32.saturating_pow(self.trials.failed.saturating_sub(1).min(8));
-        self.trials.next = now + growing.min(self.interval * TRIAL_REQUESTS);
+        let most = self.interval * TRIAL_REQUESTS;
+        self.trials.next = if growing < most {
+            self.trials.next.max(now + growing)
+        } else {
+            self.trials.next.max(now) + most
+        };
     }
 
     /// Whop promises another limit than we knew.
@@ -341,6 +369,12 @@ impl Limit {
         self.interval = interval(share);
         self.ahead = self.interval * (self.burst.min(u32::try_from(share).unwrap_or(u32::MAX)) - 1);
     }
+}
+
+/// How long ago the window began in which so long is to be waited, and less than
+/// [`ROUNDED`] more.
+fn counted(wait: Option<Duration>) -> Duration {
+    (WINDOW.saturating_sub(wait.unwrap_or_default()) + ROUNDED).min(WINDOW)
 }
 
 /// The time between requests of which so many fit into a [`WINDOW`].

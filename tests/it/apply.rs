@@ -1,13 +1,16 @@
 //! Applying against the emulator: converge, then plan again and demand
 //! nothing to do.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 use whop_sync::core::model::Dialect;
 use whop_sync::core::report::{Outcome, Stop, Verb};
 use whop_sync::emulator::Operation;
+use whop_sync::remote::transport::Method;
 
 use crate::lab::{Conditions, Lab, PLATFORM, dozen, face, name};
-use crate::world::key;
+use crate::world::{key, user};
 
 const DIALECTS: [Dialect; 2] = [Dialect::Accounts, Dialect::Companies];
 
@@ -80,6 +83,35 @@ async fn a_lost_mapping_costs_no_account() {
         assert_eq!(report.done, [(Verb::Adopt, 12)].into());
         lab.check().unwrap();
         assert!(lab.plan().await.is_empty());
+    }
+}
+
+/// Whop may know that two addresses are one person's. The one profile is not
+/// fought over.
+#[tokio::test(start_paused = true)]
+async fn a_new_account_of_somebody_who_is_a_user_already_changes_no_profile() {
+    for dialect in DIALECTS {
+        let mut lab = Lab::new(vec![user("first")], dialect);
+        lab.apply(&Conditions::fair()).await.unwrap().unwrap();
+        let owner = lab.known().users[&key("first")].link.owner.to_string();
+        lab.users.push(user("second"));
+        lab.tap = Some(Arc::new(move |request, mut answer| {
+            if request.method == Method::Post {
+                let body = String::from_utf8(answer.body.to_vec()).unwrap();
+                let (before, rest) = body.split_once("\"user_").expect("an owner");
+                let (_, after) = rest.split_once('"').expect("its end");
+                answer.body = format!("{before}\"{owner}\"{after}").into();
+            }
+            answer
+        }));
+        lab.emulator.reset_counts();
+        let report = lab.apply(&Conditions::fair()).await.unwrap().unwrap();
+        let Some(Outcome::Failed(failure)) = report.troubled.get(&key("second")) else {
+            panic!("{report:?}")
+        };
+        let said = "who is already user `first`";
+        assert!(failure.message.contains(said), "{failure:?}");
+        assert_eq!(lab.emulator.counts().get(&Operation::UpdateUser), None);
     }
 }
 

@@ -378,6 +378,31 @@ fn an_account_that_is_gone_is_made_again_unless_too_many_are() {
     assert_eq!(world.plan().actions.len(), 3);
 }
 
+/// Three of twenty are gone, of whom the manifest still has one: two that are
+/// gone from both count too, wherever they stand.
+#[test]
+fn accounts_of_who_has_left_count_as_gone_too() {
+    for (left, stays) in [([0, 1], 2), ([10, 12], 11), ([18, 19], 17)] {
+        let mut world = World::settled(ids(20));
+        let is_gone = |n: &usize| left.contains(n) || *n == stays;
+        let gone: Vec<_> = (0..20)
+            .filter(is_gone)
+            .map(|n| world.users[n].key.clone())
+            .collect();
+        let gone = gone.iter().map(|key| world.known.users[key].link.account.clone());
+        let gone: Vec<_> = gone.collect();
+        world.accounts.retain(|account| !gone.contains(&account.id));
+        for n in left.into_iter().rev() {
+            world.users.remove(n);
+        }
+        let outline = outline(&world.plan());
+        assert!(
+            outline.contains(&format!("hold u{stays:03} vanished")),
+            "{outline:?}"
+        );
+    }
+}
+
 #[test]
 fn who_leaves_the_manifest_is_reported_and_left_alone() {
     let mut world = World::settled(vec![user("a"), user("b")]);
