@@ -432,3 +432,48 @@ impl<'a> Slice<'a> {
 fn rank(key: &UserKey) -> u64 {
     Digest::of(key.as_str().as_bytes()).prefix()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Dialect, Entry, Guardrails, Link, Stand};
+    use super::super::text::Texts;
+    use super::super::value::{DisplayName, Email, PlatformId};
+    use super::*;
+
+    #[test]
+    fn the_mapping_tells_whom_to_read_and_whether_it_has_everybody() {
+        let owner = UserId::parse("user_1").unwrap();
+        let mut entry = KnownUser::linked(Link {
+            account: AccountId::parse("biz_c1").unwrap(),
+            owner: owner.clone(),
+        });
+        entry.name = Some("Ann".into());
+        let known = Known {
+            users: [(UserKey::parse("a").unwrap(), entry)].into(),
+            ..Known::default()
+        };
+        let mut policy = Policy::new(Dialect::Accounts, "2026-10-15-1", 0);
+        policy.refresh = Refresh::Changed;
+        let told = |users: &[(&str, &str)]| {
+            let entries = users.iter().map(|(key, name)| Entry {
+                user: DesiredUser {
+                    key: UserKey::parse(key).unwrap(),
+                    email: Email::parse(&format!("{key}@shop.co")).unwrap(),
+                    name: DisplayName::parse(name).unwrap(),
+                    avatar: None,
+                    title: None,
+                    metadata: Texts::new(),
+                    renamed_from: None,
+                },
+                at: Stand::default(),
+            });
+            let platform = PlatformId::parse("biz_platform").unwrap();
+            let desired = Desired::new(platform, Guardrails::default(), entries.collect()).unwrap();
+            let MappedReads { owners, everybody } = mapped_profiles_to_read(&desired, &known, &policy);
+            (owners, everybody)
+        };
+        assert_eq!(told(&[("a", "Ann")]), (vec![], true));
+        assert_eq!(told(&[("a", "Anna")]), (vec![owner], true));
+        assert_eq!(told(&[("a", "Ann"), ("b", "Ben")]), (vec![], false));
+    }
+}
