@@ -138,13 +138,15 @@ fn child(folder: &Path, world: World) {
 }
 
 async fn planned(folder: &Path, world: World) {
-    let mut laps = Vec::new();
+    let (mut laps, mut memory) = (Vec::new(), Vec::new());
     let (began, cpu_began) = (Instant::now(), cpu());
     let mut last = began;
     let mut lap = || {
         let now = Instant::now();
         laps.push((now - last).as_secs_f64());
         last = now;
+        memory.push((status("VmHWM:") / 1024.0, status("VmRSS:") / 1024.0));
+        forget_peak();
     };
     let path = match world.files {
         1 => folder.join("users.yaml"),
@@ -197,7 +199,7 @@ async fn planned(folder: &Path, world: World) {
     std::mem::forget((manifest, known, observed, plan));
     let wall = began.elapsed().as_secs_f64() - laps[2];
     let cpu = cpu() - cpu_began;
-    let peak = status("VmHWM:") / 1024.0;
+    let peak = memory.iter().fold(0.0, |most: f64, (peak, _)| most.max(*peak));
     print!(
         "{:>10}{wall:>10.2}{:>10.2}{cpu_list:>10.2}{peak:>10.0}",
         world.users,
@@ -208,6 +210,20 @@ async fn planned(folder: &Path, world: World) {
         "{actions:>10}  (answering took {:.2} s of the list)",
         whop.seconds()
     );
+    for (what, of) in [
+        ("peak MB of each", (|of| of.0) as fn(&(f64, f64)) -> f64),
+        ("MB held behind it", |of| of.1),
+    ] {
+        print!("{what:>50}");
+        memory.iter().for_each(|lap| print!("{:>10.0}", of(lap)));
+        println!();
+    }
+}
+
+/// Lets `VmHWM` begin again, where the system can; else each phase shows the
+/// most so far.
+fn forget_peak() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Processor time of this process so far, in seconds; in steps of 10 ms. 0

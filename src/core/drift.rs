@@ -293,11 +293,7 @@ fn account_fields(
         let applied = entry.title.as_deref();
         fields.extend(text("title", applied, Some(&account.title), title.as_str()));
     }
-    let shown = |name: &str| {
-        account.metadata.get(name).map(|value| match value {
-            MetaValue::Text(text) | MetaValue::Json(text) => &**text,
-        })
-    };
+    let shown = |name: &str| account.metadata.get(name).map(MetaValue::shown);
     // The old dialect cannot change metadata, so its ids are left as they are.
     for name in IDENTITY_KEYS.iter().filter(|_| dialect == Dialect::Accounts) {
         let field = format!("metadata.{name}");

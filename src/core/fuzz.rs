@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::audit::audit;
 use super::digest::Digest;
 use super::drift::drift;
-use super::link::profiles_to_read;
+use super::link::{mapped_profiles_to_read, profiles_to_read};
 use super::model::{
     Account, AppliedPicture, Avatar, Desired, DesiredUser, Dialect, Doubt, Entry, Guard, Guardrails, Known,
     KnownUser, Limit, Link, MetaValue, Observed, Policy, PreparedCall, Profile, ProfileRead, Refresh, Stand,
@@ -96,6 +96,14 @@ fn desired(facts: &Facts) -> Option<Desired> {
 /// Of the profiles that there are, those that are asked for.
 fn read_profiles(facts: &Facts, desired: &Desired) -> Observed {
     let wanted = profiles_to_read(desired, &facts.observed, &facts.known, &facts.policy);
+    let mapped = mapped_profiles_to_read(desired, &facts.known, &facts.policy);
+    let is_there = |link: &Link| {
+        let mut accounts = facts.observed.accounts.iter();
+        accounts.any(|account| account.id == link.account && account.owner == link.owner)
+    };
+    if mapped.everybody && facts.known.users.values().all(|user| is_there(&user.link)) {
+        assert!(wanted.iter().all(|owner| mapped.owners.contains(owner)));
+    }
     let mut observed = facts.observed.clone();
     observed.profiles = wanted
         .into_iter()
@@ -246,9 +254,11 @@ fn known(source: &mut Source<'_>) -> Known {
             name: source.maybe(|source| source.word().into()),
             title: source.maybe(|source| source.word().into()),
             metadata: source.texts(),
-            picture: source.maybe(|source| AppliedPicture {
-                digest: source.digest(),
-                url: source.maybe(|source| format!("https://img.test/{}", source.below(3)).into()),
+            picture: source.maybe(|source| {
+                Box::new(AppliedPicture {
+                    digest: source.digest(),
+                    url: source.maybe(|source| format!("https://img.test/{}", source.below(3)).into()),
+                })
             }),
         };
         (source.key(), user)

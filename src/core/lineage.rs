@@ -275,7 +275,7 @@ pub fn known_digest(known: &Known) -> Digest {
         hasher.field(key).field(account).field(owner);
         hasher.optional(name.as_deref()).optional(title.as_deref());
         add_texts(&mut hasher, metadata);
-        match picture {
+        match picture.as_deref() {
             None => hasher.number(0),
             Some(AppliedPicture { digest, url }) => hasher
                 .number(1)

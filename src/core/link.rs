@@ -338,21 +338,37 @@ pub fn profiles_to_read(
     reads
 }
 
-/// Those of them that the mapping alone tells, before it is known which
-/// accounts are there: the owners of accounts that are gone are among them.
-pub fn mapped_profiles_to_read(desired: &Desired, known: &Known, policy: &Policy) -> Vec<UserId> {
+/// What the mapping alone tells of the profiles to read, before it is known
+/// which accounts are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappedReads {
+    /// Their owners, those of accounts that are gone among them.
+    pub owners: Vec<UserId>,
+    /// Whether everybody in the manifest is in the mapping: if all accounts of
+    /// the mapping are there, then nobody else's profile has to be read.
+    pub everybody: bool,
+}
+
+/// The part of [`profiles_to_read`] that needs no account.
+pub fn mapped_profiles_to_read(desired: &Desired, known: &Known, policy: &Policy) -> MappedReads {
     let slice = Slice::of(known, policy);
+    let mut reads = MappedReads {
+        owners: Vec::new(),
+        everybody: true,
+    };
     // Both are sorted, so that one walk does.
     let mut entries = known.users.iter().peekable();
-    let mapped = desired.users().iter().filter_map(|user| {
+    for user in desired.users() {
         while entries.next_if(|(key, _)| **key < user.key).is_some() {}
-        let own = entries.next_if(|(key, _)| **key == user.key);
-        own.map(|(_, entry)| (user, entry))
-    });
-    mapped
-        .filter(|(user, entry)| policy.covers(&user.key) && is_wanted(user, entry, known, &slice))
-        .map(|(_, entry)| entry.link.owner.clone())
-        .collect()
+        match entries.next_if(|(key, _)| **key == user.key) {
+            None => reads.everybody = false,
+            Some((_, entry)) if policy.covers(&user.key) && is_wanted(user, entry, known, &slice) => {
+                reads.owners.push(entry.link.owner.clone());
+            }
+            Some(_) => {}
+        }
+    }
+    reads
 }
 
 /// Whether a mapped user's profile is worth reading.
@@ -415,4 +431,49 @@ impl<'a> Slice<'a> {
 /// A user's fixed place in the rotation.
 fn rank(key: &UserKey) -> u64 {
     Digest::of(key.as_str().as_bytes()).prefix()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Dialect, Entry, Guardrails, Link, Stand};
+    use super::super::text::Texts;
+    use super::super::value::{DisplayName, Email, PlatformId};
+    use super::*;
+
+    #[test]
+    fn the_mapping_tells_whom_to_read_and_whether_it_has_everybody() {
+        let owner = UserId::parse("user_1").unwrap();
+        let mut entry = KnownUser::linked(Link {
+            account: AccountId::parse("biz_c1").unwrap(),
+            owner: owner.clone(),
+        });
+        entry.name = Some("Ann".into());
+        let known = Known {
+            users: [(UserKey::parse("a").unwrap(), entry)].into(),
+            ..Known::default()
+        };
+        let mut policy = Policy::new(Dialect::Accounts, "2026-10-15-1", 0);
+        policy.refresh = Refresh::Changed;
+        let told = |users: &[(&str, &str)]| {
+            let entries = users.iter().map(|(key, name)| Entry {
+                user: DesiredUser {
+                    key: UserKey::parse(key).unwrap(),
+                    email: Email::parse(&format!("{key}@shop.co")).unwrap(),
+                    name: DisplayName::parse(name).unwrap(),
+                    avatar: None,
+                    title: None,
+                    metadata: Texts::new(),
+                    renamed_from: None,
+                },
+                at: Stand::default(),
+            });
+            let platform = PlatformId::parse("biz_platform").unwrap();
+            let desired = Desired::new(platform, Guardrails::default(), entries.collect()).unwrap();
+            let MappedReads { owners, everybody } = mapped_profiles_to_read(&desired, &known, &policy);
+            (owners, everybody)
+        };
+        assert_eq!(told(&[("a", "Ann")]), (vec![], true));
+        assert_eq!(told(&[("a", "Anna")]), (vec![owner], true));
+        assert_eq!(told(&[("a", "Ann"), ("b", "Ben")]), (vec![], false));
+    }
 }

@@ -279,8 +279,9 @@ pub enum Dialect {
 pub enum MetaValue {
     /// A text, the only kind we write.
     Text(Text),
-    /// Anything else, as JSON text; kept as it is.
-    Json(Text),
+    /// Anything else, as JSON text; kept as it is. Few are, so that nobody
+    /// else has to have room for it.
+    Json(Box<str>),
 }
 
 impl MetaValue {
@@ -289,6 +290,14 @@ impl MetaValue {
         match self {
             Self::Text(text) => Some(text),
             Self::Json(_) => None,
+        }
+    }
+
+    /// The text, or what else it is as JSON.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Json(json) => json,
         }
     }
 }
@@ -387,9 +396,9 @@ pub struct KnownUser {
     /// The managed metadata last set, without [`IDENTITY_KEYS`].
     #[serde(default, skip_serializing_if = "Sorted::is_empty")]
     pub metadata: Texts,
-    /// The picture last set.
+    /// The picture last set. Who has none has no room for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub picture: Option<AppliedPicture>,
+    pub picture: Option<Box<AppliedPicture>>,
 }
 
 impl KnownUser {

@@ -307,9 +307,9 @@ impl Planner<'_> {
                 None => None,
             };
             let shown = account.metadata.get(key);
-            match change(applied, shown.map(shown_value), value) {
+            match change(applied, shown.map(MetaValue::shown), value) {
                 Some(cause) => {
-                    let old = shown.map(|shown| shown_value(shown).into());
+                    let old = shown.map(|shown| shown.shown().into());
                     result.metadata.insert(
                         key.clone(),
                         Change {
@@ -516,12 +516,6 @@ fn picture_change(avatar: &Avatar, entry: &mut KnownUser, seen: Option<&Profile>
         new: avatar.clone(),
         cause,
     })
-}
-
-fn shown_value(value: &MetaValue) -> &str {
-    match value {
-        MetaValue::Text(text) | MetaValue::Json(text) => text,
-    }
 }
 
 /// The metadata a user's account must have: the managed keys and who it is.

@@ -218,7 +218,7 @@ pub fn learn(known: &mut Known, fact: Fact) {
             settle(known, &key);
             if let Some(entry) = known.users.get_mut(&key) {
                 entry.name = name.or(entry.name.take());
-                entry.picture = picture.or(entry.picture.take());
+                entry.picture = picture.map(Box::new).or(entry.picture.take());
             }
         }
         Fact::Refused { key } => settle(known, &key),

@@ -97,10 +97,10 @@ pub(crate) fn update(id: &str, old: &str, new: &str, cause: Cause) -> Action {
         kind: Kind::Update {
             entry: KnownUser {
                 name: Some(old.into()),
-                picture: Some(AppliedPicture {
+                picture: Some(Box::new(AppliedPicture {
                     digest: Digest::of(b"old"),
                     url: Some("https://img.test/old".into()),
-                }),
+                })),
                 ..KnownUser::linked(link(id))
             },
             record: false,

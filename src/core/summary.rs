@@ -256,7 +256,7 @@ fn add_entry(hasher: &mut Hasher, entry: &KnownUser) {
     add_link(hasher, link);
     hasher.optional(name.as_deref()).optional(title.as_deref());
     add_texts(hasher, metadata);
-    match picture {
+    match picture.as_deref() {
         None => hasher.number(0),
         // A URL is learned by looking, and nothing is done with it.
         Some(AppliedPicture { digest, url: _ }) => hasher.number(1).field(digest.to_string()),

@@ -4,9 +4,12 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::iter::Zip;
 use std::ops::{Deref, Index};
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -214,38 +217,118 @@ pub(crate) fn fingerprint(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// A small map from texts to values, sorted, in one allocation. To change it
-/// costs in proportion to its size: what is large and changes is no such map.
+/// A small map from texts to values, sorted. Maps that have the same keys can
+/// hold these once, by [`KeyLists`]. To change it costs in proportion to its
+/// size: what is large and changes is no such map.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sorted<V>(Box<[(Text, V)]>);
+pub struct Sorted<V> {
+    keys: Keys,
+    /// As many as there are keys, in their order.
+    values: Box<[V]>,
+}
 
 /// Texts by name, such as managed metadata.
 pub type Texts = Sorted<Text>;
 
+/// The keys of a map, sorted, each once; `None` for none. One pointer in each
+/// of many maps, which is why it points at what points at them.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct Keys(Option<Arc<Box<[Text]>>>);
+
+impl Deref for Keys {
+    type Target = [Text];
+    fn deref(&self) -> &[Text] {
+        self.0.as_deref().map_or(&[], |keys| keys)
+    }
+}
+
+impl From<Vec<Text>> for Keys {
+    fn from(keys: Vec<Text>) -> Self {
+        Self((!keys.is_empty()).then(|| Arc::new(keys.into())))
+    }
+}
+
+impl From<Keys> for Vec<Text> {
+    fn from(keys: Keys) -> Self {
+        match keys.0.map(Arc::try_unwrap) {
+            None => Self::new(),
+            Some(Ok(own)) => own.into_vec(),
+            Some(Err(shared)) => shared.to_vec(),
+        }
+    }
+}
+
+/// The lists of keys that the maps of many users have. Most have one of a few,
+/// and a list takes more memory than its values.
+#[derive(Default)]
+pub struct KeyLists {
+    /// The list of the map before, which is most often the next one's as well.
+    last: Keys,
+    all: HashSet<Keys>,
+}
+
+impl KeyLists {
+    /// Lets a map hold its keys together with all others shown here that have
+    /// the same.
+    pub fn share<V>(&mut self, map: &mut Sorted<V>) {
+        if map.keys != self.last {
+            self.last = match self.all.get(&map.keys) {
+                Some(same) => same.clone(),
+                None => {
+                    self.all.insert(map.keys.clone());
+                    map.keys.clone()
+                }
+            };
+        }
+        map.keys = self.last.clone();
+    }
+}
+
 impl<V> Sorted<V> {
     /// An empty one.
     pub fn new() -> Self {
-        Self(Box::default())
+        Self {
+            keys: Keys::default(),
+            values: Box::default(),
+        }
+    }
+
+    /// Of keys and values in any order; of equal keys the last one counts.
+    fn of(keys: Vec<Text>, values: Vec<V>) -> Self {
+        if keys.is_sorted_by(|a, b| a < b) {
+            return Self {
+                keys: keys.into(),
+                values: values.into(),
+            };
+        }
+        let mut pairs: Vec<_> = keys.into_iter().zip(values).collect();
+        pairs.reverse();
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        pairs.dedup_by(|a, b| a.0 == b.0);
+        let (keys, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        Self {
+            keys: keys.into(),
+            values: values.into(),
+        }
     }
 
     /// How many keys it has.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.values.len()
     }
 
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.values.is_empty()
     }
 
     fn find(&self, key: &str) -> Result<usize, usize> {
-        self.0
-            .binary_search_by(|(at, _)| at.as_bytes().cmp(key.as_bytes()))
+        self.keys.binary_search_by(|at| at.as_bytes().cmp(key.as_bytes()))
     }
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.find(key).ok().map(|at| &self.0[at].1)
+        self.find(key).ok().map(|at| &self.values[at])
     }
 
     /// Whether it has a key.
@@ -255,23 +338,31 @@ impl<V> Sorted<V> {
 
     /// Keys and values, by key.
     pub fn iter(&self) -> Iter<'_, V> {
-        self.0.iter().map(|(key, value)| (key, value))
+        self.keys.iter().zip(&self.values)
     }
 
     /// The keys, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &Text> {
-        self.0.iter().map(|(key, _)| key)
+        self.keys.iter()
     }
 
     /// The values, by key.
     pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.0.iter().map(|(_, value)| value)
+        self.values.iter()
+    }
+
+    /// The same keys with other values.
+    pub fn map<W>(self, change: impl FnMut(V) -> W) -> Sorted<W> {
+        Sorted {
+            keys: self.keys,
+            values: self.values.into_iter().map(change).collect(),
+        }
     }
 
     /// Sets the value of a key; gives what it was before.
     pub fn insert(&mut self, key: Text, value: V) -> Option<V> {
         match self.find(&key) {
-            Ok(at) => Some(std::mem::replace(&mut self.0[at].1, value)),
+            Ok(at) => Some(std::mem::replace(&mut self.values[at], value)),
             Err(at) => {
                 self.change(|pairs| pairs.insert(at, (key, value)));
                 None
@@ -289,21 +380,20 @@ impl<V> Sorted<V> {
 
     /// Keeps only what is wanted.
     pub fn retain(&mut self, mut wanted: impl FnMut(&Text, &V) -> bool) {
-        if !self.0.iter().all(|(key, value)| wanted(key, value)) {
+        if !self.iter().all(|(key, value)| wanted(key, value)) {
             self.change(|pairs| pairs.retain(|(key, value)| wanted(key, value)));
         }
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Vec<(Text, V)>)) {
-        let mut pairs = std::mem::take(&mut self.0).into_vec();
+        let mut pairs: Vec<_> = std::mem::take(self).into_iter().collect();
         change(&mut pairs);
-        self.0 = pairs.into();
+        *self = pairs.into_iter().collect();
     }
 }
 
 /// Keys and values, by key.
-pub type Iter<'a, V> =
-    std::iter::Map<std::slice::Iter<'a, (Text, V)>, fn(&'a (Text, V)) -> (&'a Text, &'a V)>;
+pub type Iter<'a, V> = Zip<std::slice::Iter<'a, Text>, std::slice::Iter<'a, V>>;
 
 impl<V> Default for Sorted<V> {
     fn default() -> Self {
@@ -320,13 +410,8 @@ impl<V: fmt::Debug> fmt::Debug for Sorted<V> {
 impl<V> FromIterator<(Text, V)> for Sorted<V> {
     /// Of equal keys the last one counts.
     fn from_iter<I: IntoIterator<Item = (Text, V)>>(pairs: I) -> Self {
-        let mut pairs: Vec<_> = pairs.into_iter().collect();
-        if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
-            pairs.reverse();
-            pairs.sort_by(|a, b| a.0.cmp(&b.0));
-            pairs.dedup_by(|a, b| a.0 == b.0);
-        }
-        Self(pairs.into())
+        let (keys, values) = pairs.into_iter().unzip();
+        Self::of(keys, values)
     }
 }
 
@@ -338,16 +423,16 @@ impl<V, const N: usize> From<[(Text, V); N]> for Sorted<V> {
 
 impl<V> Extend<(Text, V)> for Sorted<V> {
     fn extend<I: IntoIterator<Item = (Text, V)>>(&mut self, more: I) {
-        let before = std::mem::take(&mut self.0).into_iter();
+        let before = std::mem::take(self).into_iter();
         *self = before.chain(more).collect();
     }
 }
 
 impl<V> IntoIterator for Sorted<V> {
     type Item = (Text, V);
-    type IntoIter = std::vec::IntoIter<(Text, V)>;
+    type IntoIter = Zip<std::vec::IntoIter<Text>, std::vec::IntoIter<V>>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        Vec::from(self.keys).into_iter().zip(self.values)
     }
 }
 
@@ -366,7 +451,7 @@ impl<V> Index<&str> for Sorted<V> {
     /// When it has no such key, as every map does.
     fn index(&self, key: &str) -> &V {
         match self.find(key) {
-            Ok(at) => &self.0[at].1,
+            Ok(at) => &self.values[at],
             Err(_) => panic!("no `{key}`"),
         }
     }
@@ -390,11 +475,12 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Sorted<V> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
+                let (mut keys, mut values) = (Vec::new(), Vec::new());
+                while let Some((key, value)) = map.next_entry()? {
+                    keys.push(key);
+                    values.push(value);
                 }
-                Ok(pairs.into_iter().collect())
+                Ok(Sorted::of(keys, values))
             }
         }
 
@@ -412,7 +498,7 @@ mod tests {
     #[test]
     fn it_is_small() {
         assert_eq!((size_of::<Text>(), size_of::<Option<Text>>()), (24, 24));
-        assert_eq!(size_of::<Texts>(), 16);
+        assert_eq!(size_of::<Texts>(), 24);
     }
 
     proptest! {
@@ -459,6 +545,29 @@ mod tests {
             let json = serde_json::to_string(&ours).unwrap();
             prop_assert_eq!(serde_json::from_str::<Sorted<u8>>(&json).unwrap(), ours);
         }
+    }
+
+    #[test]
+    fn equal_keys_are_held_once_whatever_comes_between() {
+        let map = |keys: [&str; 2], value: u8| -> Sorted<u8> {
+            keys.into_iter().map(|key| (key.into(), value)).collect()
+        };
+        let mut maps = [
+            map(["a", "b"], 1),
+            map(["b", "a"], 2),
+            map(["a", "c"], 3),
+            Sorted::new(),
+            map(["a", "b"], 4),
+        ];
+        let before = maps.clone();
+        let mut lists = KeyLists::default();
+        maps.iter_mut().for_each(|map| lists.share(map));
+        assert_eq!(maps, before);
+        let is_one = |a: usize, b: usize| maps[a].keys.as_ptr() == maps[b].keys.as_ptr();
+        assert!(is_one(0, 1) && is_one(0, 4) && !is_one(0, 2));
+        // Who changes one leaves the others alone.
+        maps[1].insert("d".into(), 5);
+        assert_eq!((maps[1].len(), &maps[0]), (3, &before[0]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Stand};
 use crate::core::problem::{Pointer, Problem, Related};
-use crate::core::text::Texts;
+use crate::core::text::{KeyLists, Texts};
 use crate::core::value::{DisplayName, Email, Invalid, Title, UserKey};
 
 use super::avatars::Wanted;
@@ -214,6 +214,11 @@ impl Checked {
     /// Adds more users behind these.
     pub(super) fn append(&mut self, mut more: Self) {
         let before = self.entries.len();
+        if self.entries.capacity() == 0 {
+            // A manifest in one file is not copied.
+            *self = more;
+            return;
+        }
         more.wanted.iter_mut().for_each(|wanted| wanted.entry += before);
         self.entries.append(&mut more.entries);
         self.wanted.append(&mut more.wanted);
@@ -226,14 +231,15 @@ impl Checked {
 /// never planned from.
 pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut Found) -> Checked {
     let mut checked = Checked::default();
-    checked.entries.reserve(users.len());
+    checked.entries.reserve_exact(users.len());
+    let mut lists = KeyLists::default();
     for (index, raw) in (first..).zip(users) {
         let at = Pointer {
             part,
             user: Some(index),
             field: None,
         };
-        let (user, picture) = match raw.shape {
+        let (mut user, picture) = match raw.shape {
             Shape::Given => match user(raw, at.clone(), found) {
                 Some(user) => user,
                 None => continue,
@@ -257,6 +263,7 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
                 strip,
             });
         }
+        lists.share(&mut user.metadata);
         let at = Stand { part, user: index };
         checked.entries.push(Entry { user, at });
     }

@@ -23,6 +23,10 @@ use crate::crew::side_by_side;
 /// How long a piece is, in bytes, up to the next user.
 const PIECE: usize = 256 * 1024;
 
+/// So many pieces are read before they are put together: the memory that they
+/// were read into serves the next ones.
+const ROUND: usize = 64;
+
 /// A part that was read in pieces.
 pub(super) struct InPieces<'t> {
     /// What stands above the users; its list of users is empty.
@@ -63,38 +67,40 @@ fn read_by(parts: &[Part], length: usize) -> Vec<Option<InPieces<'_>>> {
                 .flat_map(move |cut| cut.pieces.iter().map(move |piece| (part, *piece)))
         })
         .collect();
-    let mut read = side_by_side(&work, || (), |(), (part, piece)| users(*part, *piece)).into_iter();
+    let mut read = work
+        .chunks(ROUND)
+        .flat_map(|round| side_by_side(round, || (), |(), (part, piece)| users(*part, *piece)));
     cuts.into_iter()
         .map(|cut| {
             let Cut { head, pieces } = cut?;
-            // All are taken, also behind one that could not be read.
-            let read: Vec<_> = read.by_ref().take(pieces.len()).collect();
-            join(head, read)
+            let count = pieces.iter().map(|piece| piece.users as usize).sum();
+            join(head, count, read.by_ref().take(pieces.len()))
         })
         .collect()
 }
 
-/// Puts a part's pieces together again.
-fn join<'t>(head: RawPart<'t>, pieces: Vec<Option<(Checked, Found)>>) -> Option<InPieces<'t>> {
-    if pieces.iter().any(Option::is_none) {
-        return None;
-    }
-    let mut whole = InPieces {
+/// Puts the pieces of a part of so many users together again. All are taken,
+/// also behind one that could not be read.
+fn join<'t>(
+    head: RawPart<'t>,
+    count: usize,
+    pieces: impl Iterator<Item = Option<(Checked, Found)>>,
+) -> Option<InPieces<'t>> {
+    let mut users = Checked::default();
+    users.entries.reserve_exact(count);
+    let mut whole = Some(InPieces {
         head,
-        users: Checked::default(),
+        users,
         found: Found::default(),
-    };
-    let count = pieces
-        .iter()
-        .flatten()
-        .map(|(users, _)| users.entries.len())
-        .sum();
-    whole.users.entries.reserve_exact(count);
-    for (users, found) in pieces.into_iter().flatten() {
-        whole.users.append(users);
-        whole.found.append(found);
+    });
+    for piece in pieces {
+        whole = whole.zip(piece).map(|(mut whole, (users, found))| {
+            whole.users.append(users);
+            whole.found.append(found);
+            whole
+        });
     }
-    Some(whole)
+    whole
 }
 
 /// Reads and checks a piece; `None` if it is not what it looked like.

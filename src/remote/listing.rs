@@ -40,6 +40,7 @@ use super::query::{PageInfo, Pages, Turn, path};
 use super::transport::Method;
 use super::wire::{Made, read_account};
 use crate::core::model::{Account, Dialect, Known};
+use crate::core::text::{KeyLists, fingerprint};
 use crate::core::value::AccountId;
 
 /// Entries of a page: the most that the API gives (`whop-api.md` §3).
@@ -153,9 +154,14 @@ impl Client {
 
 /// What the walks found, each account once.
 fn whole(walks: impl IntoIterator<Item = Walk>, complete: bool) -> Listing {
-    let accounts = walks.into_iter().flat_map(|walk| walk.accounts).collect();
+    // Behind the first one's, which are most: a million are not copied.
+    let accounts = walks.into_iter().map(|walk| walk.accounts);
+    let accounts = accounts.reduce(|mut all, mut more| {
+        all.append(&mut more);
+        all
+    });
     Listing {
-        accounts: each_once(accounts),
+        accounts: each_once(accounts.unwrap_or_default()),
         complete,
     }
 }
@@ -183,7 +189,10 @@ struct Walk {
     behind: Option<String>,
     cursor: Option<String>,
     pages: Pages,
-    seen: HashSet<AccountId>,
+    /// The fingerprints of the ids that were on its pages.
+    seen: HashSet<u64>,
+    /// The metadata keys that its accounts have.
+    lists: KeyLists,
     accounts: Vec<Account>,
     span: Span,
 }
@@ -219,6 +228,7 @@ impl Walk {
             cursor: None,
             pages: Pages::default(),
             seen: HashSet::new(),
+            lists: KeyLists::default(),
             accounts: Vec::new(),
             span: Span::Nothing,
         }
@@ -236,8 +246,11 @@ impl Walk {
                 let about = client.about(&call);
                 about.failed(CallErrorKind::Malformed, &why, Effect::None)
             })?;
-            self.accounts.extend(account);
-            self.seen.insert(id);
+            if let Some(mut account) = account {
+                self.lists.share(&mut account.metadata);
+                self.accounts.push(account);
+            }
+            self.seen.insert(fingerprint(&id));
         }
         self.span = self.span.and(&page.data);
         let turn = self

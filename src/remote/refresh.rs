@@ -1,6 +1,6 @@
 //! A refresh: every account listed, and the profiles that are worth reading.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::pin::pin;
 
 use tokio::sync::oneshot;
@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 
 use super::{CallError, Client, Listing};
 use crate::core::link::{mapped_profiles_to_read, profiles_to_read};
-use crate::core::model::{Desired, Guard, Known, Observed, Policy, ProfileRead};
+use crate::core::model::{Desired, Guard, Known, Link, Observed, Policy, ProfileRead};
 use crate::core::value::{AccountId, UserId};
 
 /// Profile reads handed out at a time. The client bounds how many are on the
@@ -42,15 +42,20 @@ pub async fn refresh(
     mut progress: impl FnMut(Progress),
 ) -> Result<Observed, CallError> {
     let mut reads = Reads::new(client);
-    let listing = list(client, desired, known, policy, &mut reads).await?;
+    let mapped = mapped_profiles_to_read(desired, known, policy);
+    let listing = list(client, known, &mapped.owners, &mut reads).await?;
     progress(Progress::Listed(listing.accounts.len()));
     let mut observed = Observed {
         complete: listing.complete,
         accounts: listing.accounts,
         ..Observed::default()
     };
-    look_for_missing(client, known, policy, &mut observed).await?;
-    reads.want(profiles_to_read(desired, &observed, known, policy));
+    let all_there = look_for_missing(client, known, policy, &mut observed).await?;
+    // To link a million users, only to find that nobody else is wanted, takes
+    // as long as planning them.
+    if !(all_there && mapped.everybody && reads.have(&mapped.owners)) {
+        reads.want(profiles_to_read(desired, &observed, known, policy));
+    }
     observed.profiles = reads.all(progress).await?;
     Ok(observed)
 }
@@ -75,9 +80,8 @@ pub async fn read_profiles(
 /// right.
 async fn list(
     client: &Client,
-    desired: &Desired,
     known: &Known,
-    policy: &Policy,
+    mapped: &[UserId],
     reads: &mut Reads,
 ) -> Result<Listing, CallError> {
     let (tell, goes_on) = oneshot::channel();
@@ -87,7 +91,7 @@ async fn list(
         listed = &mut listing => return listed,
         _ = goes_on => {}
     }
-    reads.want(mapped_profiles_to_read(desired, known, policy));
+    reads.want(mapped.to_vec());
     loop {
         tokio::select! {
             biased;
@@ -129,6 +133,11 @@ impl Reads {
         }
     }
 
+    /// Whether all of these were wanted before.
+    fn have(&self, owners: &[UserId]) -> bool {
+        owners.iter().all(|owner| self.known.contains(owner))
+    }
+
     fn is_busy(&self) -> bool {
         !(self.waiting.is_empty() && self.reading.is_empty())
     }
@@ -164,27 +173,35 @@ impl Reads {
 /// A list may lag behind a create, and a mapped account that it leaves out is
 /// not gone for that: making it again would make a second one. So each is
 /// asked for by its id. Beyond [`MOST_MISSING`] and a tenth the list is suspect,
-/// and is left to the guard that says so.
+/// and is left to the guard that says so. Whether the list itself has all, each
+/// with the owner that the mapping has.
 async fn look_for_missing(
     client: &Client,
     known: &Known,
     policy: &Policy,
     observed: &mut Observed,
-) -> Result<(), CallError> {
+) -> Result<bool, CallError> {
     if known.users.is_empty() || !observed.complete {
-        return Ok(());
+        return Ok(false);
     }
-    let listed: HashSet<&AccountId> = observed.accounts.iter().map(|account| &account.id).collect();
-    let missing = known
-        .users
-        .values()
-        .map(|entry| &entry.link.account)
-        .filter(|id| !listed.contains(id));
-    let missing: Vec<AccountId> = missing.cloned().collect();
+    let listed: HashMap<&AccountId, &UserId> = observed
+        .accounts
+        .iter()
+        .map(|account| (&account.id, &account.owner))
+        .collect();
+    let mut missing = Vec::new();
+    let mut all_there = true;
+    for Link { account, owner } in known.users.values().map(|entry| &entry.link) {
+        match listed.get(account) {
+            Some(listed) => all_there &= *listed == owner,
+            None => missing.push(account.clone()),
+        }
+    }
+    all_there &= missing.is_empty();
     // Only where that guard then holds every create may looking be left out.
     let guarded = missing.len() * 10 > known.users.len() && policy.enforces(Guard::Vanished);
     if missing.len() > MOST_MISSING && guarded {
-        return Ok(());
+        return Ok(false);
     }
     let mut asking = JoinSet::new();
     for id in missing {
@@ -200,7 +217,7 @@ async fn look_for_missing(
             Err(_) => observed.complete = false,
         }
     }
-    Ok(())
+    Ok(all_there)
 }
 
 async fn read(client: Client, owner: UserId) -> (UserId, Result<ProfileRead, CallError>) {

@@ -93,10 +93,7 @@ impl AccountBody {
             owner: UserId::parse(&owner.id).map_err(|why| format!("its owner's id {why}"))?,
             email: self.email,
             title: self.title.unwrap_or_default(),
-            metadata: metadata
-                .into_iter()
-                .map(|(key, value)| (key, read_meta(&value)))
-                .collect(),
+            metadata: metadata.map(|value| read_meta(&value)),
             suspended: self.status.as_deref() == Some("suspended"),
         })
     }

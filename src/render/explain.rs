@@ -130,7 +130,7 @@ impl Page<'_> {
         for (key, value) in metadata {
             self.more("metadata", format_args!("{} = {}", clipped(key), quoted(value)))?;
         }
-        if let Some(AppliedPicture { digest, url }) = picture {
+        if let Some(AppliedPicture { digest, url }) = picture.as_deref() {
             let url = url
                 .as_deref()
                 .map_or("its URL is not known yet".to_owned(), clipped);

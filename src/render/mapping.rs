@@ -79,7 +79,7 @@ fn one(out: &mut dyn Write, key: &UserKey, entry: &KnownUser) -> io::Result<()> 
     for (key, value) in metadata {
         writeln!(out, "metadata    {} = {}", Safe(key), Safe(value))?;
     }
-    if let Some(AppliedPicture { digest, url }) = picture {
+    if let Some(AppliedPicture { digest, url }) = picture.as_deref() {
         writeln!(out, "avatar      {digest}")?;
         if let Some(url) = url {
             writeln!(out, "picture     {}", Safe(url))?;
@@ -153,10 +153,10 @@ mod tests {
         full.name = Some("=HYPERLINK(\"http://evil.test\",\"Ann, \u{202e}\")".into());
         full.title = Some("Ann's studio".into());
         full.metadata = sample::texts(&[("tier", "gold\u{1b}")]);
-        full.picture = Some(AppliedPicture {
+        full.picture = Some(Box::new(AppliedPicture {
             digest: Digest::of(b"a"),
             url: Some("https://img.test/a".into()),
-        });
+        }));
         known.users.insert(sample::key("user_1"), full);
         known
             .users

@@ -12,7 +12,7 @@ use super::Identity;
 use crate::core::lineage::Lineage;
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
 use crate::core::replay::Entry;
-use crate::core::text::{Text, Texts};
+use crate::core::text::{KeyLists, Text, Texts};
 use crate::core::value::{AccountId, PlatformId, UserId, UserKey};
 use crate::crew::side_by_side;
 use crate::error::{Code, Error, Result};
@@ -24,6 +24,9 @@ const JOURNAL: &str = "whop-sync journal";
 /// So many bytes, and the line they end in, are read at a time: they take longer
 /// than a thread takes to start.
 const PART: usize = 256 * 1024;
+/// So many parts are read before their users are put behind the others: the
+/// memory that they were read into serves the next ones.
+const ROUND: usize = 64;
 
 /// The mapping's first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -121,7 +124,7 @@ pub(super) fn write_mapping(
             name: name.as_ref().map(Cow::Borrowed),
             title: title.as_ref().map(Cow::Borrowed),
             metadata: Cow::Borrowed(metadata),
-            picture: picture.as_ref().map(Cow::Borrowed),
+            picture: picture.as_deref().map(Cow::Borrowed),
         };
         text.clear();
         serde_json::to_writer(&mut text, &row)?;
@@ -163,24 +166,26 @@ fn many_at_once(rows: &[u8]) -> Option<Vec<(UserKey, KnownUser)>> {
         parts.push(part);
         rest = behind;
     }
-    let read = |(): &mut (), part: &&[u8]| {
+    let read = |lists: &mut KeyLists, part: &&[u8]| {
         lines(part)
-            .map(|line| parse_row(line).ok())
+            .map(|line| parse_row(line, lists).ok())
             .collect::<Option<Vec<_>>>()
     };
-    let parts: Vec<_> = side_by_side(&parts, || (), read)
-        .into_iter()
-        .collect::<Option<_>>()?;
-    let mut users = Vec::with_capacity(parts.iter().map(Vec::len).sum());
-    parts.into_iter().for_each(|mut part| users.append(&mut part));
+    let mut users = Vec::new();
+    for round in parts.chunks(ROUND) {
+        for part in side_by_side(round, KeyLists::default, read) {
+            users.append(&mut part?);
+        }
+    }
     users.is_sorted_by(|a, b| a.0 < b.0).then_some(users)
 }
 
 /// Reads the users one after the other, and says which line is wrong.
 fn one_by_one(path: &Path, rows: &[u8]) -> Result<BTreeMap<UserKey, KnownUser>> {
     let mut users = BTreeMap::new();
+    let mut lists = KeyLists::default();
     for (number, line) in (2..).zip(lines(rows)) {
-        let (key, known) = parse_row(line).map_err(|cause| unreadable(path, number, cause))?;
+        let (key, known) = parse_row(line, &mut lists).map_err(|cause| unreadable(path, number, cause))?;
         if users.insert(key, known).is_some() {
             return Err(unreadable(path, number, Twice));
         }
@@ -189,9 +194,9 @@ fn one_by_one(path: &Path, rows: &[u8]) -> Result<BTreeMap<UserKey, KnownUser>> 
 }
 
 /// Reads one user.
-fn parse_row(line: &[u8]) -> serde_json::Result<(UserKey, KnownUser)> {
+fn parse_row(line: &[u8], lists: &mut KeyLists) -> serde_json::Result<(UserKey, KnownUser)> {
     let row: Row<'_> = serde_json::from_slice(line)?;
-    let known = KnownUser {
+    let mut known = KnownUser {
         link: Link {
             account: row.account_id.into_owned(),
             owner: row.user_id.into_owned(),
@@ -199,8 +204,9 @@ fn parse_row(line: &[u8]) -> serde_json::Result<(UserKey, KnownUser)> {
         name: row.name.map(Cow::into_owned),
         title: row.title.map(Cow::into_owned),
         metadata: row.metadata.into_owned(),
-        picture: row.picture.map(Cow::into_owned),
+        picture: row.picture.map(|picture| Box::new(picture.into_owned())),
     };
+    lists.share(&mut known.metadata);
     Ok((row.id.into_owned(), known))
 }
 

@@ -8,7 +8,7 @@ use super::super::words;
 use super::mapping::UserDoc;
 use super::plan::{ActionDoc, BreachDoc, HoldDoc, action_doc, breach_doc, hold_doc_of};
 use crate::core::explain::{Decision, Explanation, How};
-use crate::core::model::{Account, DesiredUser, MetaValue, ProfileRead};
+use crate::core::model::{Account, DesiredUser, ProfileRead};
 use crate::core::plan::Evidence;
 use crate::core::problem::Place;
 use crate::core::text::Texts;
@@ -150,9 +150,6 @@ fn account_doc<'a>(account: &'a Account, mapped: bool, carries: &'a [Evidence]) 
         metadata,
         suspended,
     } = account;
-    let text = |value: &'a MetaValue| match value {
-        MetaValue::Text(text) | MetaValue::Json(text) => &**text,
-    };
     AccountDoc {
         account_id: id,
         user_id: owner,
@@ -163,7 +160,7 @@ fn account_doc<'a>(account: &'a Account, mapped: bool, carries: &'a [Evidence]) 
         suspended: *suspended,
         metadata: metadata
             .iter()
-            .map(|(key, value)| (&**key, text(value)))
+            .map(|(key, value)| (&**key, value.shown()))
             .collect(),
     }
 }

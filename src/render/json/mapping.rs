@@ -77,7 +77,7 @@ impl<'a> UserDoc<'a> {
             name: name.as_deref(),
             title: title.as_deref(),
             metadata,
-            picture: picture.as_ref(),
+            picture: picture.as_deref(),
         }
     }
 }

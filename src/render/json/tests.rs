@@ -290,10 +290,10 @@ fn a_validation_tells_errors_from_warnings() {
 fn the_mapping_lists_all_users_or_one() {
     let mut entry = KnownUser::linked(sample::link("1"));
     entry.name = Some("Ann\u{200b}".into());
-    entry.picture = Some(AppliedPicture {
+    entry.picture = Some(Box::new(AppliedPicture {
         digest: Digest::of(b"a"),
         url: None,
-    });
+    }));
     let mut known = Known::default();
     known.users.insert(sample::key("u1"), entry);
     known
