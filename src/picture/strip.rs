@@ -425,6 +425,18 @@ mod tests {
         }
     }
 
+    /// Readers pass over it, so it turns nothing; and one that holds may follow.
+    #[test]
+    fn a_damaged_png_chunk_does_not_say_how_the_picture_is_turned() {
+        let whole = chunk(b"eXIf", &tiff(false, 6));
+        let mut damaged = chunk(b"eXIf", &tiff(false, 3));
+        *damaged.last_mut().unwrap() ^= 1;
+        assert_eq!(stripped(&png(&damaged)), png(b""));
+        let alone = stripped(&png(&whole));
+        assert_ne!(alone, png(b""));
+        assert_eq!(stripped(&png(&[damaged, whole].concat())), alone);
+    }
+
     #[test]
     fn whatever_is_cut_or_flipped_is_stripped_or_refused() {
         let exif = [NAME, &tiff(false, 6)].concat();
