@@ -5,6 +5,7 @@
 //! the library's and not counted here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use whop_sync::core::model::{DesiredUser, Dialect, Guard, Refresh};
@@ -167,6 +168,31 @@ async fn drift() {
         &lab,
         &[("list_accounts", 1), ("retrieve_user", 12), ("update_user", 1)],
     );
+}
+
+/// Profiles are read while the list goes on, by what the mapping tells. An
+/// account that turns out to be somebody else's now costs one more.
+#[tokio::test(start_paused = true)]
+async fn another_owner() {
+    let users = (0..60).map(|n| user(&format!("o{n:02}")));
+    let mut lab = Lab::new(users.collect(), Dialect::Accounts);
+    lab.emulator = Emulator::open(Settings {
+        latency: Duration::from_millis(100),
+        ..Settings::test(PLATFORM)
+    })
+    .unwrap();
+    apply(&lab).await;
+    lab.emulator.reset_counts();
+    lab.plan().await;
+    took(&lab, &[("list_accounts", 2), ("retrieve_user", 60)]);
+    let owner = lab.known().users[&key("o04")].link.owner.to_string();
+    lab.tap = Some(Arc::new(move |_, mut answer| {
+        let body = String::from_utf8(answer.body.to_vec()).expect("JSON");
+        answer.body = body.replace(&owner, "user_somebodyelse").into();
+        answer
+    }));
+    lab.plan().await;
+    took(&lab, &[("list_accounts", 2), ("retrieve_user", 61)]);
 }
 
 #[tokio::test(start_paused = true)]
