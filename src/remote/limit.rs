@@ -69,34 +69,30 @@ pub(super) struct Heard {
     pub(super) passed: bool,
     /// It was refused by the limit, and this long is to be waited if it says so.
     pub(super) refused: Option<Option<Duration>>,
-    /// The requests a minute that its headers name.
-    pub(super) limit: Option<u32>,
-    /// How many of them are left now.
-    pub(super) left: Option<usize>,
-    /// Whether it is for sure a minute that these are about.
-    pub(super) is_sure: bool,
+    /// The limit that its headers name.
+    named: Option<Named>,
 }
 
 impl Heard {
     /// Reads an answer of Whop's.
     pub(super) fn of(answer: &Response) -> Self {
         let refused = answer.status == 429;
-        let Named { limit, left, is_sure } = Named::of(answer).unwrap_or_default();
         Self {
             passed: !refused && answer.status < 500,
             refused: refused.then(|| retry::named_wait(answer, &String::from_utf8_lossy(&answer.body))),
-            limit,
-            left,
-            is_sure,
+            named: Named::of(answer),
         }
     }
 }
 
 /// A limit that headers name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Named {
-    limit: Option<u32>,
+    /// The requests a minute.
+    limit: u32,
+    /// How many of them are left now.
     left: Option<usize>,
+    /// Whether it is a minute for sure that these are about.
     is_sure: bool,
 }
 
@@ -125,7 +121,7 @@ impl Named {
             _ => return None,
         };
         Some(Self {
-            limit: Some(limit),
+            limit,
             left: header("remaining").and_then(first).map(|left| left as usize),
             is_sure,
         })
@@ -259,11 +255,11 @@ impl Limit {
         self.lost(trial);
         self.passed |= heard.passed && self.learnt.is_none_or(|learnt| began >= learnt);
         // The same number as is promised a minute is hardly that of a second.
-        let believed = heard.is_sure || heard.limit == Some(self.promised);
-        if let Some(limit) = heard.limit.filter(|_| believed) {
+        let believed = heard.named.filter(|it| it.is_sure || it.limit == self.promised);
+        if let Some(Named { limit, .. }) = believed {
             self.promise(limit);
         }
-        if let Some(left) = heard.left.filter(|_| believed) {
+        if let Some(left) = believed.and_then(|named| named.left) {
             self.told = true;
             // Whoever takes the rest takes one now and then meanwhile.
             let is_shared = self.share < self.promised as usize;
@@ -300,8 +296,10 @@ impl Limit {
     /// A refusal taught that no more than so many get through.
     fn refused(&mut self, seen: usize, now: Instant) {
         let again = self.learnt.is_some_and(|learnt| now < learnt + WINDOW);
-        // What got through in too short a time tells little. And where nothing
-        // got through since, what was learnt then was not enough.
+        // Much less than our share tells little: perhaps it was the burst that was
+        // too large for a bucket. Whoever shares the key with so many others takes
+        // some refusals more to find out. And where nothing got through since, what
+        // was learnt then was not enough.
         let share = if (self.share / 4..self.share).contains(&seen) && self.passed {
             seen
         } else {

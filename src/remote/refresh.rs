@@ -42,8 +42,8 @@ pub async fn refresh(
     mut progress: impl FnMut(Progress),
 ) -> Result<Observed, CallError> {
     let mut reads = Reads::new(client);
-    let mapped = mapped_profiles_to_read(desired, known, policy);
-    let listing = list(client, known, &mapped.owners, &mut reads).await?;
+    let mut mapped = mapped_profiles_to_read(desired, known, policy);
+    let listing = list(client, known, &mut mapped.owners, &mut reads).await?;
     progress(Progress::Listed(listing.accounts.len()));
     let mut observed = Observed {
         complete: listing.complete,
@@ -53,7 +53,7 @@ pub async fn refresh(
     let all_there = look_for_missing(client, known, policy, &mut observed).await?;
     // To link a million users, only to find that nobody else is wanted, takes
     // as long as planning them.
-    if !(all_there && mapped.everybody && reads.have(&mapped.owners)) {
+    if !(all_there && mapped.everybody && mapped.owners.is_empty()) {
         reads.want(profiles_to_read(desired, &observed, known, policy));
     }
     observed.profiles = reads.all(progress).await?;
@@ -77,11 +77,11 @@ pub async fn read_profiles(
 /// The list. While it goes on, profiles are read that will be wanted as far as
 /// the mapping tells: the two have budgets of their own, and neither waits for
 /// the other. Not before the first page, which shows that key and company are
-/// right.
+/// right. Those of whom that is so are taken from `mapped`.
 async fn list(
     client: &Client,
     known: &Known,
-    mapped: &[UserId],
+    mapped: &mut Vec<UserId>,
     reads: &mut Reads,
 ) -> Result<Listing, CallError> {
     let (tell, goes_on) = oneshot::channel();
@@ -91,7 +91,7 @@ async fn list(
         listed = &mut listing => return listed,
         _ = goes_on => {}
     }
-    reads.want(mapped.to_vec());
+    reads.want(std::mem::take(mapped));
     loop {
         tokio::select! {
             biased;
@@ -131,11 +131,6 @@ impl Reads {
                 self.waiting.push_back(owner);
             }
         }
-    }
-
-    /// Whether all of these were wanted before.
-    fn have(&self, owners: &[UserId]) -> bool {
-        owners.iter().all(|owner| self.known.contains(owner))
     }
 
     fn is_busy(&self) -> bool {
