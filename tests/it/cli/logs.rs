@@ -37,21 +37,36 @@ fn every_request_ends_in_one_object_with_all_that_is_told_of_it() {
         ..Settings::default()
     })
     .unwrap();
-    for (operation, strike) in [
+    // Each strikes a user of its own. By order alone two could strike both
+    // attempts of one user, and which did would be up to the threads.
+    for (operation, whose, strike) in [
         (
             Operation::CreateAccount,
+            "jane@example.com",
             Strike::Limited {
                 seconds: 1,
                 header: true,
                 message: true,
             },
         ),
-        (Operation::CreateAccount, Strike::AnswerAfter { status: 502 }),
-        (Operation::CreateFile, Strike::ResetAfter),
-        (Operation::UpdateUser, Strike::Html { status: 503 }),
-        (Operation::UpdateUser, Strike::Refused { status: 422 }),
+        (
+            Operation::CreateAccount,
+            "olena@example.com",
+            Strike::AnswerAfter { status: 502 },
+        ),
+        (Operation::CreateFile, "", Strike::ResetAfter),
+        (
+            Operation::UpdateUser,
+            "Jane Holloway",
+            Strike::Html { status: 503 },
+        ),
+        (
+            Operation::UpdateUser,
+            "Олена Ткаченко",
+            Strike::Refused { status: 422 },
+        ),
     ] {
-        emulator.fault(Fault::next(operation, strike));
+        emulator.fault(Fault::next(operation, strike).containing(whose));
     }
     let runtime = Runtime::new().unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

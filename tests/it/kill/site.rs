@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -33,22 +34,29 @@ pub(super) struct Emulator {
     folder: TempDir,
     latency: &'static str,
     pub(super) address: SocketAddr,
+    /// Holds the port while nobody serves on it: bound and not listening, so
+    /// that neither another server nor a connection is given it meanwhile.
+    _port: TcpSocket,
     child: Option<Child>,
 }
 
 impl Emulator {
     pub(super) async fn start(latency: &'static str) -> Self {
+        let port = TcpSocket::new_v4().unwrap();
+        port.set_reuseaddr(true).unwrap();
+        port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let mut emulator = Self {
             folder: tempfile::tempdir().unwrap(),
             latency,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: port.local_addr().unwrap(),
+            _port: port,
             child: None,
         };
         emulator.serve().await;
         emulator
     }
 
-    /// Serves on the port it had before, or on a free one at first.
+    /// Serves on its port, again after it was killed.
     pub(super) async fn serve(&mut self) {
         let mut child = Command::new(PROGRAM)
             .args(["emulator", "--rate", "0", "--latency", self.latency, "--port"])
@@ -70,9 +78,7 @@ impl Emulator {
             .trim()
             .trim_start_matches("http://")
             .trim_end_matches("/api/v1");
-        self.address = address
-            .parse()
-            .unwrap_or_else(|_| panic!("the emulator said {line:?}"));
+        assert_eq!(address.parse(), Ok(self.address), "the emulator said {line:?}");
         self.child = Some(child);
     }
 
@@ -141,6 +147,12 @@ impl Running {
     pub(super) async fn says(&mut self, what: &str) {
         let said = timeout(SAFETY, self.stderr.wait_for(|text| text.contains(what))).await;
         said.unwrap().unwrap();
+    }
+
+    /// The same, or until it has ended without saying so.
+    pub(super) async fn says_or_ends(&mut self, what: &str) {
+        let said = timeout(SAFETY, self.stderr.wait_for(|text| text.contains(what))).await;
+        said.unwrap().ok();
     }
 
     /// SIGKILL; returns when the process is gone.
