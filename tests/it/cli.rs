@@ -16,6 +16,7 @@ mod bad_input;
 mod begin;
 mod documents;
 mod hostile;
+mod kept;
 mod lessons;
 mod logs;
 mod looks;

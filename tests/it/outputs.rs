@@ -87,6 +87,12 @@ pub(crate) fn describes(document: &Value) {
     fits(&strict(), document);
 }
 
+/// Fails unless the schema allows this document of an earlier version.
+#[track_caller]
+pub(crate) fn stays_valid(document: &Value) {
+    fits(&validator(&schema()), document);
+}
+
 fn kept() -> Vec<(String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/json");
     let mut all: Vec<_> = fs::read_dir(folder)
