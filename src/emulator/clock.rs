@@ -108,34 +108,8 @@ pub(super) fn stamp(millis: u64) -> String {
 /// Reads an ISO 8601 moment with `Z` or an offset. `None` if it is not one.
 /// Moments before 1970 become 1970: nothing here is older.
 pub(super) fn parse_stamp(text: &str) -> Option<u64> {
-    let text = text.to_ascii_uppercase();
-    let (base, offset) = match text.strip_suffix('Z') {
-        Some(base) => (base.to_owned(), 0),
-        None => {
-            let split = text.len().checked_sub(6)?;
-            let (base, zone) = text.split_at_checked(split)?;
-            (base.to_owned(), minutes(zone)? * 60_000)
-        }
-    };
-    // Written without a seconds' fraction limit by the standard; ours reads nine digits.
-    let time = humantime::parse_rfc3339(&format!("{base}Z")).ok()?;
-    let millis = time
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis());
-    let millis = i64::try_from(millis).ok()?;
-    Some(u64::try_from(millis - offset).unwrap_or(0))
-}
-
-/// An offset such as `+01:00`, in minutes.
-fn minutes(zone: &str) -> Option<i64> {
-    let sign = match zone.as_bytes().first()? {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    let (hours, rest) = zone.get(1..)?.split_once(':')?;
-    let (hours, rest): (i64, i64) = (hours.parse().ok()?, rest.parse().ok()?);
-    ((0..24).contains(&hours) && (0..60).contains(&rest)).then_some(sign * (hours * 60 + rest))
+    let stamp: jiff::Timestamp = text.parse().ok()?;
+    Some(u64::try_from(stamp.as_millisecond()).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
-//! The `Date` header of HTTP (RFC 9110 §5.6.7), for telling how far two clocks
-//! are apart. Only the preferred form is read; a server that writes another
-//! one tells us nothing.
+//! Moments as servers write them.
+//!
+//! The `Date` header of HTTP (RFC 9110 §5.6.7) tells how far two clocks are
+//! apart. Only the preferred form is read; a server that writes another one
+//! tells us nothing.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -34,9 +38,39 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
+/// The moment of an ISO 8601 stamp such as `2026-09-10T01:56:08+02:00`. Stamps
+/// of one list may have different offsets, so only moments can be compared,
+/// and never their texts. `None` for anything else, and before 1970.
+pub(super) fn moment(stamp: &str) -> Option<SystemTime> {
+    let stamp: jiff::Timestamp = stamp.parse().ok()?;
+    let since = Duration::try_from(stamp.as_duration()).ok()?;
+    UNIX_EPOCH.checked_add(since)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stamp_is_a_moment_whatever_its_offset() {
+        let at = |seconds| Some(UNIX_EPOCH + Duration::from_secs(seconds));
+        for (stamp, known) in [
+            ("2026-09-10T01:56:08+02:00", at(1_788_998_168)),
+            ("2026-09-09T23:56:08Z", at(1_788_998_168)),
+            ("2026-09-09T23:56:08.000Z", at(1_788_998_168)),
+            // The hour that happens twice when summer time ends.
+            ("2026-10-25T02:59:59+02:00", at(1_792_889_999)),
+            ("2026-10-25T02:00:00+01:00", at(1_792_890_000)),
+            ("1970-01-01T01:00:00+02:00", None),
+            ("-009999-01-02T01:59:59Z", None),
+            ("2026-09-10T01:56:08", None),
+            ("2026-09-10", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(moment(stamp), known, "{stamp}");
+        }
+    }
 
     #[test]
     fn dates_are_read_as_seconds_and_anything_else_is_nothing() {

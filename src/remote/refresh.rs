@@ -193,6 +193,7 @@ async fn look_for_missing(
         }
     }
     all_there &= missing.is_empty();
+    let listed_nobody = listed.is_empty();
     // Only where that guard then holds every create may looking be left out.
     let guarded = missing.len() * 10 > known.users.len() && policy.enforces(Guard::Vanished);
     if missing.len() > MOST_MISSING && guarded {
@@ -205,7 +206,12 @@ async fn look_for_missing(
     }
     while let Some(asked) = asking.join_next().await {
         match asked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {
-            Ok(account) => observed.accounts.extend(account),
+            Ok(account) => {
+                // A list that knows nobody, where somebody is, knows nothing
+                // about those who are not in the mapping either.
+                observed.complete &= !(listed_nobody && account.is_some());
+                observed.accounts.extend(account);
+            }
             Err(error) if error.is_fatal() => return Err(error),
             // Nobody else has to wait for it: whoever is listed is updated,
             // and nothing is created while it cannot be told what is there.

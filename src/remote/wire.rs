@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::date::moment;
 use crate::core::model::{Account, MetaValue};
 use crate::core::text::{Sorted, Text};
 use crate::core::value::{AccountId, PlatformId, UserId};
@@ -27,9 +28,9 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// The moment, if it is told in UTC, as Whop does.
+    /// The moment, if it is told.
     pub(super) fn at(&self) -> Option<SystemTime> {
-        humantime::parse_rfc3339(self.created_at.as_deref()?).ok()
+        moment(self.created_at.as_deref()?)
     }
 }
 
@@ -174,6 +175,15 @@ mod tests {
                 suspended: false,
             }))
         );
+    }
+
+    #[test]
+    fn what_whop_leaves_open_changes_nothing() {
+        let plain = r#"{"id":"biz_c1","title":"Ana","metadata":{"a":"1","b":"2"},"owner":{"id":"user_1"}}"#;
+        let open = r#"{"recommended_action":{"url":"x"},"status":null,"status_reason":null,"email":null,
+            "metadata":{"b":"2","a":"1"},"owner":{"name":null,"username":"ana","new":{},"id":"user_1"},
+            "created_at":"2026-09-10T01:56:08+02:00","title":"Ana","id":"biz_c1","parent_account":null}"#;
+        assert_eq!(read(open), read(plain));
     }
 
     #[test]

@@ -310,6 +310,35 @@ async fn pages_that_shift_lose_nobody_and_make_nobody_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_empty_list_says_nothing_where_a_mapped_account_is_there() {
+    for dialect in DIALECTS {
+        let mut lab = Lab::new(vec![user("u1"), user("u2")], dialect);
+        lab.apply(&Conditions::fair()).await.unwrap().unwrap();
+        // The third has an account that the mapping does not know.
+        lab.users.push(user("u3"));
+        let metadata = serde_json::json!({ "external_id": "u3" });
+        let metadata = metadata.as_object().cloned().unwrap();
+        lab.emulator
+            .add_account(crate::lab::PLATFORM, "u3@shop.test", "Three", metadata);
+        let body = r#"{"data":[],"page_info":{"end_cursor":null,"has_next_page":false}}"#;
+        let empty = Strike::Answer {
+            status: 200,
+            body: Some(body.to_owned()),
+            headers: BTreeMap::new(),
+        };
+        let list = operations(dialect)[0];
+        lab.emulator.fault(Fault::next(list, empty).forever());
+        let plan = lab.plan().await;
+        let held: Vec<_> = plan.holds.iter().map(|hold| (&hold.key, &hold.reason)).collect();
+        assert_eq!(held, [(&key("u3"), &Reason::Incomplete)], "{dialect:?}");
+        assert_eq!(plan.actions, [], "{dialect:?}");
+        lab.apply(&Conditions::fair()).await.unwrap().unwrap();
+        assert_eq!(lab.emulator.accounts().len(), 3, "{dialect:?}");
+        assert_eq!(converges(&lab).await, Ok(()), "{dialect:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_refused_user_stops_nobody_and_is_the_only_one_tried_again() {
     for dialect in DIALECTS {
         let refuse = Strike::Answer {
@@ -381,6 +410,12 @@ fn one_user(refused: Operation) -> BTreeMap<Operation, u64> {
 #[tokio::test(start_paused = true)]
 async fn a_create_in_doubt_is_held_with_the_way_out_and_never_sent_twice() {
     let mut lab = Lab::new(dozen(), Dialect::Companies);
+    // Somebody whom the list has all the time, so that it is not empty.
+    let passer_by = "passer-by@example.com";
+    lab.emulator
+        .add_account(crate::lab::PLATFORM, passer_by, "Passer-by", Default::default());
+    lab.others.insert("nobody".to_owned());
+    lab.emulator.advance(Duration::from_secs(301));
     let create = Operation::CreateCompany;
     let lost = Fault::next(create, Strike::ResetAfter).containing("\"u03\"");
     lab.emulator.fault(lost);

@@ -129,6 +129,30 @@ async fn a_page_that_fails_fails_the_list() {
 struct Platform {
     made: Vec<u64>,
     filter: Filter,
+    stamps: Stamps,
+}
+
+/// How the moments are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamps {
+    /// In UTC, with milliseconds.
+    Utc,
+    /// In whole seconds, with an offset that goes back by an hour and thereby
+    /// puts the texts in another order than the moments.
+    Offset,
+}
+
+impl Stamps {
+    fn write(self, at: u64) -> String {
+        let at = jiff::Timestamp::from_second(at.try_into().unwrap()).unwrap();
+        match self {
+            Self::Utc => format!("{at:.3}"),
+            Self::Offset => {
+                let hours = if at.as_second() % 3_600 < 1_800 { 2 } else { 1 };
+                at.display_with_offset(jiff::tz::offset(hours)).to_string()
+            }
+        }
+    }
 }
 
 /// What becomes of `created_after`.
@@ -154,10 +178,9 @@ const LATENCY: Duration = Duration::from_millis(300);
 
 impl Platform {
     fn account(&self, n: usize) -> String {
-        let at = std::time::UNIX_EPOCH + Duration::from_secs(self.made[n]);
         let made = match self.filter {
             Filter::Untold => String::new(),
-            _ => format!(r#","created_at":"{}""#, humantime::format_rfc3339_millis(at)),
+            _ => format!(r#","created_at":"{}""#, self.stamps.write(self.made[n])),
         };
         format!(r#"{{"id":"biz_c{n}","title":"T","owner":{{"id":"user_{n}"}}{made}}}"#)
     }
@@ -172,9 +195,10 @@ impl Platform {
         };
         let query: BTreeMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let behind = query.get("created_after").map(|text| {
-            let text = text.replace("%3A", ":");
-            let at = humantime::parse_rfc3339(&text).unwrap();
-            at.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+            // A bare plus is a blank to a server.
+            let text = text.replace('+', " ").replace("%3A", ":").replace("%2B", "+");
+            let at: jiff::Timestamp = text.parse().unwrap();
+            at.as_second().try_into().unwrap()
         });
         let after: Option<(u64, usize)> = query.get("after").map(|cursor| {
             let (at, n) = cursor.split_once('-').unwrap();
@@ -262,18 +286,21 @@ fn ids(listing: &Listing) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn walks_at_once_keep_the_limit_busy() {
-    let platform = Platform {
-        made: (0..10_000).map(|n| n * 60).collect(),
-        filter: Filter::Exclusive,
-    };
-    for (per_minute, pages, floor) in [
+    for (stamps, per_minute, pages, floor) in [
         // 200 pages, 3 walks: 20 s.
-        (600, 202, Duration::from_secs(20)),
+        (Stamps::Utc, 600, 202, Duration::from_secs(20)),
+        (Stamps::Offset, 600, 202, Duration::from_secs(20)),
         // 16 walks: 13 pages each.
-        (0, 216, LATENCY * 13),
+        (Stamps::Utc, 0, 216, LATENCY * 13),
+        (Stamps::Offset, 0, 216, LATENCY * 13),
         // The limit waits longer than the answer.
-        (120, 200, Duration::from_secs(100)),
+        (Stamps::Offset, 120, 200, Duration::from_secs(100)),
     ] {
+        let platform = Platform {
+            made: (0..10_000).map(|n| n * 60).collect(),
+            filter: Filter::Exclusive,
+            stamps,
+        };
         let (listing, asked, moments, took) = platform.list(per_minute).await;
         assert_eq!((ids(&listing), listing.complete), (platform.ids(), true));
         assert!(asked <= pages, "{asked} pages at {per_minute}");
@@ -301,11 +328,24 @@ fn one_entry_out_of_order_spoils_a_span() {
     }
 }
 
+#[test]
+fn a_span_goes_by_moments_and_not_by_their_texts() {
+    let page = |stamps: [&str; 2]| {
+        let entry = |at| RawValue::from_string(format!(r#"{{"created_at":"{at}"}}"#)).unwrap();
+        Span::Nothing.and(&stamps.map(entry))
+    };
+    // Summer time ends between the two: an hour happens twice.
+    let (before, after) = ("2026-10-25T02:59:59+02:00", "2026-10-25T02:00:00+01:00");
+    assert!(matches!(page([before, after]), Span::Between(first, last) if first < last));
+    assert!(matches!(page([after, before]), Span::Untold));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_short_list_is_walked_once() {
     let platform = Platform {
         made: (0..490).collect(),
         filter: Filter::Exclusive,
+        stamps: Stamps::Offset,
     };
     let (listing, asked, moments, _) = platform.list(0).await;
     assert_eq!((ids(&listing), asked, moments), (platform.ids(), 10, 0));
@@ -324,9 +364,10 @@ proptest! {
         ]),
         bursts in prop::collection::vec((0..40u64, 1..400usize), 4..30),
         per_minute in prop::sample::select(vec![0, 600]),
+        stamps in prop::sample::select(vec![Stamps::Utc, Stamps::Offset]),
     ) {
         let made = bursts.iter().flat_map(|(at, count)| vec![*at; *count]).collect();
-        let platform = Platform { made, filter };
+        let platform = Platform { made, filter, stamps };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all().start_paused(true).build().unwrap();
         let (listing, asked, _, _) = runtime.block_on(platform.list(per_minute));

@@ -1,9 +1,11 @@
 //! What the answers to the probes mean. Pure: looks in, outcomes out.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::super::date::moment;
 use super::{List, Look};
 use crate::core::assumption::Outcome::{self, CannotBeTold, Differs, Holds};
 
@@ -113,10 +115,13 @@ pub(super) fn order(first: &Look, again: &Look) -> Told {
         .enumerate()
         .filter_map(|(at, entry)| Some((entry["id"].as_str()?, at)))
         .collect();
-    let there: Vec<(&Value, usize)> = first
+    let there: Vec<(Option<SystemTime>, usize)> = first
         .entries()
         .iter()
-        .filter_map(|entry| Some((&entry["created_at"], *places.get(entry["id"].as_str()?)?)))
+        .filter_map(|entry| {
+            let made = entry["created_at"].as_str().and_then(moment);
+            Some((made, *places.get(entry["id"].as_str()?)?))
+        })
         .collect();
     if !there.is_sorted_by_key(|(_, at)| *at) {
         return (
@@ -126,7 +131,7 @@ pub(super) fn order(first: &Look, again: &Look) -> Told {
     }
     let alike = there
         .windows(2)
-        .filter(|pair| pair[0].0.is_string() && pair[0].0 == pair[1].0);
+        .filter(|pair| pair[0].0.is_some() && pair[0].0 == pair[1].0);
     match alike.count() {
         0 => (
             CannotBeTold,
@@ -189,8 +194,8 @@ pub(super) fn lag(list: &List, left_out: &[String], there: Option<&str>, now: Op
 
 /// Seconds since 1970.
 fn created(text: &str) -> Option<u64> {
-    let time = humantime::parse_rfc3339_weak(text).ok()?;
-    Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())
+    let since = moment(text)?.duration_since(std::time::UNIX_EPOCH);
+    Some(since.ok()?.as_secs())
 }
 
 /// `expected` is whether the version in use is assumed to have it; `None` for
