@@ -258,8 +258,6 @@ pub fn known_digest(known: &Known) -> Digest {
         users,
         doubts,
         unsure,
-        // Pictures that an interrupted run left spare an upload, no more.
-        files: _,
         lineage: _,
     } = known;
     let mut hasher = Hasher::new("known 1");

@@ -10,7 +10,7 @@ use super::digest::Digest;
 use super::lineage::Lineage;
 use super::problem::{Pointer, Problem, Related, Severity};
 use super::text::{Sorted, Text, Texts, fingerprint};
-use super::value::{AccountId, DisplayName, Email, FileId, ImageFormat, PlatformId, Title, UserId, UserKey};
+use super::value::{AccountId, DisplayName, Email, ImageFormat, PlatformId, Title, UserId, UserKey};
 
 /// The two metadata keys that carry the platform's own id (`whop-api.md` §3).
 /// Both are ours: a manifest may not set them.
@@ -450,8 +450,6 @@ pub struct Known {
     /// Users with any other step in doubt: their state on Whop must be read,
     /// whatever the refresh mode.
     pub unsure: BTreeSet<UserKey>,
-    /// Pictures already on Whop from an interrupted run.
-    pub files: BTreeMap<Digest, FileId>,
     /// What was applied before, in which order.
     pub lineage: Lineage,
 }

@@ -4,12 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::Digest;
 use super::lineage::Purpose;
 use super::model::{AppliedPicture, Doubt, IDENTITY_KEYS, Known, KnownUser, Link};
 use super::planner::RESEND_WITHIN;
 use super::text::{Text, Texts};
-use super::value::{FileId, UserKey};
+use super::value::UserKey;
 
 /// One line of the journal. At most one action is in flight per user and its
 /// steps run one after the other, so a user's key says which `begun` an
@@ -114,13 +113,10 @@ pub enum Fact {
         /// The user.
         key: UserKey,
     },
-    /// A picture is on Whop.
-    File {
-        /// Its content.
-        digest: Digest,
-        /// Its id there.
-        file: FileId,
-    },
+    /// A picture was put on Whop. Older versions wrote the picture's digest and
+    /// the file's id here. Neither is read: a file id from disk would let
+    /// whoever writes the journal choose the picture that is set.
+    File {},
 }
 
 /// Folds entries into what is known.
@@ -162,7 +158,7 @@ fn changes_a_user(fact: &Fact) -> bool {
         | Fact::Dropped { .. }
         | Fact::Account { .. }
         | Fact::Profile { .. } => true,
-        Fact::Refused { .. } | Fact::File { .. } => false,
+        Fact::Refused { .. } | Fact::File {} => false,
     }
 }
 
@@ -222,9 +218,7 @@ pub fn learn(known: &mut Known, fact: Fact) {
             }
         }
         Fact::Refused { key } => settle(known, &key),
-        Fact::File { digest, file } => {
-            known.files.insert(digest, file);
-        }
+        Fact::File {} => {}
     }
 }
 

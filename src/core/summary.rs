@@ -88,8 +88,7 @@ fn uploads(plan: &Plan) -> BTreeSet<Digest> {
 /// The fewest requests that carrying the plan out takes, by operation;
 /// operations that are not needed are left out. They are named as the client
 /// names what it sends in this dialect. Retries, further polls for
-/// slow pictures and the refresh before it come on top; pictures that an
-/// interrupted run left on Whop come off.
+/// slow pictures and the refresh before it come on top.
 pub fn requests(plan: &Plan, dialect: Dialect) -> BTreeMap<&'static str, u64> {
     let (create, update) = match dialect {
         Dialect::Accounts => ("create_account", "update_account"),

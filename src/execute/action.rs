@@ -331,7 +331,7 @@ impl Shared {
         }
         match client.admit(operation).await {
             Ok(permit) => Ok(permit),
-            Err(error) => Err(self.halt(step, error)),
+            Err(error) => Err(Halt::With(self.halt(step, error))),
         }
     }
 
@@ -347,28 +347,26 @@ impl Shared {
         {
             return Halt::NotWritten;
         }
-        self.halt(step, error)
+        Halt::With(self.halt(step, error))
     }
 
     /// Like [`Shared::halt`], where an earlier sending's effect is unknown
     /// whatever this one's is.
     fn halt_in_doubt(&self, step: Step, error: CallError) -> Halt {
-        self.halt(
-            step,
-            CallError {
-                effect: Effect::Unknown,
-                ..error
-            },
-        )
+        let error = CallError {
+            effect: Effect::Unknown,
+            ..error
+        };
+        Halt::With(self.halt(step, error))
     }
 
     /// Turns a failed call into an outcome, and stops the run where every
     /// further request would fail as well.
-    pub(super) fn halt(&self, step: Step, error: CallError) -> Halt {
+    pub(super) fn halt(&self, step: Step, error: CallError) -> Outcome {
         if error.kind == CallErrorKind::Stopped && error.effect == Effect::None {
-            return Halt::With(Outcome::Left {
+            return Outcome::Left {
                 why: self.stopped().unwrap_or(Stop::Interrupted),
-            });
+            };
         }
         let failure = Failure {
             step,
@@ -382,10 +380,10 @@ impl Shared {
         if error.is_fatal() {
             self.fail_run(error.into_error());
         }
-        Halt::With(if in_doubt {
+        if in_doubt {
             Outcome::InDoubt(failure)
         } else {
             Outcome::Failed(failure)
-        })
+        }
     }
 }

@@ -22,12 +22,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::action::Halt;
 use super::{ReadPicture, Shared};
 use crate::core::digest::Digest;
 use crate::core::model::Avatar;
 use crate::core::plan::{Plan, Step};
-use crate::core::replay::Fact;
 use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
 use crate::core::value::FileId;
 use crate::error::Code;
@@ -115,41 +113,25 @@ impl Pictures {
 struct Sent {
     digest: Digest,
     file: FileId,
-    /// Whether this run sent it. One that an interrupted run left may be
-    /// missing or never have been filled, and is then made anew.
-    ours: bool,
     at: Instant,
     /// When it is to be looked at next.
     look: Instant,
-    /// The answer that made the file, where this run made it.
+    /// The answer that made the file.
     trace: Trace,
 }
 
 /// Uploads every picture and settles each, in order, until done or stopped.
 pub(super) async fn upload_all(shared: Arc<Shared>, read: Arc<ReadPicture>) {
     let (sent, arriving) = mpsc::unbounded_channel();
-    tokio::join!(poll(&shared, &read, arriving), issue(&shared, &read, sent));
+    tokio::join!(poll(&shared, arriving), issue(&shared, &read, sent));
 }
 
-/// Begins the uploads, a bounded number at a time. Those it sends, and those
-/// an interrupted run left, go to the poller.
+/// Begins the uploads, a bounded number at a time. What is sent goes to the
+/// poller.
 async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::UnboundedSender<Sent>) {
-    let left_over = shared.scribe.known_files().await;
     let memory = Arc::new(Semaphore::new(UPLOAD_KB as usize));
     let mut uploads = JoinSet::new();
     for (rank, avatar) in shared.pictures.order.iter().enumerate() {
-        if let Some(file) = left_over.get(&avatar.digest) {
-            let at = Instant::now();
-            let _ = sent.send(Sent {
-                digest: avatar.digest,
-                file: file.clone(),
-                ours: false,
-                at,
-                look: at,
-                trace: Trace::default(),
-            });
-            continue;
-        }
         while uploads.len() >= shared.worth(UPLOAD_SECONDS, &UPLOADS) {
             uploads.join_next().await;
         }
@@ -181,18 +163,12 @@ async fn upload(
             let _ = sent.send(Sent {
                 digest: avatar.digest,
                 file,
-                ours: true,
                 at: Instant::now(),
                 look: Instant::now(),
                 trace,
             });
         }
-        Err(Halt::With(outcome)) => shared.pictures.settle(&avatar.digest, Err(outcome)),
-        Err(Halt::NotWritten) => {
-            shared
-                .pictures
-                .settle(&avatar.digest, Err(Outcome::Left { why: Stop::Fatal }));
-        }
+        Err(outcome) => shared.pictures.settle(&avatar.digest, Err(outcome)),
     }
 }
 
@@ -201,10 +177,14 @@ async fn send(
     client: &Client,
     read: &Arc<ReadPicture>,
     avatar: &Avatar,
-) -> Result<(FileId, Trace), Halt> {
+) -> Result<(FileId, Trace), Outcome> {
     if let Some(why) = shared.stopped() {
-        return Err(Halt::With(Outcome::Left { why }));
+        return Err(Outcome::Left { why });
     }
+    let halt = |error| shared.halt(Step::UploadPicture, error);
+    // Before reading, so that whose file the system reads first does not
+    // decide who is first.
+    let permit = client.admit(Operation::CreateFile).await.map_err(halt)?;
     let (reader, picture) = (read.clone(), avatar.clone());
     let bytes = tokio::task::spawn_blocking(move || reader(&picture)).await;
     let bytes = match bytes {
@@ -226,28 +206,23 @@ async fn send(
     // Named by content: nothing a manifest says ends up in a name on Whop.
     let name = format!("{}.{}", avatar.digest.short(), avatar.format.extension());
     let key = shared.idempotency_key("file", avatar.digest.to_string());
-    let halt = |error| shared.halt(Step::UploadPicture, error);
-    let file = client.create_file(&name, &key).await.map_err(halt)?;
+    let file = client
+        .create_file(Some(permit), &name, &key)
+        .await
+        .map_err(halt)?;
     client.upload(&file.upload, bytes.into()).await.map_err(halt)?;
-    shared
-        .scribe
-        .record(Fact::File {
-            digest: avatar.digest,
-            file: file.id.clone(),
-        })
-        .await?;
     Ok((file.id, file.trace))
 }
 
-fn failed(code: Code, message: String, hint: &str) -> Halt {
-    Halt::With(Outcome::Failed(Failure {
+fn failed(code: Code, message: String, hint: &str) -> Outcome {
+    Outcome::Failed(Failure {
         step: Step::UploadPicture,
         code: code.as_str().to_owned(),
         message,
         hint: Some(hint.to_owned()),
         status: None,
         request_id: None,
-    }))
+    })
 }
 
 /// When to poll.
@@ -301,7 +276,7 @@ impl Rhythm {
 }
 
 /// Looks at waiting files until none wait and none can arrive.
-async fn poll(shared: &Shared, read: &Arc<ReadPicture>, mut arriving: mpsc::UnboundedReceiver<Sent>) {
+async fn poll(shared: &Shared, mut arriving: mpsc::UnboundedReceiver<Sent>) {
     let mut waiting: VecDeque<Sent> = VecDeque::new();
     let mut more = true;
     let mut rhythm = Rhythm::of(shared);
@@ -316,9 +291,7 @@ async fn poll(shared: &Shared, read: &Arc<ReadPicture>, mut arriving: mpsc::Unbo
             biased;
             arrived = arriving.recv(), if more => match arrived {
                 Some(mut sent) => {
-                    if sent.ours {
-                        sent.look = sent.at + rhythm.takes;
-                    }
+                    sent.look = sent.at + rhythm.takes;
                     waiting.push_back(sent);
                 }
                 None => more = false,
@@ -328,14 +301,10 @@ async fn poll(shared: &Shared, read: &Arc<ReadPicture>, mut arriving: mpsc::Unbo
                 rhythm.last = Some(now);
                 let due = waiting.iter().take(POLL_BATCH).take_while(|sent| sent.look <= now).count();
                 let batch: Vec<_> = waiting.drain(..due).collect();
-                let still = look(shared, read, batch).await;
-                for mut sent in still {
-                    // One that is sent anew takes its time again.
+                for mut sent in look(shared, batch).await {
                     let takes = now.saturating_duration_since(sent.at) + rhythm.every;
-                    if sent.ours && sent.at < now {
-                        rhythm.takes = rhythm.takes.max(takes.min(MOST_TAKEN));
-                    }
-                    sent.look = now.max(sent.at) + FIRST_LOOK;
+                    rhythm.takes = rhythm.takes.max(takes.min(MOST_TAKEN));
+                    sent.look = now + FIRST_LOOK;
                     let at = waiting.partition_point(|other| other.look <= sent.look);
                     waiting.insert(at, sent);
                 }
@@ -346,14 +315,12 @@ async fn poll(shared: &Shared, read: &Arc<ReadPicture>, mut arriving: mpsc::Unbo
 }
 
 /// Asks for a batch once, settles what is decided, and returns what is not.
-async fn look(shared: &Shared, read: &Arc<ReadPicture>, batch: Vec<Sent>) -> Vec<Sent> {
+async fn look(shared: &Shared, batch: Vec<Sent>) -> Vec<Sent> {
     let ids: Vec<FileId> = batch.iter().map(|sent| sent.file.clone()).collect();
     let states: BTreeMap<FileId, FileState> = match shared.client.file_states(&ids).await {
         Ok(states) => states,
         Err(error) => {
-            let Halt::With(outcome) = shared.halt(Step::UploadPicture, error) else {
-                return Vec::new();
-            };
+            let outcome = shared.halt(Step::UploadPicture, error);
             batch
                 .iter()
                 .for_each(|sent| shared.pictures.settle(&sent.digest, Err(outcome.clone())));
@@ -372,48 +339,14 @@ async fn look(shared: &Shared, read: &Arc<ReadPicture>, batch: Vec<Sent>) -> Vec
                 });
                 shared.pictures.settle(&sent.digest, Ok(sent.file));
             }
-            FileState::Processing if sent.at.elapsed() < GIVE_UP => still.push(sent),
-            FileState::Pending if sent.ours && sent.at.elapsed() < GIVE_UP => still.push(sent),
-            _ if !sent.ours => still.extend(again(shared, read, sent.digest).await),
-            _ => {
-                let Halt::With(outcome) = never_ready(state) else {
-                    continue;
-                };
-                shared.pictures.settle(&sent.digest, Err(outcome));
-            }
+            FileState::Processing | FileState::Pending if sent.at.elapsed() < GIVE_UP => still.push(sent),
+            _ => shared.pictures.settle(&sent.digest, Err(never_ready(state))),
         }
     }
     still
 }
 
-/// Sends a picture anew whose left-over file turned out to be of no use.
-async fn again(shared: &Shared, read: &Arc<ReadPicture>, digest: Digest) -> Option<Sent> {
-    let avatar = shared
-        .pictures
-        .order
-        .iter()
-        .find(|avatar| avatar.digest == digest)?;
-    match send(shared, &shared.client, read, avatar).await {
-        Ok((file, trace)) => Some(Sent {
-            digest,
-            file,
-            ours: true,
-            at: Instant::now(),
-            look: Instant::now(),
-            trace,
-        }),
-        Err(halt) => {
-            let outcome = match halt {
-                Halt::With(outcome) => outcome,
-                Halt::NotWritten => Outcome::Left { why: Stop::Fatal },
-            };
-            shared.pictures.settle(&digest, Err(outcome));
-            None
-        }
-    }
-}
-
-fn never_ready(state: FileState) -> Halt {
+fn never_ready(state: FileState) -> Outcome {
     let message = match state {
         FileState::Failed => "Whop could not process the picture".to_owned(),
         FileState::Missing => "Whop no longer has the picture that was just uploaded".to_owned(),

@@ -3,16 +3,13 @@
 //! folds every flushed fact into what is known, so that the two cannot
 //! disagree.
 
-use std::collections::BTreeMap;
-
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::core::digest::Digest;
 use crate::core::model::Known;
 use crate::core::replay::{self, Entry, Fact, Intent};
 use crate::core::text::fingerprint;
-use crate::core::value::{FileId, UserId, UserKey};
+use crate::core::value::{UserId, UserKey};
 use crate::error::{Code, Error, Result};
 use crate::store::Journal;
 
@@ -23,7 +20,6 @@ enum Message {
     Write(Box<Entry>, oneshot::Sender<bool>),
     Owners(oneshot::Sender<Vec<u64>>),
     OwnedBy(UserId, UserKey, oneshot::Sender<Option<UserKey>>),
-    Files(oneshot::Sender<BTreeMap<Digest, FileId>>),
 }
 
 /// The journal could not be written: the run is over, and what the entry
@@ -89,11 +85,6 @@ impl Scribe {
     pub(super) async fn other_of(&self, owner: &UserId, key: &UserKey) -> Option<UserKey> {
         let (owner, key) = (owner.clone(), key.clone());
         self.ask(|answer| Message::OwnedBy(owner, key, answer)).await
-    }
-
-    /// The pictures an interrupted run left on Whop.
-    pub(super) async fn known_files(&self) -> BTreeMap<Digest, FileId> {
-        self.ask(Message::Files).await
     }
 
     async fn ask<T: Default>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Message) -> T {
@@ -171,9 +162,6 @@ fn sort(batch: &mut Vec<Message>, known: &Known) -> (Vec<Entry>, Vec<oneshot::Se
                 let mut others = known.users.iter().rev();
                 let other = others.find(|(other, user)| user.link.owner == owner && **other != key);
                 let _ = answer.send(other.map(|(other, _)| other.clone()));
-            }
-            Message::Files(answer) => {
-                let _ = answer.send(known.files.clone());
             }
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::call::{header, trace};
-use super::client::Client;
+use super::client::{Client, Permit};
 use super::error::{CallError, CallErrorKind, Effect};
 use super::operation::Operation;
 use super::query::{PageInfo, Pages, Turn, path};
@@ -83,16 +83,21 @@ impl Client {
     /// (`whop-api.md` §11.7). The name's extension decides the type.
     ///
     /// Repeated after a lost answer in either dialect: a record without bytes
-    /// is nothing to anybody.
+    /// is nothing to anybody. Who waited for leave before, hands in the permit.
     ///
     /// # Errors
     /// Any call that fails.
-    pub async fn create_file(&self, filename: &str, idempotency_key: &str) -> Result<NewFile, CallError> {
+    pub async fn create_file(
+        &self,
+        permit: Option<Permit>,
+        filename: &str,
+        idempotency_key: &str,
+    ) -> Result<NewFile, CallError> {
         let body = json!({ "filename": filename, "visibility": "public" }).to_string();
         let mut request = self.request(Method::Post, "/files".to_owned(), Some(body.into()));
         request.headers.push(header("idempotency-key", idempotency_key));
         let call = self.repeatable(Operation::CreateFile, request);
-        let answer = self.call(None, &call).await?;
+        let answer = self.call(permit, &call).await?;
         serde_json::from_slice(&answer.body)
             .map_err(|why| format!("the answer is not as documented: {why}"))
             .and_then(|body| new_file(body, trace(&answer)))
@@ -269,7 +274,11 @@ mod tests {
     async fn a_file_is_public_and_made_under_its_key_again_after_silence() {
         for version in [NEW, OLD] {
             let script = Script::of([silence(), answer(201, CREATED)]);
-            let file = script.client(version).create_file("u-1.png", "k1").await.unwrap();
+            let file = script
+                .client(version)
+                .create_file(None, "u-1.png", "k1")
+                .await
+                .unwrap();
             assert_eq!(file.id.as_str(), "file_x1");
             let seen = script.seen();
             assert_eq!((seen.len(), line(&seen[1]).as_str()), (2, "POST /files"));
@@ -286,7 +295,7 @@ mod tests {
     async fn an_upload_has_exactly_the_headers_asked_for_and_is_never_shown() {
         let script = Script::of([answer(201, CREATED), silence(), answer(200, "")]);
         let client = script.client(NEW);
-        let file = client.create_file("u-1.png", "k1").await.unwrap();
+        let file = client.create_file(None, "u-1.png", "k1").await.unwrap();
         assert!(!format!("{file:?}").contains("sig=1"));
         client
             .upload(&file.upload, Bytes::from_static(b"bytes"))
@@ -311,7 +320,7 @@ mod tests {
         let xml = "<Error><StringToSign>secret</StringToSign></Error>";
         let script = Script::of([answer(201, CREATED), answer(403, xml)]);
         let client = script.client(NEW);
-        let file = client.create_file("u-1.png", "k1").await.unwrap();
+        let file = client.create_file(None, "u-1.png", "k1").await.unwrap();
         let error = client.upload(&file.upload, Bytes::new()).await.unwrap_err();
         assert_eq!(error.kind, CallErrorKind::Forbidden);
         assert!(!error.to_string().contains("secret"), "{error}");
@@ -328,7 +337,11 @@ mod tests {
             r#"{"id":"file_x1","upload_status":"pending","upload_url":"u","upload_headers":{"transfer-encoding":"chunked"}}"#,
         ] {
             let script = Script::of([answer(201, body)]);
-            let error = script.client(NEW).create_file("a.png", "k").await.unwrap_err();
+            let error = script
+                .client(NEW)
+                .create_file(None, "a.png", "k")
+                .await
+                .unwrap_err();
             assert_eq!(error.kind, CallErrorKind::Malformed, "{body}");
         }
     }

@@ -169,7 +169,7 @@ async fn asked(bodies: &[&[u8]], version: &str) {
         Ok(states) => assert!(states.keys().eq(&files)),
         Err(error) => showable(&error),
     }
-    match client(0).create_file("u-1.png", "k1").await {
+    match client(0).create_file(None, "u-1.png", "k1").await {
         Ok(made) => assert_eq!(format!("{:?}", made.upload), "UploadTarget(<presigned>)"),
         Err(error) => showable(&error),
     }

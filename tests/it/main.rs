@@ -21,6 +21,7 @@ mod export;
 mod faults;
 mod golden;
 mod house;
+mod journal;
 mod kill;
 mod lab;
 mod limit;
