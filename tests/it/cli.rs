@@ -38,6 +38,7 @@ mod stops;
 mod story;
 mod streams;
 mod stripped;
+mod swapped;
 mod tls;
 mod whop;
 
