@@ -10,7 +10,8 @@ use super::settings::Settings;
 use super::signals::Wishes;
 use super::values::{Format, Server};
 use super::{now, seconds};
-use crate::core::model::{Account, Dialect, Known};
+use crate::core::identity;
+use crate::core::model::{Account, Desired, Dialect, Known};
 use crate::core::value::{AccountId, PlatformId, UserKey};
 use crate::error::{Code, Error, Exit, Result};
 use crate::manifest::{self, Manifest};
@@ -99,7 +100,8 @@ async fn examine(settings: &Settings, probe: bool) -> Diagnosis {
         let none = Known::default();
         found.probes = Some(client.probe(known.as_ref().unwrap_or(&none)).await);
     }
-    look_at_mapping(&mut found, settings, known, accounts).await;
+    let desired = manifest.as_ref().ok().map(|manifest| &manifest.desired);
+    look_at_mapping(&mut found, settings, desired, known, accounts).await;
     look_at_run(&mut found, settings, interrupted);
     look_at_clock(&mut found, clock);
     found
@@ -340,7 +342,13 @@ async fn look_at_permissions(found: &mut Diagnosis, client: &Client) {
     }
 }
 
-async fn look_at_mapping(found: &mut Diagnosis, settings: &Settings, known: Result<Known>, listed: Listed) {
+async fn look_at_mapping(
+    found: &mut Diagnosis,
+    settings: &Settings,
+    desired: Option<&Desired>,
+    known: Result<Known>,
+    listed: Listed,
+) {
     let known = match known {
         Ok(known) => known,
         Err(error) => {
@@ -364,6 +372,19 @@ async fn look_at_mapping(found: &mut Diagnosis, settings: &Settings, known: Resu
             format!("readable: {entries}; not compared with Whop"),
         );
     };
+    let wrong = identity::wrong_entries(desired, &known, &accounts);
+    if !wrong.is_empty() {
+        return found.mend(
+            "mapping",
+            Health::Bad,
+            format!(
+                "{} of {entries} name an account that is not that user's: {}",
+                words::number(wrong.len()),
+                words::list(&wrong)
+            ),
+            "`whop-sync plan` says what each account carries instead; remove these lines from the mapping, and the next run finds the accounts again by their `external_id`",
+        );
+    }
     let dead = dead_links(&client, &known, &accounts).await;
     match dead.len() {
         0 => found.add(

@@ -64,17 +64,12 @@ async fn look(ends: &Ends, known: &Known, key: &UserKey) -> Result<Observed> {
     let desired = &ends.manifest.desired;
     let looking = refresh(&ends.client, desired, known, &ends.policy, |_| {});
     let mut observed = looking.await.map_err(|error| error.into_error())?;
-    let left = known.users.get(key).filter(|_| desired.user(key).is_none());
-    let is_there = |owner: &&crate::core::value::UserId| {
-        observed.accounts.iter().any(|account| account.owner == **owner)
-    };
-    if let Some(owner) = left.map(|entry| &entry.link.owner).filter(is_there) {
-        let read = ends
-            .client
-            .read_profile(owner)
-            .await
-            .map_err(|error| error.into_error())?;
-        observed.profiles.insert(owner.clone(), read);
+    let entry = known.users.get(key).filter(|_| desired.user(key).is_none());
+    let left = entry.and_then(|entry| explain::left(key, entry, &observed));
+    if let Some(owner) = left.map(|account| account.owner.clone()) {
+        let read = ends.client.read_profile(&owner).await;
+        let read = read.map_err(|error| error.into_error())?;
+        observed.profiles.insert(owner, read);
     }
     Ok(observed)
 }

@@ -30,6 +30,10 @@ pub fn audit(plan: &Plan, desired: &Desired, observed: &Observed, known: &Known)
         .accounts
         .iter()
         .filter_map(|account| account.metadata.get("external_id")?.as_text());
+    let mut mapped: BTreeMap<&AccountId, Vec<&UserKey>> = BTreeMap::new();
+    for (key, entry) in &known.users {
+        mapped.entry(&entry.link.account).or_default().push(key);
+    }
     let auditor = Auditor {
         plan,
         desired: desired.users().iter().map(|user| (&user.key, user)).collect(),
@@ -40,6 +44,7 @@ pub fn audit(plan: &Plan, desired: &Desired, observed: &Observed, known: &Known)
             .map(|account| (&account.id, account))
             .collect(),
         carried: carried.collect(),
+        mapped,
         known,
     };
     let mut findings = auditor.order();
@@ -67,6 +72,8 @@ struct Auditor<'a> {
     complete: bool,
     accounts: BTreeMap<&'a AccountId, &'a Account>,
     carried: BTreeSet<&'a str>,
+    /// The users that the mapping has an account for.
+    mapped: BTreeMap<&'a AccountId, Vec<&'a UserKey>>,
     known: &'a Known,
 }
 
@@ -176,12 +183,46 @@ impl Auditor<'_> {
         if account.owner != link.owner {
             complain("would change somebody else's profile");
         }
+        self.identity(action, account, complain);
         let kept = account
             .metadata
             .keys()
             .all(|key| action.account.whole.contains_key(key));
         if !action.account.metadata.is_empty() && !kept {
             complain("would lose metadata that others put there");
+        }
+    }
+
+    /// The account is nobody else's: what it carries names this user, or the
+    /// former id that the manifest says; if it carries nothing, its email does.
+    /// And the mapping has it for nobody else.
+    fn identity(&self, action: &Action, account: &Account, complain: &mut impl FnMut(&'static str)) {
+        let Some(user) = self.desired.get(&action.key) else {
+            return;
+        };
+        let former = user.renamed_from.as_ref().map(|from| from.as_str());
+        if action.renamed_from.is_some() && action.renamed_from != user.renamed_from {
+            complain("would take an id over that the manifest does not name");
+        }
+        let mut named = false;
+        for key in ["external_id", "internal_user_id"] {
+            let said = account.metadata.get(key).map(|value| value.shown());
+            match said {
+                None | Some("" | "null") => {}
+                Some(id) if id == action.key.as_str() || Some(id) == former => named = true,
+                Some(_) => complain("would change an account that carries somebody else's id"),
+            }
+        }
+        let email = account.email.as_deref().map(str::to_lowercase);
+        if !named && email != Some(user.email.as_str().to_lowercase()) {
+            complain("would change an account that nothing on Whop says is this user's");
+        }
+        let others = self.mapped.get(&account.id).into_iter().flatten();
+        if others
+            .clone()
+            .any(|key| **key != action.key && Some(key.as_str()) != former)
+        {
+            complain("would change an account that the mapping has for somebody else");
         }
     }
 

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::link::{Linked, link};
+use super::identity::Dissent;
+use super::link::{Linked, Links, link};
 use super::model::{
     Account, Desired, DesiredUser, Dialect, IDENTITY_KEYS, Known, KnownUser, Link, MetaValue, Observed,
     Policy, ProfileRead,
 };
-use super::plan::{Cause, Reads};
+use super::plan::{Cause, Evidence, Reads, Reason};
 use super::text::Text;
 use super::value::{AccountId, PlatformId, UserKey};
 
@@ -50,12 +51,17 @@ pub enum Fate {
     OwnerMissing,
     /// It is gone.
     Gone,
+    /// What speaks of it does not agree that it is this user's.
+    Contradicted,
 }
 
 /// What differs of a user, in a word; the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
+    /// The mapping names an account of which something says that it is not this
+    /// user's.
+    Contradicted,
     /// The account is gone.
     Gone,
     /// The account's owner is gone.
@@ -96,6 +102,7 @@ impl UserDrift {
         let drifted = self.fields.iter().any(FieldDrift::is_drift);
         let edited = self.fields.iter().any(|field| field.cause != Cause::Drifted);
         match self.fate {
+            Fate::Contradicted => State::Contradicted,
             Fate::Gone => State::Gone,
             Fate::OwnerMissing => State::OwnerMissing,
             Fate::Suspended => State::Suspended,
@@ -174,6 +181,13 @@ pub fn drift(desired: &Desired, observed: &Observed, known: &Known, policy: &Pol
         .iter()
         .map(|account| (&account.id, account))
         .collect();
+    let links = link(desired, observed, known, policy);
+    let linked: HashMap<&UserKey, &Linked<'_>> = desired
+        .users()
+        .iter()
+        .map(|user| &user.key)
+        .zip(&links.users)
+        .collect();
     let renamed: HashMap<&UserKey, &DesiredUser> = desired
         .users()
         .iter()
@@ -182,7 +196,7 @@ pub fn drift(desired: &Desired, observed: &Observed, known: &Known, policy: &Pol
     let mut drift = Drift {
         platform: desired.platform().clone(),
         users: Vec::new(),
-        unknown: unknown(desired, observed, known, policy),
+        unknown: unknown(desired, observed, known, &links),
         unreadable: BTreeMap::new(),
         unchanged: 0,
         left_out: 0,
@@ -206,6 +220,18 @@ pub fn drift(desired: &Desired, observed: &Observed, known: &Known, policy: &Pol
             continue;
         }
         let account = accounts.get(&entry.link.account).copied();
+        if let Some(user) = user
+            && let Some(fields) = contradicted(user, linked[&user.key])
+        {
+            drift.users.push(UserDrift {
+                key: key.clone(),
+                link: entry.link.clone(),
+                fate: Fate::Contradicted,
+                managed: true,
+                fields,
+            });
+            continue;
+        }
         drift.user(key, entry, user, account, observed, policy.dialect);
     }
     drift
@@ -262,6 +288,36 @@ impl Drift {
             fields,
         });
     }
+}
+
+/// What says that a mapped account is not the user's, if anything does. Nothing
+/// else of it is compared: its values are another person's.
+fn contradicted(user: &DesiredUser, linked: &Linked<'_>) -> Option<Vec<FieldDrift>> {
+    let Linked::Held(reason) = linked else { return None };
+    let contradiction = match &**reason {
+        Reason::Contradicted(contradiction) if contradiction.under.is_some() => contradiction,
+        Reason::MappedTwice { .. } => return Some(Vec::new()),
+        _ => return None,
+    };
+    let field = |name: &str, applied: &str, shown: &str, wanted: Option<&str>| FieldDrift {
+        name: name.into(),
+        applied: Some(applied.into()),
+        shown: Some(shown.into()),
+        wanted: wanted.map(Into::into),
+        cause: Cause::Drifted,
+    };
+    let key = user.key.as_str();
+    Some(match &contradiction.dissent {
+        Dissent::Id { by, id } => {
+            let name = match by {
+                Evidence::ExternalId => "metadata.external_id",
+                Evidence::InternalUserId | Evidence::Email => "metadata.internal_user_id",
+            };
+            vec![field(name, key, id, Some(key))]
+        }
+        Dissent::Owner { mapped, owner } => vec![field("owner", mapped.as_str(), owner.as_str(), None)],
+        Dissent::Email | Dissent::Silence => Vec::new(),
+    })
 }
 
 /// What differs of the account: its address, its owner, title and metadata.
@@ -358,9 +414,8 @@ fn cause(edited: bool, drifted: bool) -> Option<Cause> {
 }
 
 /// The accounts that no entry of the mapping names.
-fn unknown(desired: &Desired, observed: &Observed, known: &Known, policy: &Policy) -> Vec<NewAccount> {
+fn unknown(desired: &Desired, observed: &Observed, known: &Known, links: &Links<'_>) -> Vec<NewAccount> {
     let mapped: HashSet<&AccountId> = known.users.values().map(|entry| &entry.link.account).collect();
-    let links = link(desired, observed, known, policy);
     let found: HashMap<&AccountId, &UserKey> = desired
         .users()
         .iter()

@@ -1,13 +1,14 @@
 //! Everything there is to say about one user: the three facts side by side,
 //! how the account was recognised, and what the plan decides.
 
+use super::identity::{self, Who};
 use super::link::{Linked, link};
 use super::model::{
     Account, Desired, DesiredUser, Doubt, IDENTITY_KEYS, Known, KnownUser, Observed, Policy, ProfileRead,
 };
 use super::plan::{Action, Breach, Evidence, Plan, Reason};
 use super::planner;
-use super::value::{UserId, UserKey};
+use super::value::{AccountId, UserKey};
 
 /// One user, from every side.
 #[derive(Clone, Debug)]
@@ -23,8 +24,8 @@ pub struct Explanation<'a> {
     pub doubt: Option<&'a Doubt>,
     /// The accounts on Whop that have to do with this user, by id.
     pub matches: Vec<Match<'a>>,
-    /// The profile of the one account that is certain, if it was read.
-    pub profile: Option<&'a ProfileRead>,
+    /// The one account that is certain and its owner's profile, if it was read.
+    pub profile: Option<(&'a AccountId, &'a ProfileRead)>,
     /// How the account was told to be this user's.
     pub link: How,
     /// What the plan decides.
@@ -108,24 +109,32 @@ pub fn explain<'a>(
         .collect();
     matches.sort_by(|a, b| a.account.id.cmp(&b.account.id));
     let certain = linked.as_ref().and_then(Linked::account);
-    let mapped = || {
-        matches
-            .iter()
-            .find(|found| found.mapped)
-            .map(|found| found.account)
+    let certain = match user {
+        Some(_) => certain,
+        None => entry.and_then(|(key, entry)| left(key, entry, observed)),
     };
-    let owner: Option<&UserId> = certain.or_else(mapped).map(|account| &account.owner);
+    let profile = certain.and_then(|account| Some((&account.id, observed.profiles.get(&account.owner)?)));
     Some(Explanation {
         key: key.clone(),
         user,
         entry,
         doubt: known.doubts.get(key),
-        profile: owner.and_then(|owner| observed.profiles.get(owner)),
+        profile,
         matches,
         link: how,
         decision: decision(key, desired, &plan),
         breaches: plan.breaches,
     })
+}
+
+/// The account of a user who left the manifest, if it is certainly that user's:
+/// it carries the id.
+pub fn left<'a>(key: &UserKey, entry: &KnownUser, observed: &'a Observed) -> Option<&'a Account> {
+    let mut accounts = observed.accounts.iter();
+    let account = accounts.find(|account| account.id == entry.link.account)?;
+    identity::weigh(Who::known_by_id(key), account, Some(entry))
+        .is_ok()
+        .then_some(account)
 }
 
 fn decision(key: &UserKey, desired: &Desired, plan: &Plan) -> Decision {

@@ -1,14 +1,16 @@
-//! Which account is whose. A mapping entry decides; without one, an account
-//! is recognised by what it carries, and whatever is not certain is held.
+//! Which account is whose. A mapping entry points at one; without one, an
+//! account is recognised by what it carries. Either way all evidence is weighed
+//! ([`super::identity`]), and whatever is not certain is held.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 use super::digest::Digest;
+use super::identity::{self, Contradiction, Dissent, alike};
 use super::model::{
     Account, Desired, DesiredUser, Guard, IDENTITY_KEYS, Known, KnownUser, Observed, Policy, Refresh,
 };
 use super::plan::{Evidence, Reason};
-use super::text::fingerprint;
 use super::value::{AccountId, UserId, UserKey};
 
 /// `auto` reads every profile up to this many mapped users, and at most this
@@ -90,7 +92,8 @@ pub fn link<'a>(
         .iter()
         .map(|account| (&account.id, account))
         .collect();
-    let mut finder = None;
+    let finder = OnceCell::new();
+    let finder = || finder.get_or_init(|| Finder::new(observed, known, &accounts));
     let mut users = Vec::with_capacity(desired.users().len());
     let mut missing = 0;
     let mut look_up = |entry: &KnownUser| {
@@ -106,19 +109,26 @@ pub fn link<'a>(
         }
         let own = entries.next_if(|(key, _)| **key == user.key);
         let own = own.map(|(_, entry)| (entry, look_up(entry)));
-        users.push(match mapped(user, own, known, &accounts) {
+        let linked = match mapped(user, own, known, &accounts) {
             Ok(linked) => linked,
             Err(_) if !observed.complete => held(Reason::Incomplete),
-            Err(gone) => {
-                let finder = finder.get_or_insert_with(|| Finder::new(observed, known, &accounts));
-                finder.find(user, gone, policy)
-            }
+            Err(gone) => finder().find(user, gone, policy),
+        };
+        users.push(match weighed(user, &linked) {
+            Ok(()) => linked,
+            Err((account, under, dissent)) => held(Reason::Contradicted(Box::new(Contradiction {
+                account: account.id.clone(),
+                under: under.cloned(),
+                dissent,
+                carrier: finder().carrier(user).map(|account| account.id.clone()),
+            }))),
         });
     }
     entries.for_each(|(_, other)| {
         look_up(other);
     });
     let vanished = observed.complete && missing * 10 > known.users.len() && policy.enforces(Guard::Vanished);
+    hold_named_twice(desired, known, &mut users);
     hold_shared_owners(desired, &mut users);
     Links {
         users,
@@ -154,8 +164,23 @@ fn mapped<'a>(
     }
 }
 
+/// Weighs everything that speaks of the account a user is linked to. The error
+/// is the account, the id under which the mapping names it, and what says
+/// otherwise.
+fn weighed<'a>(
+    user: &'a DesiredUser,
+    linked: &Linked<'a>,
+) -> Result<(), (&'a Account, Option<&'a UserKey>, Dissent)> {
+    let (account, entry, under) = match linked {
+        Linked::Mapped { account, known, from } => (*account, Some(*known), Some(from.unwrap_or(&user.key))),
+        Linked::Found { account, .. } => (*account, None, None),
+        Linked::Absent { .. } | Linked::Held(_) => return Ok(()),
+    };
+    identity::weigh(user.into(), account, entry).map_err(|dissent| (account, under, dissent))
+}
+
 /// Looks accounts up by what they carry. Made only when some user is not in
-/// the mapping.
+/// the mapping, or contradicted.
 struct Finder<'a> {
     /// By each of [`IDENTITY_KEYS`], in that order.
     by_identity: [HashMap<&'a str, Vec<&'a Account>>; 2],
@@ -214,6 +239,14 @@ impl<'a> Finder<'a> {
             }
         }
         self.find_by_email(user, gone, policy)
+    }
+
+    /// The one account that carries the user's own id.
+    fn carrier(&self, user: &DesiredUser) -> Option<&'a Account> {
+        match self.by_identity[0].get(user.key.as_str())?.as_slice() {
+            [account] => Some(account),
+            _ => None,
+        }
     }
 
     fn find_by_email(&self, user: &DesiredUser, gone: Option<&'a AccountId>, policy: &Policy) -> Linked<'a> {
@@ -278,26 +311,36 @@ fn carries_other_id(account: &Account, id: &UserKey) -> bool {
         .is_some_and(|other| other != id.as_str())
 }
 
-/// The owners of linked accounts whose fingerprints stand twice, with the
-/// users' places: a million users cost one sort of numbers.
-fn alike<'a>(users: &[Linked<'a>]) -> Vec<(&'a UserId, usize)> {
-    let owners = |at: usize| users[at].account().map(|account| &account.owner);
-    let mut order: Vec<(u64, usize)> = (0..users.len())
-        .filter_map(|at| owners(at).map(|owner| (fingerprint(owner), at)))
-        .collect();
-    order.sort_unstable();
-    order
-        .chunk_by(|a, b| a.0 == b.0)
-        .filter(|alike| alike.len() > 1)
-        .flatten()
-        .filter_map(|(_, at)| owners(*at).map(|owner| (owner, *at)))
-        .collect()
+/// Two entries of the mapping that name one account: at least one of them is
+/// wrong, so neither is believed. The entry of a user's own former id is not
+/// somebody else's.
+fn hold_named_twice<'a>(desired: &'a Desired, known: &'a Known, users: &mut [Linked<'a>]) {
+    let twice = identity::named_twice(known);
+    if twice.is_empty() {
+        return;
+    }
+    for (user, linked) in desired.users().iter().zip(users) {
+        let Linked::Mapped { account, .. } = linked else {
+            continue;
+        };
+        let named = twice.get(&account.id).into_iter().flatten();
+        let others =
+            named.filter(|other| ***other != user.key && user.renamed_from.as_ref() != Some(**other));
+        let others: Vec<UserKey> = others.map(|other| (*other).clone()).collect();
+        if !others.is_empty() {
+            *linked = held(Reason::MappedTwice {
+                account: account.id.clone(),
+                others,
+            });
+        }
+    }
 }
 
 /// Two users who are one person on Whop would overwrite each other's profile
 /// (`whop-api.md` §11.3): both are held.
 fn hold_shared_owners<'a>(desired: &'a Desired, users: &mut [Linked<'a>]) {
-    let mut owners: Vec<(&UserId, usize)> = alike(users);
+    let owner = |at: usize| users[at].account().map(|account| &account.owner);
+    let mut owners: Vec<(&UserId, usize)> = alike(users.len(), owner);
     owners.sort_unstable();
     for group in owners.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
         for (owner, at) in group {

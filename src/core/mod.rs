@@ -11,6 +11,7 @@ pub mod export;
 pub(crate) mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+pub mod identity;
 pub mod lineage;
 pub mod link;
 pub mod model;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use super::identity::{Contradiction, Dissent};
 use super::model::{Avatar, Desired, Guard, KnownUser, Limit, Link, MetaValue, PreparedCall};
 use super::replay::Fact;
 use super::report::Verb;
@@ -229,6 +230,15 @@ pub enum Reason {
         /// The other user.
         other: UserKey,
     },
+    /// What speaks of the account does not agree on who it is.
+    Contradicted(Box<Contradiction>),
+    /// The mapping names the account for other users as well.
+    MappedTwice {
+        /// The account.
+        account: AccountId,
+        /// The other users.
+        others: Vec<UserKey>,
+    },
     /// The linked account has another email, and Whop cannot change it.
     EmailChanged {
         /// The account.
@@ -290,6 +300,11 @@ impl Reason {
         match self {
             Self::Ambiguous { .. } => "ambiguous",
             Self::LinkedElsewhere { .. } => "linked_elsewhere",
+            Self::Contradicted(contradiction) => match contradiction.dissent {
+                Dissent::Id { .. } | Dissent::Owner { .. } | Dissent::Email => "contradicted",
+                Dissent::Silence => "unproven",
+            },
+            Self::MappedTwice { .. } => "mapped_twice",
             Self::EmailChanged { .. } => "email_changed",
             Self::EmailTaken { .. } => "email_taken",
             Self::SharedOwner { .. } => "shared_owner",
@@ -300,6 +315,28 @@ impl Reason {
             Self::Incomplete => "incomplete",
             Self::Unreadable { .. } => "unreadable",
             Self::OwnerMissing { .. } => "owner_missing",
+        }
+    }
+}
+
+impl Reason {
+    /// Whether it is about who somebody is: evidence that does not agree.
+    pub fn is_about_identity(&self) -> bool {
+        match self {
+            Self::Contradicted(_)
+            | Self::MappedTwice { .. }
+            | Self::LinkedElsewhere { .. }
+            | Self::EmailChanged { .. } => true,
+            Self::Ambiguous { .. }
+            | Self::EmailTaken { .. }
+            | Self::SharedOwner { .. }
+            | Self::Vanished
+            | Self::InDoubt { .. }
+            | Self::Suspended { .. }
+            | Self::MetadataFixed { .. }
+            | Self::Incomplete
+            | Self::Unreadable { .. }
+            | Self::OwnerMissing { .. } => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Plans for tests, made from plain values: one action, hold or plan a call.
 
 use super::digest::Digest;
+use super::identity::{Contradiction, Dissent};
 use super::model::{AppliedPicture, Avatar, KnownUser, Link, MetaValue, PreparedCall};
 use super::plan::{
     AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
@@ -170,14 +171,32 @@ pub(crate) fn account_change() -> AccountChange {
     }
 }
 
+/// A hold because of an account that the mapping names for user `u2`.
+pub(crate) fn contradicted(dissent: Dissent) -> Reason {
+    Reason::Contradicted(Box::new(Contradiction {
+        account: account("biz_1"),
+        under: Some(key("u2")),
+        dissent,
+        carrier: Some(account("biz_2")),
+    }))
+}
+
 /// A hold of every reason, the users named after its code.
 pub(crate) fn every_hold() -> Vec<Hold> {
-    let account = account("biz_1");
-    let owner = owner("user_1");
+    let (account, owner) = (account("biz_1"), owner("user_1"));
     let reasons = vec![
         Reason::Ambiguous {
             by: Evidence::Email,
             accounts: vec![account.clone(), AccountId::parse("biz_2").unwrap()],
+        },
+        contradicted(Dissent::Id {
+            by: Evidence::ExternalId,
+            id: "u1".into(),
+        }),
+        contradicted(Dissent::Silence),
+        Reason::MappedTwice {
+            account: account.clone(),
+            others: vec![key("u6")],
         },
         Reason::EmailChanged {
             account: account.clone(),

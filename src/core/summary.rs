@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::digest::{Digest, Hasher};
+use super::identity::{Contradiction, Dissent};
 use super::model::{AppliedPicture, Avatar, Dialect, KnownUser, Link, MetaValue, PreparedCall};
 use super::plan::{
     AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
@@ -355,8 +356,17 @@ fn add_reason(hasher: &mut Hasher, reason: &Reason) {
         Reason::LinkedElsewhere { account, other } => {
             hasher.field(account).field(other);
         }
-        Reason::EmailChanged { account, observed } => {
-            hasher.field(account).field(&**observed);
+        Reason::Contradicted(contradiction) => add_contradiction(hasher, contradiction),
+        Reason::MappedTwice { account, others } => {
+            hasher.field(account).number(others.len() as u64);
+            for other in others {
+                hasher.field(other);
+            }
+        }
+        // The address is left out: whoever has the digest could try guesses on
+        // it, and the plan is shown to people who must not learn the address.
+        Reason::EmailChanged { account, observed: _ } => {
+            hasher.field(account);
         }
         Reason::EmailTaken { account, external_id } => {
             hasher.field(account).optional(external_id.as_deref());
@@ -384,6 +394,25 @@ fn add_reason(hasher: &mut Hasher, reason: &Reason) {
         Reason::InDoubt { begun: _ } | Reason::Unreadable { message: _ } => {}
         Reason::Vanished | Reason::Incomplete => {}
     }
+}
+
+fn add_contradiction(hasher: &mut Hasher, contradiction: &Contradiction) {
+    let Contradiction {
+        account,
+        under,
+        dissent,
+        carrier,
+    } = contradiction;
+    hasher
+        .field(account)
+        .optional(under.as_ref())
+        .optional(carrier.as_ref());
+    match dissent {
+        Dissent::Id { by, id } => hasher.field("id").field(evidence(*by)).field(&**id),
+        Dissent::Owner { mapped, owner } => hasher.field("owner").field(mapped).field(owner),
+        Dissent::Email => hasher.field("email"),
+        Dissent::Silence => hasher.field("silence"),
+    };
 }
 
 /// Stable names: `Debug` output may change, and digests must not.

@@ -88,6 +88,7 @@ fn block(out: &mut dyn Write, user: &UserDrift, palette: Palette) -> io::Result<
         fields,
     } = user;
     let (sign, tone) = match user.state() {
+        State::Contradicted => ('!', Tone::Bad),
         State::Gone | State::OwnerMissing => ('-', Tone::Bad),
         State::Suspended => ('!', Tone::Hold),
         State::Both | State::Drifted => ('~', Tone::Change),
@@ -118,6 +119,9 @@ fn block(out: &mut dyn Write, user: &UserDrift, palette: Palette) -> io::Result<
 /// What there is to say about the account as a whole.
 pub(super) fn note(user: &UserDrift) -> Option<&'static str> {
     Some(match (user.state(), user.managed) {
+        (State::Contradicted, _) => {
+            "the mapping says that this account is the user's, and something else says that it is not; `whop-sync plan` names both and says what to do"
+        }
         (State::Gone, true) => "the account is gone from Whop; apply makes a new one",
         (State::Gone, false) => {
             "the account is gone from Whop, and the user from the manifest; apply forgets the link"
@@ -168,6 +172,7 @@ pub(super) fn headline(drift: &Drift, others: Others) -> String {
     }
     let count = |state| states.get(&state).copied().unwrap_or(0);
     let parts = [
+        (count(State::Contradicted), "contradicted"),
         (count(State::Gone), "gone"),
         (count(State::OwnerMissing), "without an owner"),
         (count(State::Suspended), "suspended"),
@@ -217,14 +222,17 @@ pub(super) fn notes(drift: &Drift) -> Vec<String> {
             plural(drift.left_out, "user")
         ));
     }
-    let drifted = drift
-        .users
-        .iter()
-        .any(|user| user.fields.iter().any(FieldDrift::is_drift));
-    if drifted {
+    if can_be_mended(drift) {
         notes.push(format!("mend        {}", MEND));
     }
     notes
+}
+
+/// Whether values drifted that an apply sets back.
+pub(super) fn can_be_mended(drift: &Drift) -> bool {
+    let users = drift.users.iter();
+    let mut theirs = users.filter(|user| user.state() != State::Contradicted);
+    theirs.any(|user| user.fields.iter().any(FieldDrift::is_drift))
 }
 
 /// What to do about values that drifted.
@@ -234,6 +242,7 @@ pub(super) const MEND: &str =
 /// The word of a state.
 pub(super) fn state(state: State) -> &'static str {
     match state {
+        State::Contradicted => "contradicted",
         State::Gone => "gone",
         State::OwnerMissing => "owner gone",
         State::Suspended => "suspended",

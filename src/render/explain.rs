@@ -175,10 +175,17 @@ impl Page<'_> {
                 };
                 self.more("metadata", format_args!("{} = {value}", clipped(key)))?;
             }
+            if let Some((_, read)) = explained.profile.filter(|(account, _)| *account == id) {
+                self.profile(read)?;
+            }
         }
-        match explained.profile {
-            None => Ok(()),
-            Some(ProfileRead::Seen(profile)) => {
+        Ok(())
+    }
+
+    /// What the account's owner shows in the company.
+    fn profile(&mut self, read: &ProfileRead) -> io::Result<()> {
+        match read {
+            ProfileRead::Seen(profile) => {
                 let name = profile.name.as_deref().map_or("none".to_owned(), quoted);
                 self.more("shows name", name)?;
                 match &profile.picture {
@@ -186,8 +193,8 @@ impl Page<'_> {
                     None => Ok(()),
                 }
             }
-            Some(ProfileRead::Missing) => self.more("profile", "Whop says there is no such person"),
-            Some(ProfileRead::Unreadable(why)) => {
+            ProfileRead::Missing => self.more("profile", "Whop says there is no such person"),
+            ProfileRead::Unreadable(why) => {
                 self.more("profile", format_args!("could not be read: {}", clipped(why)))
             }
         }

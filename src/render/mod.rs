@@ -22,6 +22,7 @@ pub mod init;
 pub mod json;
 pub mod mapping;
 pub mod markdown;
+mod mask;
 pub mod moved;
 mod notes;
 pub mod paint;

@@ -435,9 +435,13 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
     why         2 accounts match by email: `biz_1`, `biz_2`
     what to do  decide which one is this user's, and set its `metadata.external_id` on Whop to the user's id and to nothing of the kind on the others
 
+! hold contradicted
+    why         the mapping links `u2` to account `biz_1`, but the account carries `u1` under `metadata.external_id`
+    what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, and the next run finds it by that
+
 ! hold email_changed
-    why         account `biz_1` has the email `was@example.com`, and Whop cannot change it
-    what to do  three ways out: write that email into the manifest; or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account
+    why         account `biz_1` has another email, `w…@example.com`, and Whop cannot change it
+    what to do  three ways out: write that email into the manifest (`whop-sync explain` shows it in full); or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account
 
 ! hold email_taken
     why         the email already owns account `biz_1`, which carries the id `u9`
@@ -453,7 +457,11 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
 
 ! hold linked_elsewhere
     why         account `biz_1` matches, but the mapping has it for user `u8`
-    what to do  if this user was `u8` before, say `renamed_from: u8`; if not, correct the account's metadata on Whop
+    what to do  if this user was `u8` before, say `renamed_from: u8`; if the mapping is wrong, remove the line of `u8` from it; if the account is, correct its metadata on Whop
+
+! hold mapped_twice
+    why         the mapping links account `biz_1` to this user and to `u6` as well
+    what to do  remove these lines from the mapping; the next run finds each account again by its `external_id`
 
 ! hold metadata_fixed
     why         metadata differs (`team`, `tier`), and this API version cannot change it
@@ -470,6 +478,10 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
 ! hold suspended
     why         Whop has suspended account `biz_1`
     what to do  settle it with Whop, or take the user out of the manifest
+
+! hold unproven
+    why         the mapping links `u2` to account `biz_1`, but the account carries no id and shows no email, so that nothing else says it is this user's
+    what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, and the next run finds it by that
 
 ! hold unreadable
     why         the profile could not be read: 503 from Whop
@@ -496,7 +508,7 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
         let shown = text(&sample::plan(Vec::new(), sample::every_hold()), Palette::Plain);
         let blocks = shown.split_once("\n\n").map(|(_, rest)| rest.starts_with(HOLDS));
         assert_eq!(blocks, Some(true), "{shown}");
-        assert!(shown.contains("\nNothing to apply: 12 held\n"), "{shown}");
+        assert!(shown.contains("\nNothing to apply: 15 held\n"), "{shown}");
     }
 
     #[test]

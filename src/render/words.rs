@@ -7,6 +7,8 @@
 use std::fmt::Display;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::mask;
+use crate::core::identity::{Contradiction, Dissent};
 use crate::core::model::{Guard, KnownUser, Limit};
 use crate::core::plan::{Breach, Cause, Evidence, Kind, NewAccount, Reason};
 use crate::core::report::{Stop, Verb};
@@ -46,12 +48,24 @@ pub fn reason(reason: &Reason) -> Words {
         Reason::LinkedElsewhere { account, other } => words(
             format!("account `{account}` matches, but the mapping has it for user `{other}`"),
             format!(
-                "if this user was `{other}` before, say `renamed_from: {other}`; if not, correct the account's metadata on Whop"
+                "if this user was `{other}` before, say `renamed_from: {other}`; if the mapping is wrong, remove the line of `{other}` from it; if the account is, correct its metadata on Whop"
             ),
         ),
+        Reason::Contradicted(contradiction) => contradicted(contradiction),
+        Reason::MappedTwice { account, others } => words(
+            format!(
+                "the mapping links account `{account}` to this user and to {} as well",
+                list(others)
+            ),
+            "remove these lines from the mapping; the next run finds each account again by its `external_id`",
+        ),
+        // Whoever may read a plan must not learn from it whose address is behind an id.
         Reason::EmailChanged { account, observed } => words(
-            format!("account `{account}` has the email `{observed}`, and Whop cannot change it"),
-            "three ways out: write that email into the manifest; or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account",
+            format!(
+                "account `{account}` has another email, `{}`, and Whop cannot change it",
+                mask::address(observed)
+            ),
+            "three ways out: write that email into the manifest (`whop-sync explain` shows it in full); or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account",
         ),
         Reason::EmailTaken { account, external_id } => email_taken(account, external_id.as_deref()),
         Reason::SharedOwner { owner, others } => words(
@@ -96,6 +110,56 @@ pub fn reason(reason: &Reason) -> Words {
             "check the account on Whop, and ask Whop's support if it looks right there",
         ),
     }
+}
+
+/// Evidence that does not agree: what says what, which of it is wrong, and how
+/// it is put right.
+fn contradicted(contradiction: &Contradiction) -> Words {
+    let Contradiction {
+        account,
+        under,
+        dissent,
+        carrier,
+    } = contradiction;
+    let claim = match under {
+        Some(under) => format!("the mapping links `{under}` to account `{account}`, but "),
+        None => format!("account `{account}` carries this user's id, but "),
+    };
+    let dissents = match dissent {
+        Dissent::Id { by, id } => format!("the account carries `{id}` under `{}`", evidence(*by)),
+        Dissent::Owner { mapped, owner } => format!(
+            "the account carries no id, and its owner is `{owner}`, while the mapping says `{mapped}`"
+        ),
+        Dissent::Email => "the account carries no id, and its email is not this user's".to_owned(),
+        Dissent::Silence => {
+            "the account carries no id and shows no email, so that nothing else says it is this user's"
+                .to_owned()
+        }
+    };
+    let message = format!("{claim}{dissents}");
+    let Some(under) = under else {
+        return words(
+            message,
+            "correct the account's metadata on Whop, so that both keys carry the id of the same user",
+        );
+    };
+    let remove = format!("the mapping is wrong: remove the line of `{under}` from it");
+    let what_to_do = match (carrier, dissent) {
+        (Some(carrier), _) if carrier != account => {
+            format!("{remove}; account `{carrier}` carries this user's id, and the next run finds it by that")
+        }
+        (_, Dissent::Id { by, id }) => format!(
+            "if {remove}; if this user was `{id}` before, say `renamed_from: {id}`; if the account is wrong, correct its `{}` on Whop",
+            evidence(*by)
+        ),
+        (_, Dissent::Owner { .. } | Dissent::Email) => format!(
+            "if {remove}; if the account is this user's all the same, set its `metadata.external_id` on Whop to the user's id"
+        ),
+        (_, Dissent::Silence) => format!(
+            "if {remove}; if the account is this user's, run once with a dated `--api-version`, which shows the email and sets the id"
+        ),
+    };
+    words(message, what_to_do)
 }
 
 fn email_taken(account: impl Display, external_id: Option<&str>) -> Words {

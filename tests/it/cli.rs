@@ -39,6 +39,7 @@ mod stops;
 mod story;
 mod streams;
 mod stripped;
+mod swapped;
 mod tls;
 mod whop;
 

@@ -17,6 +17,7 @@ mod disk;
 mod download;
 mod drift;
 mod emulator;
+mod evidence;
 mod export;
 mod faults;
 mod golden;

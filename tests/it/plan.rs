@@ -252,7 +252,10 @@ fn what_is_not_certain_is_held() {
         .account_mut("a")
         .metadata
         .insert("external_id".into(), MetaValue::Text("b".into()));
-    assert_eq!(outline(&world.plan()), ["update a", "hold b linked_elsewhere"]);
+    assert_eq!(
+        outline(&world.plan()),
+        ["hold a contradicted", "hold b linked_elsewhere"]
+    );
 }
 
 #[test]
@@ -305,7 +308,7 @@ fn a_changed_email_is_held_with_three_ways_out() {
     world.users[0].email = Email::parse("new@shop.test").unwrap();
     let hold = world.plan().holds.remove(0);
     let words = whop_sync::render::words::reason(&hold.reason);
-    assert!(words.message.contains("`a@shop.test`"), "{words:?}");
+    assert!(words.message.contains("`a…@shop.test`"), "{words:?}");
     for way in [
         "write that email into the manifest",
         "corrected on Whop by hand",

@@ -21,6 +21,8 @@ pub(super) struct ExplanationDoc<'a> {
     mapping: Option<UserDoc<'a>>,
     accounts: Vec<AccountDoc<'a>>,
     profile: Option<ProfileDoc<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile_of: Option<&'a AccountId>,
     found_by: &'static str,
     decision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +101,8 @@ impl<'a> ExplanationDoc<'a> {
                 .iter()
                 .map(|found| account_doc(found.account, found.mapped, &found.carries))
                 .collect(),
-            profile: profile.map(profile_doc),
+            profile: profile.map(|(_, read)| profile_doc(read)),
+            profile_of: profile.map(|(account, _)| account),
             found_by: match link {
                 How::Mapped => "mapping",
                 How::Renamed => "former_id",

@@ -2,7 +2,7 @@
 //! its environment, and tables with the gravest first.
 
 use super::super::Header;
-use super::super::drift::{MEND, change, headline, note, notes, state};
+use super::super::drift::{MEND, can_be_mended, change, headline, note, notes, state};
 use super::super::words::plural;
 use super::LONGEST_ROW;
 use super::sink::{Section, code, document, marker, row, sentence, value};
@@ -26,8 +26,7 @@ pub fn drift(drift: &Drift, header: &Header, others: Others) -> String {
         let left_out = plural(drift.left_out, "user");
         head.push_str(&format!("> **Partial:** `--only` leaves out {left_out}.\n\n"));
     }
-    let fields = drift.users.iter().flat_map(|user| &user.fields);
-    if fields.clone().any(|field| field.is_drift()) {
+    if can_be_mended(drift) {
         head.push_str(&format!("To mend it: {MEND}.\n\n"));
     }
     let looked = notes(drift)
@@ -70,6 +69,9 @@ fn sections(drift: &Drift) -> Vec<Section<'_>> {
         })),
     };
     vec![
+        of("whose account contradicts the mapping", true, |state| {
+            state == State::Contradicted
+        }),
         of("gone or suspended", true, |state| {
             matches!(state, State::Gone | State::OwnerMissing | State::Suspended)
         }),

@@ -41,7 +41,7 @@ impl Scene {
 
     /// The same without naming a manifest.
     #[track_caller]
-    fn bare(&self, status: i32, command: &str) -> Ran {
+    pub(super) fn bare(&self, status: i32, command: &str) -> Ran {
         let line = format!("{command} --server {}", self.whop.base);
         let ran = self.place.run_with(&line, &[("WHOP_API_KEY", "any")]);
         assert_eq!(ran.status, status, "{}", ran.shown());
@@ -51,8 +51,14 @@ impl Scene {
     /// Runs it and demands besides that it sent GET only and wrote nothing.
     #[track_caller]
     pub(super) fn look(&self, status: i32, command: &str) -> Ran {
+        self.look_bare(status, &format!("{command} -f {EXAMPLE}"))
+    }
+
+    /// The same without naming a manifest.
+    #[track_caller]
+    pub(super) fn look_bare(&self, status: i32, command: &str) -> Ran {
         let (before, sent) = (self.place.files(), self.whop.emulator.requests().len());
-        let ran = self.run(status, command);
+        let ran = self.bare(status, command);
         let looks = self.whop.emulator.requests().split_off(sent);
         assert!(looks.iter().all(|seen| seen.method == "GET"), "{looks:?}");
         assert!(before == self.place.files(), "{command} wrote something");
@@ -61,7 +67,12 @@ impl Scene {
 
     /// The account and the owner of a user.
     fn link(&self, id: &str) -> (String, String) {
-        let shown = self.run(0, &format!("show {id} --format json")).json();
+        self.link_of(id, &format!("-f {EXAMPLE}"))
+    }
+
+    /// The same for the manifest that these options name.
+    pub(super) fn link_of(&self, id: &str, options: &str) -> (String, String) {
+        let shown = self.bare(0, &format!("show {id} --format json {options}")).json();
         let text = |name: &str| shown["users"][0][name].as_str().unwrap().to_owned();
         (text("account_id"), text("user_id"))
     }
