@@ -42,6 +42,7 @@ const HOMES: [(&str, &[&str]); 9] = [
             "remote/http.rs",
             "remote/http/authorities.rs",
             "remote/http/resolve.rs",
+            "remote/http/strangers.rs",
         ],
     ),
     ("image", &["picture/thumbnail.rs"]),
