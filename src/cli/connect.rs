@@ -182,7 +182,8 @@ fn transport(settings: &Settings, platform: &str) -> Result<(Arc<dyn Transport>,
     };
     let key = settings.key.load(|path| std::fs::read(path))?;
     let authorities = authorities(settings)?;
-    Ok((Arc::new(HttpTransport::trusting(base, key, authorities)?), None))
+    let transport = HttpTransport::trusting(base, key, &authorities, settings.own_hosts.clone())?;
+    Ok((Arc::new(transport), None))
 }
 
 /// The authorities of `--ca-file`.

@@ -20,14 +20,14 @@ use crate::core::lineage::Commit;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
-use crate::remote::Version;
+use crate::remote::{Hosts, OwnHosts, Version};
 use crate::render::paint::{Choice, Palette, Surroundings};
 use crate::render::problems::Look;
 use crate::render::progress::{Mode, Wanted};
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.
-pub const VARIABLES: [&str; 17] = [
+pub const VARIABLES: [&str; 19] = [
     "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",
@@ -43,8 +43,10 @@ pub const VARIABLES: [&str; 17] = [
     "WHOP_SYNC_LIMIT",
     "WHOP_SYNC_LOG",
     "WHOP_SYNC_MAPPING",
+    "WHOP_SYNC_PICTURE_HOSTS",
     "WHOP_SYNC_PROGRESS",
     "WHOP_SYNC_SERVER",
+    "WHOP_SYNC_STORAGE_HOSTS",
 ];
 
 /// The surroundings, as they were when the program started.
@@ -140,6 +142,8 @@ pub struct Settings {
     pub key: KeySource,
     /// Certificates to trust besides the platform's, if any.
     pub ca_file: Option<PathBuf>,
+    /// Hosts of private networks that pictures and uploads may go to.
+    pub own_hosts: OwnHosts,
     /// Which profiles to read.
     pub refresh: Refresh,
     /// The users the run is about; `None` is all.
@@ -301,6 +305,7 @@ impl Settings {
             version,
             key,
             ca_file: ca_file.or_else(|| facts.variable("WHOP_SYNC_CA_FILE").map(PathBuf::from)),
+            own_hosts: own_hosts(facts)?,
             refresh: refresh.unwrap_or_default(),
             only: (!only.is_empty()).then(|| only.into_iter().collect()),
             allow: allow.into_iter().collect(),
@@ -347,6 +352,20 @@ fn from_variable<T>(
     parse(text)
         .map(Some)
         .map_err(|why| usage(format!("`{name}` {why}")))
+}
+
+/// The hosts that the operator vouches for.
+fn own_hosts(facts: &Facts) -> Result<OwnHosts> {
+    let named = |variable| {
+        let hosts = from_variable(facts, variable, |text| {
+            Hosts::parse(text).map_err(|why| why.to_string())
+        })?;
+        Ok::<_, Error>(hosts.unwrap_or_default())
+    };
+    Ok(OwnHosts {
+        pictures: named("WHOP_SYNC_PICTURE_HOSTS")?,
+        storage: named("WHOP_SYNC_STORAGE_HOSTS")?,
+    })
 }
 
 /// Which logs to print: a level, or levels of modules.

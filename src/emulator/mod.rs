@@ -96,6 +96,7 @@ mod records;
 mod refusal;
 mod request;
 mod script;
+mod seats;
 pub mod serve;
 mod settings;
 mod state;
@@ -104,6 +105,7 @@ mod tokens;
 mod transport;
 mod users;
 mod versions;
+mod visitor;
 
 use std::fmt;
 use std::io;

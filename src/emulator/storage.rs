@@ -23,8 +23,10 @@ const PLACEHOLDER: &[u8] = b"\x89\x50\x4e\x47\x0d\x0a\x1a\x0a\x00\x00\x00\x0d\x4
 \x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\x00\x00\x00\x0a\x49\x44\x41\x54\x78\xda\x63\
 \x38\x03\x00\x00\xce\x00\xcd\x79\xee\xea\x3d\x00\x00\x00\x00\x49\x45\x4e\x44\xae\x42\x60\x82";
 
-/// The most that storage takes in one request, in bytes.
-pub(super) const MOST: usize = 64 * 1024 * 1024;
+/// The most that storage takes in one request, in bytes: any picture and any
+/// part of a larger file, and a little more, so that one that is too large can
+/// be sent and fail as it does on Whop.
+pub(super) const MOST: usize = files::PICTURE_BYTES as usize + 1024 * 1024;
 
 /// A `PUT` to storage.
 #[derive(Debug)]

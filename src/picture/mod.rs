@@ -6,6 +6,7 @@
 //! end, which finds every file that was cut off, and its size is read from its
 //! header. Only the HTML report's [`thumbnail()`] decodes, within limits.
 
+mod colours;
 mod exif;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits};
 
+use super::colours::Colours;
 use super::{MOST_PIXELS, examine};
 use crate::core::value::ImageFormat;
 
@@ -39,12 +40,21 @@ pub(crate) struct Thumbnail {
 /// # Errors
 /// Why there is none, as a phrase for people.
 pub(crate) fn thumbnail(bytes: &[u8]) -> Result<Thumbnail, String> {
-    let picture = examine(bytes).map_err(|fault| fault.to_string())?;
-    let whole = decode(bytes, picture.format).map_err(|_| "it cannot be decoded".to_owned())?;
-    encode(&shrunk(whole)).map_err(|_| "it cannot be shown small".to_owned())
+    encode(&shrunk(whole(bytes)?)).map_err(|_| "it cannot be shown small".to_owned())
 }
 
-fn decode(bytes: &[u8], format: ImageFormat) -> image::ImageResult<DynamicImage> {
+/// The picture as browsers show it. Its colours come right before it is made
+/// small: pixels of two pictures in one would be mixed otherwise.
+pub(super) fn whole(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let picture = examine(bytes).map_err(|fault| fault.to_string())?;
+    let decoded = decode(bytes, picture.format).map_err(|_| "it cannot be decoded".to_owned())?;
+    let (whole, profile) = decoded;
+    let colours = Colours::of(bytes, picture.format, profile)?;
+    Ok(colours.applied(whole)?)
+}
+
+/// The pixels, upright, and the colour profile.
+fn decode(bytes: &[u8], format: ImageFormat) -> image::ImageResult<(DynamicImage, Option<Vec<u8>>)> {
     let format = match format {
         ImageFormat::Png => image::ImageFormat::Png,
         ImageFormat::Jpeg => image::ImageFormat::Jpeg,
@@ -60,10 +70,11 @@ fn decode(bytes: &[u8], format: ImageFormat) -> image::ImageResult<DynamicImage>
     let mut decoder = reader.into_decoder()?;
     // Cameras turn the picture by a note beside it.
     let orientation = decoder.orientation()?;
+    let profile = decoder.icc_profile()?;
     limits.reserve(decoder.total_bytes())?;
     let mut whole = DynamicImage::from_decoder(decoder)?;
     whole.apply_orientation(orientation);
-    Ok(whole)
+    Ok((whole, profile))
 }
 
 fn shrunk(whole: DynamicImage) -> DynamicImage {

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -140,9 +140,21 @@ impl Client {
         call: &Call<'_>,
     ) -> Result<T, CallError> {
         let answer = self.call(permit, call).await?;
+        self.read(call, &answer)
+    }
+
+    /// Reads an answer's JSON, which may be borrowed from it.
+    ///
+    /// # Errors
+    /// JSON of another shape.
+    pub(super) fn read<'b, T: Deserialize<'b>>(
+        &self,
+        call: &Call<'_>,
+        answer: &'b Response,
+    ) -> Result<T, CallError> {
         serde_json::from_slice(&answer.body).map_err(|why| {
             self.about(call)
-                .malformed(&answer, &format!("the answer is not as documented: {why}"))
+                .malformed(answer, &format!("the answer is not as documented: {why}"))
         })
     }
 

@@ -1,9 +1,11 @@
-//! [`Transport`] over a socket. The only file that names reqwest, and the
-//! only one that has the key.
+//! [`Transport`] over a socket. This file and those below it alone name
+//! reqwest, and alone have the key.
 
 mod authorities;
 mod echo;
+mod hosts;
 mod resolve;
+mod strangers;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -23,7 +25,10 @@ use crate::core::value::Invalid;
 use crate::error::{Code, Error};
 use crate::picture::MOST_BYTES;
 pub use authorities::Authorities;
-use resolve::{Guarded, NotPublic, may_reach};
+use echo::Echo;
+pub use hosts::{Hosts, OwnHosts};
+use resolve::{NotPublic, Rule};
+use strangers::Strangers;
 
 /// How long a connection may take to come about, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,8 +63,8 @@ impl Default for Patience {
 const IDLE: Duration = Duration::from_secs(15);
 
 /// The largest answer of the API, in bytes. A page of 50 accounts is well
-/// below one million.
-const API_ANSWER: u64 = 16 << 20;
+/// below one million; a few pages may be on their way at once.
+const API_ANSWER: u64 = 8 << 20;
 
 /// The largest answer of storage, which we do not read.
 const STORAGE_ANSWER: u64 = 1 << 20;
@@ -167,31 +172,12 @@ fn address(url: &Url) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Parses a URL that somebody else chose: https, to the public internet where
-/// it names an address; beside a server on this machine (`local`), plainly to
-/// this machine too. Otherwise an answer could make a pipeline write into its
-/// own network.
-fn foreign(what: &str, url: &str, local: bool) -> Result<Url, String> {
-    // The parser's own message could quote the URL.
-    let url = Url::parse(url).map_err(|_| format!("the {what} URL is not a URL"))?;
-    let test = url.scheme() == "http" && is_loopback(&url) && local;
-    if url.scheme() != "https" && !test {
-        return Err(format!("the {what} URL is not https"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("the {what} URL holds a user name or a password"));
-    }
-    match address(&url) {
-        Some(address) if !may_reach(address, local) => Err(NotPublic.to_string()),
-        _ => Ok(url),
-    }
-}
-
 /// For fuzzing: the scheme and the host, and the address where it is one, of a
 /// foreign URL that is followed.
 #[cfg(any(test, fuzzing))]
 pub(super) fn followed(url: &str, local: bool) -> Option<(String, String, Option<IpAddr>)> {
-    let url = foreign("picture", url, local).ok()?;
+    let rule = rule(local, Hosts::default(), "");
+    let url = strangers::foreign("picture", url, &rule).ok()?;
     let host = url.host_str().unwrap_or_default().to_owned();
     // Only a name is looked up.
     let found = url.domain().is_none().then(|| url.socket_addrs(|| None).ok());
@@ -205,12 +191,10 @@ pub struct HttpTransport {
     base: ApiBase,
     /// `Bearer …`, marked so that no library prints it.
     authorization: HeaderValue,
-    key: SecretString,
+    echo: Echo,
     client: reqwest::Client,
-    /// For URLs that others chose, of storage and pictures: another look-up of
-    /// names, and connections of their own.
-    strangers: reqwest::Client,
-    names: Guarded,
+    storage: Strangers,
+    pictures: Strangers,
     patience: Patience,
 }
 
@@ -229,14 +213,20 @@ impl HttpTransport {
     /// # Errors
     /// As [`HttpTransport::trusting`].
     pub fn new(base: ApiBase, key: SecretString) -> Result<Self, Error> {
-        Self::trusting(base, key, Authorities::default())
+        Self::trusting(base, key, &Authorities::default(), OwnHosts::default())
     }
 
-    /// The same, trusting these authorities besides.
+    /// The same, trusting these authorities besides, and letting pictures and
+    /// uploads go to these hosts of private networks.
     ///
     /// # Errors
     /// The key holds characters that no key has, or TLS cannot be set up.
-    pub fn trusting(base: ApiBase, key: SecretString, authorities: Authorities) -> Result<Self, Error> {
+    pub fn trusting(
+        base: ApiBase,
+        key: SecretString,
+        authorities: &Authorities,
+        own: OwnHosts,
+    ) -> Result<Self, Error> {
         let text = key.expose_secret();
         let visible = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         let authorization = HeaderValue::from_str(&format!("Bearer {text}")).ok();
@@ -248,19 +238,26 @@ impl HttpTransport {
             .hint("copy the key again from the dashboard, under Developer"));
         };
         authorization.set_sensitive(true);
-        let names = Guarded::new(base.is_loopback());
+        let local = base.is_loopback();
         let build = |builder: reqwest::ClientBuilder| {
             authorities
                 .add_to(builder)
                 .build()
                 .map_err(|why| Error::new(Code::Internal, "TLS could not be set up").caused_by(why))
         };
+        let ours = build(client(local))?;
+        let strangers = |what, own, variable| {
+            Strangers::new(what, rule(local, own, variable), &ours, |names| {
+                build(client(local).no_proxy().dns_resolver(Arc::new(names)))
+            })
+        };
+        let OwnHosts { pictures, storage } = own;
         Ok(Self {
             authorization,
-            key,
-            client: build(client(base.is_loopback()))?,
-            strangers: build(client(base.is_loopback()).dns_resolver(Arc::new(names.clone())))?,
-            names,
+            echo: Echo::new(key),
+            pictures: strangers("picture", pictures, "WHOP_SYNC_PICTURE_HOSTS")?,
+            storage: strangers("upload", storage, "WHOP_SYNC_STORAGE_HOSTS")?,
+            client: ours,
             base,
             patience: Patience::default(),
         })
@@ -277,37 +274,30 @@ impl HttpTransport {
         &self.base
     }
 
-    /// Where a request goes, checked.
-    fn url(&self, target: &Target) -> Result<Url, Lost> {
+    /// Where a request goes, checked, and the client that goes there.
+    async fn way(&self, target: &Target) -> Result<(&reqwest::Client, Url), Lost> {
         match target {
-            Target::Api(path) => self.base.join(path).map_err(Lost::NotSent),
-            Target::Storage(url) => self.stranger("upload", url).map_err(Lost::Forbidden),
-            Target::Picture(url) => self.stranger("picture", url).map_err(Lost::Forbidden),
+            Target::Api(path) => {
+                let url = self.base.join(path).map_err(Lost::NotSent)?;
+                Ok((&self.client, url))
+            }
+            Target::Storage(url) => self.storage.way(url).await.map_err(Lost::Forbidden),
+            Target::Picture(url) => self.pictures.way(url).await.map_err(Lost::Forbidden),
         }
-    }
-
-    /// A URL that somebody else chose. Its host is on the public internet: an
-    /// address is judged at once, a name when it is looked up.
-    fn stranger(&self, what: &str, url: &str) -> Result<Url, String> {
-        let url = foreign(what, url, self.base.is_loopback())?;
-        if address(&url).is_none() {
-            self.names.guard(url.host_str().unwrap_or_default());
-        }
-        Ok(url)
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Lost> {
-        let url = self.url(&request.target)?;
+        let (client, url) = self.way(&request.target).await?;
         let mut headers = parse_headers(&request.headers).map_err(Lost::NotSent)?;
         // A picture is not a text, and may hold any bytes.
         let pages = !matches!(request.target, Target::Picture(_));
-        let (client, timeout, limit) = match request.target {
+        let (timeout, limit) = match request.target {
             Target::Api(_) => {
                 headers.insert(AUTHORIZATION, self.authorization.clone());
-                (&self.client, self.patience.api, API_ANSWER)
+                (self.patience.api, API_ANSWER)
             }
-            Target::Storage(_) => (&self.strangers, self.patience.upload, STORAGE_ANSWER),
-            Target::Picture(_) => (&self.strangers, self.patience.picture, MOST_BYTES),
+            Target::Storage(_) => (self.patience.upload, STORAGE_ANSWER),
+            Target::Picture(_) => (self.patience.picture, MOST_BYTES),
         };
         let mut answer = client
             .request(method(request.method), url)
@@ -324,17 +314,13 @@ impl HttpTransport {
             .iter()
             .map(|(name, value)| {
                 let value = String::from_utf8_lossy(value.as_bytes());
-                (name.as_str().to_owned(), self.without_key(&value))
+                (name.as_str().to_owned(), self.echo.text(&value))
             })
             .collect();
         Ok(Response {
             status,
             headers,
-            body: if pages {
-                echo::body(&self.key, status, body)
-            } else {
-                body
-            },
+            body: if pages { self.echo.body(status, body) } else { body },
         })
     }
 
@@ -361,8 +347,8 @@ impl HttpTransport {
     /// hyper says "canceled" only of requests that it never began to write.
     /// All else may have arrived.
     fn lost(&self, why: reqwest::Error) -> Lost {
-        if causes(&why).any(|cause| cause.is::<NotPublic>()) {
-            return Lost::Forbidden(NotPublic.to_string());
+        if let Some(refusal) = causes(&why).find(|cause| cause.is::<NotPublic>()) {
+            return Lost::Forbidden(refusal.to_string());
         }
         let unsent = why.is_builder() || why.is_connect() || causes(&why).any(is_canceled);
         // The URL may be a presigned one.
@@ -377,16 +363,12 @@ impl HttpTransport {
                 };
             }
         }
-        let text = self.without_key(&text);
+        let text = self.echo.text(&text);
         if unsent {
             Lost::NotSent(text)
         } else {
             Lost::NoAnswer(text)
         }
-    }
-
-    fn without_key(&self, text: &str) -> String {
-        echo::text(&self.key, text)
     }
 }
 
@@ -394,6 +376,11 @@ impl Transport for HttpTransport {
     fn send(&self, request: Request) -> Sending<'_> {
         Box::pin(self.exchange(request))
     }
+}
+
+/// Where URLs that others chose may lead.
+fn rule(local: bool, own: Hosts, variable: &'static str) -> Rule {
+    Rule { local, own, variable }
 }
 
 /// The socket's settings. To this machine no proxy is asked for: a plain

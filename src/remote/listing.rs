@@ -38,7 +38,7 @@ use super::error::{CallError, CallErrorKind, Effect};
 use super::operation::Operation;
 use super::query::{PageInfo, Pages, Turn, path};
 use super::transport::Method;
-use super::wire::{Made, read_account};
+use super::wire::{Made, kept, read_account};
 use crate::core::model::{Account, Dialect, Known};
 use crate::core::text::{KeyLists, fingerprint};
 use crate::core::value::AccountId;
@@ -55,6 +55,12 @@ const MOST_WALKS: usize = 16;
 /// Moments asked for each walk: the longest of a few parts is then about one and
 /// a half times as long as it had to be, of many twice.
 const SAMPLE: usize = 4;
+
+/// What the accounts of a walk may take together, in bytes: so much for each,
+/// which is several times what a real one has, and so much besides for a few
+/// large ones. A list without end is noticed long before memory is.
+const EACH: usize = 4 * 1024;
+const BESIDES: usize = 16 << 20;
 
 /// What every answer takes besides the limit's pace is not worth a walk.
 const WORTH: Duration = Duration::from_millis(5);
@@ -175,10 +181,12 @@ fn each_once(mut accounts: Vec<Account>) -> Vec<Account> {
 }
 
 /// One page of a list. Entries are read one by one, so that a bad one can be
-/// named.
+/// named, and where they stand in the answer: a page may be as large as an
+/// answer can be, and there is one for each walk.
 #[derive(Deserialize)]
-struct Page {
-    data: Vec<Box<RawValue>>,
+struct Page<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
     page_info: PageInfo,
 }
 
@@ -194,6 +202,8 @@ struct Walk {
     /// The metadata keys that its accounts have.
     lists: KeyLists,
     accounts: Vec<Account>,
+    /// What the accounts take, in bytes.
+    kept: usize,
     span: Span,
 }
 
@@ -230,6 +240,7 @@ impl Walk {
             seen: HashSet::new(),
             lists: KeyLists::default(),
             accounts: Vec::new(),
+            kept: 0,
             span: Span::Nothing,
         }
     }
@@ -239,18 +250,28 @@ impl Walk {
         let client = &self.client;
         let path = client.list_path(self.behind.as_deref(), self.cursor.as_deref());
         let call = client.repeatable(Operation::ListAccounts, client.request(Method::Get, path, None));
-        let page: Page = client.fetch(None, &call).await?;
+        let answer = client.call(None, &call).await?;
+        let page: Page<'_> = client.read(&call, &answer)?;
         let before = self.seen.len();
+        let malformed = |why: &str| {
+            let about = client.about(&call);
+            about.failed(CallErrorKind::Malformed, why, Effect::None)
+        };
         for entry in &page.data {
-            let (id, account) = read_account(entry, client.platform()).map_err(|why| {
-                let about = client.about(&call);
-                about.failed(CallErrorKind::Malformed, &why, Effect::None)
-            })?;
+            let (id, account) = read_account(entry, client.platform()).map_err(|why| malformed(&why))?;
             if let Some(mut account) = account {
+                self.kept += kept(&account);
                 self.lists.share(&mut account.metadata);
                 self.accounts.push(account);
             }
             self.seen.insert(fingerprint(&id));
+        }
+        let (taken, count) = (self.kept, self.accounts.len());
+        if taken > BESIDES + EACH * count {
+            return Err(malformed(&format!(
+                "the titles and metadata of the first {count} accounts take {taken} bytes, more than can be \
+                 managed; shorten them on Whop"
+            )));
         }
         self.span = self.span.and(&page.data);
         let turn = self
@@ -287,7 +308,7 @@ impl Walk {
 impl Span {
     /// This and a page more. Every entry is looked at: what the order proves is
     /// that nobody was left out.
-    fn and(self, page: &[Box<RawValue>]) -> Self {
+    fn and(self, page: &[&RawValue]) -> Self {
         page.iter().fold(self, |span, entry| {
             if matches!(span, Self::Untold) {
                 return span;

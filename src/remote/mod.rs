@@ -69,7 +69,7 @@ pub use client::{Client, Options, Permit, Waiting};
 pub use download::Downloaded;
 pub use error::{CallError, CallErrorKind, Effect};
 pub use files::{FileState, NewFile, UploadTarget};
-pub use http::{ApiBase, Authorities, HttpTransport, Patience};
+pub use http::{ApiBase, Authorities, Hosts, HttpTransport, OwnHosts, Patience};
 pub use listing::Listing;
 pub use operation::Operation;
 pub use profiles::ProfileUpdate;

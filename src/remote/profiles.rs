@@ -185,6 +185,11 @@ struct Picture {
     url: Option<Box<str>>,
 }
 
+/// The longest name, and the longest URL of a picture, that are kept, in bytes.
+/// Names that Whop takes have tens of characters. Every user has both, so this
+/// bounds the memory of a refresh.
+const LONGEST: usize = 4096;
+
 fn read(body: &[u8], user: &UserId) -> Result<Profile, String> {
     let body: UserBody =
         serde_json::from_slice(body).map_err(|why| format!("the answer is not as documented: {why}"))?;
@@ -192,9 +197,19 @@ fn read(body: &[u8], user: &UserId) -> Result<Profile, String> {
         return Err("the answer is about another user".to_owned());
     }
     let url = body.profile_picture.and_then(|picture| picture.url);
+    let picture = url.as_deref().map(bare_url);
+    if [&body.name, &picture]
+        .into_iter()
+        .flatten()
+        .any(|text| text.len() > LONGEST)
+    {
+        return Err(format!(
+            "its name or its picture's URL is longer than {LONGEST} bytes"
+        ));
+    }
     Ok(Profile {
         name: body.name,
-        picture: url.as_deref().map(bare_url),
+        picture,
     })
 }
 

@@ -18,7 +18,15 @@ const HIDDEN: &str = "<hidden>";
 const ANYWHERE: [&str; 2] = ["apik_", "whsec_"];
 
 /// Those that also end ordinary words, with how many characters must follow.
-const AT_WORD_START: [(&str, usize); 4] = [("sk_", 1), ("rt_", 4), ("at_", 4), ("eyJ", 16)];
+const AT_WORD_START: [(&str, usize); 6] = [
+    ("sk_", 1),
+    ("rt_", 4),
+    ("at_", 4),
+    ("ws_", 4),
+    // This program's own name begins so too, and some of Whop's fields.
+    ("whop_", 10),
+    ("eyJ", 16),
+];
 
 /// The text as it may be shown: at most [`MOST`] characters, secrets hidden,
 /// line breaks turned into spaces and other invisible characters into U+FFFD.
@@ -138,6 +146,10 @@ mod tests {
             ("Authorization: Bearer abc.def-ghi", "Authorization: <hidden>"),
             ("authorization=bearer:\"abcdefgh\"", "authorization=<hidden>\""),
             ("xwhsec_123 rt_12345 at_12345", "x<hidden> <hidden> <hidden>"),
+            (
+                "keys whop_0123456789ab ws_0a1b2c, WS_0A1B",
+                "keys <hidden> <hidden>, <hidden>",
+            ),
             ("token eyJhbGciOiJIUzI1NiJ9.e30.abc", "token <hidden>"),
             (
                 "PUT \"https://s.test/put/a?sig=b\" failed",
@@ -148,6 +160,10 @@ mod tests {
             (
                 "task_1 format_2 created_at_3 at_ sk_",
                 "task_1 format_2 created_at_3 at_ sk_",
+            ),
+            (
+                "whop_sync whop_user_id ws_url news_0123",
+                "whop_sync whop_user_id ws_url news_0123",
             ),
             ("see https://docs.whop.com/x", "see https://docs.whop.com/x"),
             ("a bearer is missing", "a bearer is missing"),

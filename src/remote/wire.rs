@@ -14,6 +14,16 @@ use crate::core::model::{Account, MetaValue};
 use crate::core::text::{Sorted, Text};
 use crate::core::value::{AccountId, PlatformId, UserId};
 
+/// The most that is kept of one account, in bytes: its title, its address and
+/// its metadata, which rides along on changes and so must be kept whole. Whop
+/// names no limit; what it documents of metadata elsewhere, 50 keys of 100
+/// characters with values of 500, comes to half of this. A list has as many
+/// accounts as there are users, so this bounds its memory too.
+const MOST_KEPT: usize = 64 * 1024;
+
+/// What an entry of metadata takes besides its texts, in bytes.
+const ENTRY: usize = 64;
+
 /// The one part that everything has.
 #[derive(Deserialize)]
 pub(super) struct Named {
@@ -38,7 +48,9 @@ impl Made {
 /// one that says it belongs to another platform: neither is a user.
 ///
 /// # Errors
-/// What cannot be read, naming the account as far as it can be named.
+/// What cannot be read, naming the account as far as it can be named. One that
+/// is larger than what is kept counts as such: without its metadata nobody
+/// could say whose it is, and leaving it out would have it made again.
 pub(super) fn read_account(
     entry: &RawValue,
     platform: &PlatformId,
@@ -89,15 +101,38 @@ impl AccountBody {
             .or(self.owner_user)
             .ok_or("it has no owner, so its user cannot be known")?;
         let metadata = self.metadata.unwrap_or_default();
-        Ok(Account {
+        let account = Account {
             id,
             owner: UserId::parse(&owner.id).map_err(|why| format!("its owner's id {why}"))?,
             email: self.email,
             title: self.title.unwrap_or_default(),
             metadata: metadata.map(|value| read_meta(&value)),
             suspended: self.status.as_deref() == Some("suspended"),
-        })
+        };
+        match kept(&account) {
+            kept if kept > MOST_KEPT => Err(format!(
+                "its title and metadata take {kept} bytes, more than the {MOST_KEPT} that can be managed; shorten \
+                 them on Whop"
+            )),
+            _ => Ok(account),
+        }
     }
+}
+
+/// The memory that an account's texts take, in bytes.
+pub(super) fn kept(account: &Account) -> usize {
+    let Account {
+        // Ids are short, or they are none.
+        id: _,
+        owner: _,
+        email,
+        title,
+        metadata,
+        suspended: _,
+    } = account;
+    let texts = title.len() + email.as_ref().map_or(0, |email| email.len());
+    let entry = |(key, value): (&Text, &MetaValue)| key.len() + value.shown().len() + ENTRY;
+    texts + metadata.iter().map(entry).sum::<usize>()
 }
 
 /// A text as such, anything else as it was written.
@@ -220,6 +255,43 @@ mod tests {
         ] {
             assert!(read(bad).is_err_and(|why| why.contains(named)), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_account_larger_than_what_is_kept_is_named_and_not_kept() {
+        let account = |title: usize, keys: usize, value: usize| {
+            let entries: Vec<_> = (0..keys)
+                .map(|n| format!(r#""k{n:06}":"{}""#, "v".repeat(value)))
+                .collect();
+            read(&format!(
+                r#"{{"id":"biz_c7","owner":{{"id":"user_1"}},"title":"{}","metadata":{{{}}}}}"#,
+                "t".repeat(title),
+                entries.join(",")
+            ))
+        };
+        for (title, keys, value) in [
+            (0, 50, 600),
+            (MOST_KEPT, 0, 0),
+            (0, 1, MOST_KEPT - 71),
+            (0, 800, 0),
+        ] {
+            assert!(account(title, keys, value).is_ok(), "{title} {keys} {value}");
+        }
+        for (title, keys, value) in [(MOST_KEPT + 1, 0, 0), (0, 1, MOST_KEPT - 70), (0, 1_000, 0)] {
+            let why = account(title, keys, value).unwrap_err();
+            assert!(why.contains("`biz_c7`") && why.contains("65536"), "{why}");
+        }
+        let email = format!(
+            r#"{{"id":"biz_c7","owner":{{"id":"user_1"}},"email":"{}"}}"#,
+            "e".repeat(70_000)
+        );
+        assert!(read(&email).is_err());
+        // What is not kept does not count.
+        let other = format!(
+            r#"{{"id":"biz_c7","owner":{{"id":"user_1","bio":"{0}"}},"description":"{0}"}}"#,
+            "d".repeat(1 << 20)
+        );
+        assert!(read(&other).is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod accounts;
 mod files;
 mod people;
 mod rules;
+mod socket;
 mod versions;
 
 use std::collections::BTreeSet;

@@ -32,7 +32,7 @@ const PARTS: [(&str, &[&str]); 12] = [
 ];
 
 /// Packages and the only places that may name them.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("clap", &["cli"]),
     ("serde_yaml", &["manifest"]),
     ("saphyr_parser", &["manifest"]),
@@ -42,9 +42,11 @@ const HOMES: [(&str, &[&str]); 9] = [
             "remote/http.rs",
             "remote/http/authorities.rs",
             "remote/http/resolve.rs",
+            "remote/http/strangers.rs",
         ],
     ),
-    ("image", &["picture/thumbnail.rs"]),
+    ("image", &["picture/thumbnail.rs", "picture/colours.rs"]),
+    ("moxcms", &["picture/colours.rs"]),
     ("rustix", &["manifest/avatars/walk.rs", "manifest/sources.rs"]),
     ("similar", &["render"]),
     ("sha2", &["core/digest.rs"]),

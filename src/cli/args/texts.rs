@@ -27,6 +27,11 @@ Environment:
   WHOP_SYNC_LIMIT     requests of each operation that are yours, such as 300/min where another
                       program shares the key [default: 600/min, and less where Whop says so]
   WHOP_SYNC_EXCHANGES where the emulator adds every exchange, as JSON lines
+  WHOP_SYNC_PICTURE_HOSTS
+                      hosts of your own network, or that only your proxy can look up, whose
+                      pictures may be read for reports, such as img.example.com,*.cdn.example.com
+  WHOP_SYNC_STORAGE_HOSTS
+                      the same for hosts that pictures may be sent to
   NO_COLOR            no colour, if not empty
   CLICOLOR_FORCE      colour without a terminal too, if not 0
   HTTPS_PROXY         the proxy on the way to Whop; NO_PROXY lists hosts without

@@ -80,6 +80,29 @@ fn state_stands_beside_the_manifest_and_the_emulators_apart() {
 }
 
 #[test]
+fn hosts_of_ones_own_are_named_for_one_purpose_each() {
+    let named = |text| Hosts::parse(text).unwrap();
+    let variables = [
+        ("WHOP_SYNC_PICTURE_HOSTS", "img.corp.test"),
+        ("WHOP_SYNC_STORAGE_HOSTS", "*.corp.test"),
+    ];
+    let set = resolve("whop-sync show", &variables).own_hosts;
+    assert_eq!(set.pictures, named("img.corp.test"));
+    assert_eq!(set.storage, named("*.corp.test"));
+    assert_eq!(resolve("whop-sync show", &[]).own_hosts, OwnHosts::default());
+    for (variable, _) in variables {
+        let error = refusal("whop-sync show", &[(variable, "https://img.corp.test")]);
+        assert_eq!(error.code().exit(), Exit::Usage);
+        assert!(
+            error
+                .message()
+                .starts_with(&format!("`{variable}` must be host names")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_mapping_cannot_be_its_own_journal() {
     for bad in ["m.journal", "m.lock", ".."] {
         let error = refusal(&format!("whop-sync show --mapping {bad}"), &[]);

@@ -1,11 +1,20 @@
 //! Takes the key out of what comes back. Errors end up in messages and pages
 //! in plans; a server must not get the key there by echoing what it was sent.
+//!
+//! What is printed is made of texts, so texts are looked at, after JSON's
+//! escapes are undone: it does not matter how a server writes them. Within a
+//! text the key may be written once more, as in a URL, in HTML or in JSON that
+//! is quoted; the ways that programs use are known to [`spelling`].
+
+mod spelling;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde::de::IgnoredAny;
+
+use spelling::Spellings;
 
 /// What stands in the key's place.
 const HIDDEN: &str = "<key>";
@@ -15,95 +24,215 @@ const HIDDEN: &str = "<key>";
 /// ids among them.
 const SHORT: usize = 16;
 
-/// A text without the key.
-pub(super) fn text(key: &SecretString, text: &str) -> String {
-    text.replace(key.expose_secret(), HIDDEN)
+/// A key to be taken out.
+pub(super) struct Echo {
+    key: SecretString,
+    spellings: Spellings,
 }
 
-/// A body without the key. In a JSON text it may be written in many ways, so
-/// an error's is read and written anew. A page's is not: it is large, and only
-/// the ways that serialisers use are looked for.
-pub(super) fn body(key: &SecretString, status: u16, body: Bytes) -> Bytes {
-    let is_error = !(200..300).contains(&status);
-    if !is_error && key.expose_secret().len() < SHORT {
-        return body;
-    }
-    if is_error && let Ok(mut value) = serde_json::from_slice::<Value>(&body) {
-        walk(key, &mut value);
-        return value.to_string().into();
-    }
-    let plain = key.expose_secret();
-    let escaped = Value::from(plain).to_string();
-    let escaped = &escaped[1..escaped.len() - 1];
-    let within = |form: &str| {
-        let form = form.as_bytes();
-        body.windows(form.len()).any(|window| window == form)
-    };
-    if !within(plain) && !within(escaped) {
-        return body;
-    }
-    let lossy: Cow<'_, str> = String::from_utf8_lossy(&body);
-    lossy.replace(escaped, HIDDEN).replace(plain, HIDDEN).into()
-}
-
-/// Every text of a value, names included.
-fn walk(key: &SecretString, value: &mut Value) {
-    match value {
-        Value::String(found) if found.contains(key.expose_secret()) => *found = text(key, found),
-        Value::Array(values) => values.iter_mut().for_each(|value| walk(key, value)),
-        Value::Object(fields) => {
-            let named = std::mem::take(fields).into_iter();
-            *fields = named
-                .map(|(name, mut value)| {
-                    walk(key, &mut value);
-                    (text(key, &name), value)
-                })
-                .collect();
+impl Echo {
+    pub(super) fn new(key: SecretString) -> Self {
+        Self {
+            spellings: Spellings::of(key.expose_secret()),
+            key,
         }
-        _ => {}
     }
+
+    /// A text without the key.
+    pub(super) fn text(&self, text: &str) -> String {
+        self.without(text).into_owned()
+    }
+
+    /// A body without the key. Where it holds none, it stays as it is to the
+    /// byte; else that is true of all but the texts with the key.
+    pub(super) fn body(&self, status: u16, body: Bytes) -> Bytes {
+        let is_error = !(200..300).contains(&status);
+        if !is_error && self.key.expose_secret().len() < SHORT {
+            return body;
+        }
+        let clean = match serde_json::from_slice::<IgnoredAny>(&body) {
+            Ok(_) => self.json(&body),
+            Err(_) => match self.without(&String::from_utf8_lossy(&body)) {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(clean) => Some(clean.into_bytes()),
+            },
+        };
+        clean.map_or(body, Bytes::from)
+    }
+
+    /// JSON without the key in any of its texts, names included; `None` where
+    /// it is in none.
+    fn json(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let mut clean: Option<Vec<u8>> = None;
+        // Up to where `body` has been dealt with, and what is ahead.
+        let (mut done, mut at) = (0, 0);
+        while let Some(begin) = body[at..].iter().position(|byte| *byte == b'"') {
+            let begin = at + begin + 1;
+            let end = begin + text_length(&body[begin..]);
+            let text = unescaped(&body[begin..end]);
+            if let Cow::Owned(without) = self.without(&text) {
+                let clean = clean.get_or_insert_default();
+                clean.extend_from_slice(&body[done..begin - 1]);
+                clean.extend_from_slice(serde_json::Value::from(without).to_string().as_bytes());
+                done = end + 1;
+            }
+            at = (end + 1).min(body.len());
+        }
+        let mut clean = clean?;
+        clean.extend_from_slice(&body[done..]);
+        Some(clean)
+    }
+
+    fn without<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut clean = String::new();
+        let mut done = 0;
+        while let Some(found) = self.spellings.find(text.as_bytes(), done) {
+            // A key is ASCII however it is spelt, so these are borders of
+            // characters.
+            clean.push_str(&text[done..found.start]);
+            clean.push_str(HIDDEN);
+            done = found.end;
+        }
+        if done == 0 {
+            return Cow::Borrowed(text);
+        }
+        clean.push_str(&text[done..]);
+        Cow::Owned(clean)
+    }
+}
+
+/// The length of a JSON text up to its closing quote.
+fn text_length(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(step) = text[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        at += step;
+        if text[at] == b'"' {
+            return at;
+        }
+        at = (at + 2).min(text.len());
+    }
+    text.len()
+}
+
+/// What a JSON text says. Half a pair of surrogates, which no text can hold,
+/// becomes U+FFFD.
+fn unescaped(text: &[u8]) -> Cow<'_, str> {
+    if !text.contains(&b'\\') {
+        return String::from_utf8_lossy(text);
+    }
+    let text = String::from_utf8_lossy(text);
+    let mut units: Vec<u16> = Vec::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let said = match c {
+            '\\' => match rest.next() {
+                Some('u') => {
+                    let digits = rest.as_str().get(..4).unwrap_or_default();
+                    rest = rest.as_str()[digits.len()..].chars();
+                    units.push(u16::from_str_radix(digits, 16).unwrap_or(0xFFFD));
+                    continue;
+                }
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                // A quote, a slash or a backslash.
+                escaped => escaped.unwrap_or('\\'),
+            },
+            c => c,
+        };
+        units.extend_from_slice(said.encode_utf16(&mut [0; 2]));
+    }
+    String::from_utf16_lossy(&units).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LONG: &str = "apik_0123456789abcdef";
+
+    fn echo(key: &str) -> Echo {
+        Echo::new(SecretString::from(key))
+    }
+
+    fn shown(key: &str, status: u16, body: impl Into<Bytes>) -> String {
+        String::from_utf8(echo(key).body(status, body.into()).to_vec()).unwrap()
+    }
+
     #[test]
     fn the_key_is_found_however_json_writes_it() {
-        let key = SecretString::from("a_long_a\"K/9_key");
+        let key = "a_long_a\"K/9_key";
         for status in [200, 400] {
             for written in [
                 r#"{"message":"no a_long_a\"K/9_key!","a_long_a\"K/9_key":[{"x":"a_long_a\"K/9_key"}]}"#,
                 "<p>a_long_a\"K/9_key</p>",
+                r#"{"message":"\u0061_long\u005fa\u0022\u004b\/\u0039_ke\u0079"}"#,
+                r#"{"message":"\ud800 \u0061_long_a\u0022K/9_key \ud83d\ude00\n"}"#,
+                r#"{"deep":{"a":[1, "\u0061_long\u005Fa\"K\/9_key"]}}"#,
             ] {
-                let shown = body(&key, status, Bytes::from(written));
-                let shown = String::from_utf8(shown.to_vec()).unwrap();
-                assert!(!shown.contains("K/9") && shown.contains(HIDDEN), "{shown}");
+                let shown = shown(key, status, written);
+                assert!(!shown.contains("9_ke") && shown.contains(HIDDEN), "{shown}");
+                assert!(!shown.contains("005f") && !shown.contains("0061"), "{shown}");
             }
         }
-        let key = SecretString::from("a\"K/9");
-        let odd = r#"{"message":"\u0061\u0022\u004b\/\u0039"}"#;
-        let shown = body(&key, 500, Bytes::from(odd));
-        assert_eq!(shown, r#"{"message":"<key>"}"#);
+    }
+
+    #[test]
+    fn every_mixture_of_escapes_is_undone() {
+        for seed in 0..500_u32 {
+            let written: String = LONG
+                .chars()
+                .enumerate()
+                .map(
+                    |(n, c)| match seed.wrapping_mul(2_654_435_761).rotate_left(n as u32 * 5) >> 30 {
+                        0 => format!("\\u{:04x}", u32::from(c)),
+                        1 => format!("\\u{:04X}", u32::from(c)),
+                        _ => c.to_string(),
+                    },
+                )
+                .collect();
+            let body = format!(r#"{{"data":[{{"title":"x {written} y","n":1.0000000000000000001}}]}}"#);
+            assert_eq!(
+                shown(LONG, 200, body),
+                r#"{"data":[{"title":"x <key> y","n":1.0000000000000000001}]}"#,
+                "{written}"
+            );
+        }
     }
 
     #[test]
     fn a_word_for_a_key_spoils_no_answer() {
-        let key = SecretString::from("any");
         let page = r#"{"parent_company":"biz_many"}"#;
-        assert_eq!(body(&key, 200, Bytes::from(page)), page);
-        assert_eq!(body(&key, 400, Bytes::from("not any")), "not <key>");
+        assert_eq!(shown("any", 200, page), page);
+        assert_eq!(shown("any", 400, "not any"), "not <key>");
     }
 
     #[test]
     fn all_else_stays_to_the_byte() {
-        let key = SecretString::from("a\"K/9");
-        for bytes in [&b""[..], b"\xff\xd8\0", br#"{ "a" : 1.50 }"#] {
-            assert_eq!(body(&key, 200, Bytes::from_static(bytes)), bytes);
+        let echo = echo(LONG);
+        for bytes in [
+            &b""[..],
+            b"\xff\xd8\0",
+            br#"{ "a" : 1.50 }"#,
+            br#"{"a":"\ud800\u0061\/","b":"\"", "apik_":""}"#,
+            b"\xffgateway \"apik",
+        ] {
+            for status in [200, 502] {
+                assert_eq!(echo.body(status, Bytes::from_static(bytes)), bytes);
+            }
         }
-        assert_eq!(
-            body(&key, 502, Bytes::from_static(b"\xffgateway")),
-            &b"\xffgateway"[..]
-        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn json_stays_json_and_loses_the_key(text in r#"(\PC|\\|"|apik_0123456789abcdef){0,40}"#) {
+            let value = serde_json::json!({ &*text: [text, 1.5], "t": LONG });
+            let shown = shown(LONG, 200, value.to_string());
+            proptest::prop_assert!(!shown.contains(LONG));
+            let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            proptest::prop_assert_eq!(&read["t"], HIDDEN);
+        }
     }
 }

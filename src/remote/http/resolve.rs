@@ -1,79 +1,82 @@
-//! Looks names up for the URLs of storage and pictures, and drops the addresses
-//! that these may not lead to. Checked at the very look-up that the connection uses: a name
-//! that answers differently the second time gains nothing.
+//! Where the URLs of storage and pictures may lead: judges addresses, and
+//! looks names up for direct connections. A name is judged at the very look-up
+//! that the connection uses: one that answers differently the second time
+//! gains nothing.
 
-use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::super::reach::is_public;
+use super::super::reach::{is_private, is_public};
+use super::hosts::Hosts;
 
-/// Whether such a URL may lead to this address. A server on this machine, as in
-/// tests, keeps its files on this machine too.
-pub(super) fn may_reach(address: IpAddr, local: bool) -> bool {
-    is_public(address) || (local && address.is_loopback())
-}
-
-/// The system's look-up with a filter.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Guarded {
-    /// Whether the API itself is on this machine.
+/// Which addresses such a URL may lead to.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    /// Whether the API itself is on this machine. A server on this machine, as
+    /// in tests, keeps its files on this machine too.
     pub(super) local: bool,
-    /// The hosts of such URLs so far. Any other name is the proxy's, which the
-    /// environment vouches for.
-    hosts: Arc<Mutex<BTreeSet<String>>>,
+    /// The hosts that may be in a private network.
+    pub(super) own: Hosts,
+    /// The environment variable that names them, for messages.
+    pub(super) variable: &'static str,
 }
 
-impl Guarded {
-    /// A filter for an API that is on this machine, or not.
-    pub(super) fn new(local: bool) -> Self {
-        Self {
-            local,
-            hosts: Arc::default(),
-        }
+impl Rule {
+    /// Whether a host may be at this address.
+    pub(super) fn permits(&self, host: &str, address: IpAddr) -> bool {
+        is_public(address)
+            || (self.local && address.is_loopback())
+            || (is_private(address) && self.own.name(host))
     }
 
-    /// From now on, this name is a stranger's.
-    pub(super) fn guard(&self, host: &str) {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.insert(host.to_ascii_lowercase());
-    }
-
-    fn guards(&self, host: &str) -> bool {
-        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.contains(&host.to_ascii_lowercase())
+    /// Why nothing may be sent there.
+    pub(super) fn refusal(&self) -> NotPublic {
+        NotPublic(self.variable)
     }
 }
+
+/// The system's look-up, which gives the addresses that the rule permits.
+#[derive(Clone, Debug)]
+pub(super) struct Guarded(pub(super) Arc<Rule>);
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let filter = self.guards(name.as_str());
-        let local = self.local;
+        let rule = Arc::clone(&self.0);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let mut fit: Vec<SocketAddr> = found.collect();
-            if filter {
-                fit.retain(|address| may_reach(address.ip(), local));
-                if fit.is_empty() {
-                    return Err(NotPublic.into());
-                }
+            let found = look_up(name.as_str()).await?;
+            let fit: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|address| rule.permits(name.as_str(), address.ip()))
+                .collect();
+            if fit.is_empty() {
+                return Err(rule.refusal().into());
             }
             Ok(Box::new(fit.into_iter()) as Addrs)
         })
     }
 }
 
-/// A name has no address that a stranger's URL may lead to.
+/// A name's addresses, by the system.
+pub(super) async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+}
+
+/// A host has no address that a stranger's URL may lead to. Holds the variable
+/// that would name the host.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NotPublic;
+pub(super) struct NotPublic(&'static str);
 
 impl fmt::Display for NotPublic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("its host is not on the public internet")
+        let Self(variable) = self;
+        write!(
+            f,
+            "its host is not on the public internet, and `{variable}` does not name it"
+        )
     }
 }
 
@@ -83,7 +86,16 @@ impl StdError for NotPublic {}
 mod tests {
     use super::*;
 
-    async fn resolve(guarded: &Guarded, name: &str) -> Result<Vec<IpAddr>, String> {
+    fn rule(local: bool, own: &str) -> Rule {
+        Rule {
+            local,
+            own: Hosts::parse(own).unwrap(),
+            variable: "V",
+        }
+    }
+
+    async fn resolve(rule: Rule, name: &str) -> Result<Vec<IpAddr>, String> {
+        let guarded = Guarded(Arc::new(rule));
         let found = guarded.resolve(name.parse().unwrap()).await;
         let found = found.map_err(|why| why.to_string())?;
         Ok(found.map(|address| address.ip()).collect())
@@ -91,14 +103,33 @@ mod tests {
 
     #[tokio::test]
     async fn names_of_this_machine_are_only_for_servers_on_it() {
-        let (far, near) = (Guarded::new(false), Guarded::new(true));
-        // The proxy's own name, which nobody guards.
-        assert!(resolve(&far, "localhost").await.is_ok());
-        far.guard("LOCALHOST");
-        near.guard("localhost");
-        let refused = resolve(&far, "localhost").await.unwrap_err();
-        assert_eq!(refused, NotPublic.to_string());
-        let found = resolve(&near, "localhost").await.unwrap();
+        for own in ["img.test", "localhost"] {
+            let refused = resolve(rule(false, own), "localhost").await.unwrap_err();
+            assert_eq!(refused, NotPublic("V").to_string());
+        }
+        let found = resolve(rule(true, "img.test"), "localhost").await.unwrap();
         assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback));
+    }
+
+    #[test]
+    fn a_host_of_a_private_network_is_named_by_the_operator() {
+        let rule = rule(false, "img.corp.test");
+        for (address, named, other) in [
+            ("8.8.8.8", true, true),
+            ("10.1.2.3", true, false),
+            ("100.64.0.1", true, false),
+            ("fd12::1", true, false),
+            ("::ffff:192.168.0.1", true, false),
+            ("127.0.0.1", false, false),
+            ("::1", false, false),
+            ("169.254.169.254", false, false),
+            ("fe80::1", false, false),
+            ("0.0.0.0", false, false),
+            ("224.0.0.1", false, false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(rule.permits("img.corp.test", address), named, "{address}");
+            assert_eq!(rule.permits("other.corp.test", address), other, "{address}");
+        }
     }
 }

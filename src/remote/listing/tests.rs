@@ -60,6 +60,37 @@ async fn both_dialects_ask_for_the_platforms_own_children_only() {
     }
 }
 
+/// A list that never ends, of accounts that each take so many bytes.
+fn endless(bytes: usize, each: usize) -> Arc<Script> {
+    Script::by(move |nth, _| {
+        let entries: Vec<_> = (nth * each..(nth + 1) * each)
+            .map(|n| {
+                let title = "t".repeat(bytes);
+                format!(r#"{{"id":"biz_c{n}","title":"{title}","owner":{{"id":"user_{n}"}}}}"#)
+            })
+            .collect();
+        page(&entries, &more(&format!("c{nth}")))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_takes_no_more_memory_than_its_accounts_need() {
+    let script = endless(12 << 20, 1);
+    let error = script.unlimited(NEW).list_accounts().await.unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::Malformed);
+    assert!(error.message.contains("`biz_c0`"), "{error}");
+    assert_eq!(script.seen().len(), 1);
+    // Each fits, and all together would not.
+    for (bytes, each) in [(60 << 10, 50), (60 << 10, 1), (8 << 10, 50)] {
+        let script = endless(bytes, each);
+        let error = script.unlimited(NEW).list_accounts().await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Malformed);
+        assert!(error.message.contains("accounts take"), "{error}");
+        let read = script.seen().len() * each * bytes;
+        assert!(read < 64 << 20, "{read} bytes of accounts of {bytes}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_account_that_cannot_be_used_fails_the_list_by_name() {
     let bad = r#"{"id":"biz_c7","title":"T"}"#.to_owned();
@@ -312,19 +343,19 @@ async fn walks_at_once_keep_the_limit_busy() {
 
 #[test]
 fn one_entry_out_of_order_spoils_a_span() {
-    let page = |seconds: &[u64]| -> Vec<Box<RawValue>> {
+    let after = |span: Span, seconds: &[u64]| {
         let entry = |at: &u64| format!(r#"{{"created_at":"1970-01-01T00:00:{at:02}Z"}}"#);
         let entries = seconds.iter().map(|at| RawValue::from_string(entry(at)).unwrap());
-        entries.collect()
+        let entries: Vec<Box<RawValue>> = entries.collect();
+        span.and(&entries.iter().map(|entry| &**entry).collect::<Vec<_>>())
     };
     let at = |seconds| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
-    let fine = Span::Nothing
-        .and(&page(&[1, 2, 2]))
-        .and(&page(&[]))
-        .and(&page(&[2, 5]));
+    let fine = [&[1, 2, 2][..], &[], &[2, 5]]
+        .into_iter()
+        .fold(Span::Nothing, after);
     assert!(matches!(fine, Span::Between(first, last) if (first, last) == (at(1), at(5))));
     for spoilt in [vec![4], vec![5, 7, 6, 8]] {
-        assert!(matches!(fine.and(&page(&spoilt)), Span::Untold), "{spoilt:?}");
+        assert!(matches!(after(fine, &spoilt), Span::Untold), "{spoilt:?}");
     }
 }
 

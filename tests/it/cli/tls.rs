@@ -2,10 +2,12 @@
 //! authority, with and without that authority's certificate, directly and
 //! through a proxy.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -14,7 +16,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use super::{Place, Ran, Served};
+use whop_sync::emulator::{Fault, Operation, Settings, Strike};
+
+use super::whop::Whop;
+use super::{Place, Ran};
 
 const KEY: &str = "apik_only-for-the-api";
 
@@ -48,10 +53,11 @@ impl Authority {
         Self { issuer, pem }
     }
 
-    /// What a server of this name shows.
-    fn server(&self, name: &str) -> TlsAcceptor {
+    /// What a server of these names shows.
+    fn server(&self, names: &[&str]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let params = CertificateParams::new(names).unwrap();
         let shown = params.signed_by(&key, &self.issuer).unwrap();
         let secret = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -74,13 +80,16 @@ struct Gateway {
     opened: Seen,
     /// What passed through the proxy.
     passed: Seen,
-    _whop: Served,
+    whop: Whop,
     _runtime: Runtime,
 }
 
 impl Gateway {
     fn new(acceptor: TlsAcceptor) -> Self {
-        let whop = Served::start("");
+        let whop = Whop::new(Settings {
+            platform: Some("biz_Acme".to_owned()),
+            ..Settings::default()
+        });
         let to: SocketAddr = whop.base["http://".len()..]
             .split('/')
             .next()
@@ -103,9 +112,25 @@ impl Gateway {
             proxy: proxy_port,
             opened,
             passed,
-            _whop: whop,
+            whop,
             _runtime: runtime,
         }
+    }
+
+    /// From now on, this is the answer to an operation.
+    fn answers(&self, operation: Operation, status: u16, body: &Value) {
+        self.whop.emulator.fault(Fault {
+            operation: Some(operation),
+            containing: None,
+            skip: 0,
+            count: None,
+            chance: 100,
+            strike: Strike::Answer {
+                status,
+                body: Some(body.to_string()),
+                headers: BTreeMap::new(),
+            },
+        });
     }
 
     /// A run against `https://host:port`.
@@ -176,7 +201,7 @@ async fn copy(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + 
 #[test]
 fn a_private_authority_is_trusted_where_it_is_named() {
     let authority = Authority::new();
-    let gateway = Gateway::new(authority.server("localhost"));
+    let gateway = Gateway::new(authority.server(&["localhost"]));
     // An authority's file may hold several and words between them.
     let several = format!(
         "Ours\n{}\n# and the old one\n{}",
@@ -208,8 +233,8 @@ fn who_cannot_be_trusted_gets_no_key() {
         assert!(ran.stderr.contains("invalid peer certificate"), "{}", ran.shown());
         assert!(ran.stderr.contains("`--ca-file`"), "{}", ran.shown());
     };
-    let right = Gateway::new(authority.server("localhost"));
-    let misnamed = Gateway::new(authority.server("elsewhere.test"));
+    let right = Gateway::new(authority.server(&["localhost"]));
+    let misnamed = Gateway::new(authority.server(&["elsewhere.test"]));
     // Each is tried a few times over, so they wait side by side.
     std::thread::scope(|scope| {
         scope.spawn(|| refused(&right, ""));
@@ -225,16 +250,16 @@ fn who_cannot_be_trusted_gets_no_key() {
 #[test]
 fn a_proxy_from_the_environment_is_used_and_sees_no_key() {
     let authority = Authority::new();
-    let gateway = Gateway::new(authority.server("gateway.test"));
+    let gateway = Gateway::new(authority.server(&["gateway.localhost"]));
     let place = place().file("ca.pem", &authority.pem);
-    let line = "doctor -q --ca-file ca.pem --server https://gateway.test/api/v1";
+    let line = "doctor -q --ca-file ca.pem --server https://gateway.localhost/api/v1";
     let proxy = format!("http://127.0.0.1:{}", gateway.proxy);
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
         gateway.passed.lock().unwrap().clear();
         gateway.opened.lock().unwrap().clear();
         let ran = place.run_with(line, &[("WHOP_API_KEY", KEY), (name, &proxy)]);
         assert!(
-            holds(&gateway.passed, "CONNECT gateway.test:443"),
+            holds(&gateway.passed, "CONNECT gateway.localhost:443"),
             "{name} {}",
             ran.shown()
         );
@@ -254,6 +279,88 @@ fn a_proxy_from_the_environment_is_used_and_sees_no_key() {
     );
     assert_eq!(ran.status, 1, "{}", ran.shown());
     assert!(gateway.passed.lock().unwrap().is_empty());
+}
+
+/// A user whose picture is to be replaced, and whose new one is to be sent, at
+/// a host that somebody else chose.
+fn stranger(gateway: &Gateway, host: &str) -> Place {
+    let emulator = &gateway.whop.emulator;
+    // The account becomes that person's.
+    let user = emulator.add_user("u1@acme.dev", "Ada");
+    let id = [("external_id".to_owned(), json!("u1"))];
+    let account = emulator.add_account("biz_Acme", "u1@acme.dev", "Ada", id.into_iter().collect());
+    assert!(account.starts_with("biz_"));
+    let picture =
+        json!({"id": user, "name": "Ada", "profile_picture": {"url": format!("https://{host}/p.png")}});
+    gateway.answers(Operation::RetrieveUser, 200, &picture);
+    let upload = json!({"id": "file_x1", "upload_status": "pending", "upload_url": format!("https://{host}/put"),
+        "upload_headers": {}});
+    gateway.answers(Operation::CreateFile, 201, &upload);
+    let manifest = "version: 1\ncompany: biz_Acme\nusers:\n  - { id: u1, email: u1@acme.dev, name: Ada, \
+                    avatar: examples/avatars/jane.png }\n";
+    Place::example().file("users.yaml", manifest)
+}
+
+#[test]
+fn a_proxy_hears_no_name_that_leads_into_a_private_network() {
+    // The host, the one that the operator named, what is said of it, and
+    // whether the proxy hears of it.
+    for (host, named, said, heard) in [
+        ("localhost", None, "is not on the public internet", false),
+        (
+            "localhost",
+            Some("localhost"),
+            "is not on the public internet",
+            false,
+        ),
+        ("storage.invalid", None, "cannot be looked up here", false),
+        (
+            "storage.invalid",
+            Some("other.invalid"),
+            "cannot be looked up here",
+            false,
+        ),
+        ("storage.invalid", Some("*.invalid"), "", true),
+        ("10.0.0.1", None, "is not on the public internet", false),
+    ] {
+        let authority = Authority::new();
+        let gateway = Gateway::new(authority.server(&["gateway.localhost", "storage.invalid"]));
+        let place = stranger(&gateway, host).file("ca.pem", &authority.pem);
+        let proxy = format!("http://127.0.0.1:{}", gateway.proxy);
+        let run = |command: &str, variable: &'static str| {
+            gateway.passed.lock().unwrap().clear();
+            let line = format!("{command} -q --ca-file ca.pem --server https://gateway.localhost/api/v1");
+            let mut variables = vec![("WHOP_API_KEY", KEY), ("HTTPS_PROXY", &*proxy)];
+            variables.extend(named.map(|named| (variable, named)));
+            let ran = place.run_with(&line, &variables);
+            assert!(
+                holds(&gateway.passed, "CONNECT gateway.localhost:443"),
+                "{}",
+                ran.shown()
+            );
+            let line = format!("CONNECT {host}:443");
+            assert_eq!(
+                holds(&gateway.passed, &line),
+                heard,
+                "{host} {named:?}\n{}",
+                ran.shown()
+            );
+            ran
+        };
+        let ran = run("plan --report page.html", "WHOP_SYNC_PICTURE_HOSTS");
+        assert_eq!(ran.status, 0, "{}", ran.shown());
+        let page = std::fs::read_to_string(place.path("page.html")).unwrap();
+        assert!(page.contains(said), "{host}: {page}");
+        let ran = run("apply --yes", "WHOP_SYNC_STORAGE_HOSTS");
+        assert_eq!(ran.status, 5, "{}", ran.shown());
+        assert!(ran.shown().contains(said), "{}", ran.shown());
+        assert_eq!(
+            ran.shown().contains("`WHOP_SYNC_STORAGE_HOSTS`"),
+            !heard,
+            "{}",
+            ran.shown()
+        );
+    }
 }
 
 #[test]
