@@ -1,13 +1,17 @@
 """A stand-in for the comment and issue parts of GitHub's and GitLab's APIs:
-real HTTP, everything kept in memory and shown at /state."""
+real HTTP, real pages, everything kept in memory and shown at /state. A path
+below /api/v4 is GitLab's."""
 
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 ENTRIES = {}  # list path -> [entry]
 NEXT = [1]
+# Whose a token is. The first one is the token of a workflow, which may not ask
+# GitHub who it is.
+OWNERS = {"token-1": "github-actions[bot]", "token-robot": "robot", "token-mallory": "mallory"}
 
 
 class Platform(BaseHTTPRequestHandler):
@@ -19,20 +23,31 @@ class Platform(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def handle_one(self):
-        path = urlsplit(self.path).path
+        parts = urlsplit(self.path)
+        path, query = parts.path, {name: values[-1] for name, values in parse_qs(parts.query).items()}
         if path == "/state":
             return self.answer(200, ENTRIES)
-        if "token-1" not in (self.headers.get("Authorization") or self.headers.get("PRIVATE-TOKEN") or ""):
+        gitlab = path.startswith("/api/v4/")
+        token = self.headers.get("PRIVATE-TOKEN") if gitlab else (self.headers.get("Authorization") or "")[7:]
+        if token not in OWNERS:
             return self.answer(401, {"message": "no token"})
+        owner = OWNERS[token]
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else {}
+        if self.command == "GET" and path in ("/user", "/api/v4/user"):
+            if owner.endswith("[bot]") and not gitlab:
+                return self.answer(403, {"message": "Resource not accessible by integration"})
+            return self.answer(200, {"username" if gitlab else "login": owner})
         if self.command == "GET":
-            entries = ENTRIES.get(path, [])
-            open_only = "state=open" in self.path
-            return self.answer(200, [e for e in entries if not open_only or e["state"] == "open"])
+            entries = [e for e in ENTRIES.get(path, []) if query.get("state", e["state"]) == e["state"]]
+            if gitlab and query.get("sort", "desc") == "desc":
+                entries.reverse()
+            size = min(int(query.get("per_page", 20 if gitlab else 30)), 100)
+            begin = (int(query.get("page", 1)) - 1) * size
+            return self.answer(200, entries[begin:begin + size])
         if self.command == "POST":
-            login = self.headers.get("X-Login", "github-actions[bot]")
-            entry = {"id": NEXT[0], "number": NEXT[0], "state": "open", "user": {"login": login}, "edits": 0, **body}
+            who = {"author": {"username": owner}} if gitlab else {"user": {"login": owner}}
+            entry = {"id": NEXT[0], "number": NEXT[0], "state": "open", "edits": 0, **who, **body}
             NEXT[0] += 1
             ENTRIES.setdefault(path, []).append(entry)
             return self.answer(201, entry)
