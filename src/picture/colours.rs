@@ -228,7 +228,7 @@ impl Reading {
             (b"cHRM", 32) => {
                 let mut all = [0; 8];
                 all.iter_mut().zip(numbers).for_each(|(place, n)| *place = n);
-                std::mem::replace(&mut self.primaries, Some(all)).is_some()
+                self.primaries.replace(all).is_some()
             }
             // sRGB said in a newer way; anything else some browsers cannot show.
             (b"cICP", 4) => content != [1, 13, 0, 1] || std::mem::replace(&mut self.srgb, true),

@@ -363,7 +363,8 @@ fn one_entry_out_of_order_spoils_a_span() {
 fn a_span_goes_by_moments_and_not_by_their_texts() {
     let page = |stamps: [&str; 2]| {
         let entry = |at| RawValue::from_string(format!(r#"{{"created_at":"{at}"}}"#)).unwrap();
-        Span::Nothing.and(&stamps.map(entry))
+        let entries = stamps.map(entry);
+        Span::Nothing.and(&entries.each_ref().map(|entry| &**entry))
     };
     // Summer time ends between the two: an hour happens twice.
     let (before, after) = ("2026-10-25T02:59:59+02:00", "2026-10-25T02:00:00+01:00");
