@@ -39,7 +39,7 @@ Examples:
   whop-sync apply --yes --deadline 50min
   whop-sync apply --allow max_updates
   whop-sync apply users.plan.json --yes --receipt receipt.json
-  whop-sync apply --yes --expect d6ed27f40dc4";
+  whop-sync apply --yes --expect d6ed27f40dc4a8e5b1f0c39276d85e43";
 
 /// How a plan is carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
@@ -111,6 +111,9 @@ pub(super) async fn run(
         printer.story("An earlier apply did not end in order; this one takes up where it was.");
     }
     let known = &session.loaded().known;
+    if plan_file.is_none() {
+        saved::is_steady(settings, known)?;
+    }
     if let Some(saved) = plan_file {
         if known.lineage.is_done(saved.plan()) {
             if session.loaded().interrupted {

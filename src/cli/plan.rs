@@ -59,6 +59,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
     if loaded.interrupted {
         printer.story("An earlier apply did not end in order; the plan takes up where it was.");
     }
+    saved::is_steady(settings, &loaded.known)?;
     let looking = look_and_plan(settings, &ends, &loaded.known);
     let (plan, observed) = wishes.or_stop(looking).await??;
     super::leave(observed);

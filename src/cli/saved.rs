@@ -16,7 +16,8 @@ use super::reports;
 use super::settings::Settings;
 use super::values::{Expected, Format};
 use crate::core::lineage::{Commit, Lineage, PlanRef, Purpose, State, desired_digest};
-use crate::core::model::Known;
+use crate::core::link::AUTO_PROFILES;
+use crate::core::model::{Known, Refresh};
 use crate::core::plan::Plan;
 use crate::core::report::Report;
 use crate::core::saved::{self, Changes, Place, Saved};
@@ -32,8 +33,8 @@ use crate::store::{self, MOST_PLAN_BYTES, OsDisk, Replacement};
 pub struct Terms {
     /// Refuse with 4 unless the plan has this digest, or one that begins so
     ///
-    /// As `plan` prints it, at least 12 digits. It covers what is done, not
-    /// when it was planned.
+    /// As `plan` prints it, whole or at least its first 32 digits. It covers
+    /// what is done, where, and under which limits; not when it was planned.
     #[arg(long, value_name = "DIGEST", value_parser = Expected::parse)]
     pub expect: Option<Expected>,
     /// The commit the manifest stands in, by its full id [env: WHOP_SYNC_COMMIT]
@@ -127,6 +128,25 @@ pub(super) fn save(
         Safe(path.display())
     ));
     Ok(())
+}
+
+/// Refuses to expect a digest of a plan that is another one every hour: above
+/// [`AUTO_PROFILES`], `auto` reads a slice of the profiles that the clock
+/// chooses, and finds other drift in each.
+///
+/// # Errors
+/// [`Code::Usage`], naming the refreshes that always look at the same.
+pub(super) fn is_steady(settings: &Settings, known: &Known) -> Result<()> {
+    let mapped = known.users.len();
+    if settings.expect.is_none() || settings.refresh != Refresh::Auto || mapped <= AUTO_PROFILES {
+        return Ok(());
+    }
+    let message = format!(
+        "`--expect` cannot be kept with `--refresh auto` and {mapped} mapped users: above {AUTO_PROFILES}, \
+         which profiles are read depends on the hour"
+    );
+    Err(Error::new(Code::Usage, message)
+        .hint("pass `--refresh full` or `--refresh changed`, to `plan` and to `apply` alike"))
 }
 
 /// Why the plan is not the one that is expected, if so. One that was carried

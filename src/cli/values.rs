@@ -80,10 +80,11 @@ impl fmt::Display for Server {
 pub struct Expected(String);
 
 impl Expected {
-    /// Fewest digits: 48 bits, which no two plans of one pipeline share.
-    const FEWEST: usize = 12;
+    /// Fewest digits: 128 bits. With fewer, whoever writes the manifest can look
+    /// for a harmless plan and a harmful one that begin alike.
+    const FEWEST: usize = 32;
 
-    /// Parses 12 to 64 hexadecimal digits.
+    /// Parses 32 to 64 hexadecimal digits.
     ///
     /// # Errors
     /// Says what a digest is.
@@ -91,7 +92,10 @@ impl Expected {
         let fits = (Self::FEWEST..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
         match fits {
             true => Ok(Self(text.to_ascii_lowercase())),
-            false => Err("must be a plan's digest, or at least its first 12 digits".to_owned()),
+            false => Err(format!(
+                "must be a plan's whole digest, or at least its first {} hexadecimal digits: with fewer, another plan can be made that begins the same",
+                Self::FEWEST
+            )),
         }
     }
 

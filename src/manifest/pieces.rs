@@ -118,7 +118,7 @@ fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
 /// must not be given to the parser as it is.
 fn cut(part: &Part, length: usize) -> Option<Cut<'_>> {
     let text = &*part.text;
-    if !syntax::is_plain(part) || has_odd_line_ends(text) {
+    if !syntax::is_plain(part) {
         return None;
     }
     let list = list_of_users(text)?;
@@ -133,14 +133,6 @@ fn cut(part: &Part, length: usize) -> Option<Cut<'_>> {
     }
     head.users = RawUsers::List(Vec::new());
     Some(Cut { head, pieces })
-}
-
-/// Whether a carriage return stands alone, which ends a line for YAML and not
-/// for us: what looks like a comment here may hold the next key.
-fn has_odd_line_ends(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let mut returns = text.match_indices('\r');
-    returns.any(|(at, _)| bytes.get(at + 1) != Some(&b'\n'))
 }
 
 /// Where the lines behind `users:` begin.

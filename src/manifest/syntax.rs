@@ -20,6 +20,9 @@ pub(super) const FEW_BRACKETS: usize = MOST_LEVELS;
 /// How many lines may begin with `%`. The parser compares each directive with
 /// all before it: a megabyte of them took it 80 seconds.
 const MOST_DIRECTIVES: usize = 16;
+/// How many blanks may stand in a row before more text on the same line. Wider
+/// than any window in which a change is reviewed.
+const MOST_BLANKS: usize = 200;
 
 /// Reads a part. `None` means that nothing in it can be relied on, and that a
 /// problem says why.
@@ -84,16 +87,18 @@ impl<'t> Reader<'t> {
         if let Some(garbled) = self.part.garbled {
             return Some(self.garbled(garbled));
         }
-        if let Some((byte, odd)) = text.char_indices().find(|(_, c)| is_odd(*c)) {
+        if let Some((byte, odd)) = odd_character(text) {
+            return Some(self.odd(lines::character(text, byte), odd));
+        }
+        if let Some(byte) = far_text(text) {
             let at = lines::character(text, byte);
             return Some(self.at(
                 (at, at + 1),
-                "odd_character",
+                "hidden_text",
                 &format!(
-                    "the text contains the invisible character {}",
-                    odd.escape_unicode()
+                    "the line goes on after {MOST_BLANKS} blanks or more, where a reviewer does not see it"
                 ),
-                "remove it; where it is meant, write it as an escape within double quotes",
+                "remove the blanks, or put what follows on a line of its own",
             ));
         }
         let mut directives = text.lines().filter(|line| line.starts_with('%'));
@@ -110,6 +115,28 @@ impl<'t> Reader<'t> {
             ));
         }
         None
+    }
+
+    /// A character that shows a reviewer another text than the parser reads.
+    fn odd(&self, at: usize, odd: char) -> Problem {
+        let stretch = (at, at + 1);
+        if odd == '\r' {
+            return self.at(
+                stretch,
+                "odd_character",
+                "a carriage return stands alone: YAML ends the line here, and a diff may not show it",
+                "end lines with a line feed, or with both; within double quotes write it as `\\r`",
+            );
+        }
+        self.at(
+            stretch,
+            "odd_character",
+            &format!(
+                "the text contains the invisible character {}",
+                odd.escape_unicode()
+            ),
+            "remove it; where it is meant, write it as an escape within double quotes",
+        )
     }
 
     /// Bytes that are no text. PowerShell's `>` writes UTF-16, so that is told.
@@ -264,14 +291,64 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// The first character with which a text looks different from what is read,
+/// and the byte it begins at.
+fn odd_character(text: &str) -> Option<(usize, char)> {
+    // As far as the line tells: a `#` within quotes is taken for one too.
+    let (mut before, mut comment) = ('\n', false);
+    text.char_indices().find(|(at, c)| {
+        comment = match c {
+            '\n' => false,
+            '#' => comment || matches!(before, ' ' | '\t' | '\n'),
+            _ => comment,
+        };
+        before = *c;
+        match c {
+            '\r' => !text[*at..].starts_with("\r\n"),
+            // Within a value they are shown by number wherever it is told.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => comment,
+            c => is_odd(*c),
+        }
+    })
+}
+
 /// Characters that people cannot see and that parsers disagree about: control
 /// characters, and what only old YAML takes for line breaks.
 fn is_odd(c: char) -> bool {
     match c {
-        '\t' | '\n' | '\r' => false,
+        '\t' | '\n' => false,
         '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}' => true,
         c => c.is_control(),
     }
+}
+
+/// Where a line goes on after so many blanks that it is out of sight: the byte
+/// of the first character behind them.
+fn far_text(text: &str) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split('\n') {
+        if line.len() > MOST_BLANKS
+            && let Some(at) = behind_blanks(line)
+        {
+            return Some(start + at);
+        }
+        start += line.len() + 1;
+    }
+    None
+}
+
+/// The same within one line. Whatever takes no ink counts as a blank.
+fn behind_blanks(line: &str) -> Option<usize> {
+    let mut blanks = 0;
+    for (at, c) in line.char_indices() {
+        match c {
+            '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{2800}' | '\u{3164}' => blanks += 1,
+            c if c.is_whitespace() => blanks += 1,
+            _ if blanks >= MOST_BLANKS => return Some(at),
+            _ => blanks = 0,
+        }
+    }
+    None
 }
 
 /// What to say of a value of the wrong kind, and what to write instead.

@@ -445,6 +445,48 @@ fn what_is_no_yaml_is_one_problem_with_its_place() {
     );
 }
 
+/// A limit that only the parser sees: behind what ends a line for YAML alone,
+/// behind what turns or hides text, or far to the right.
+#[test]
+fn what_a_diff_does_not_show_is_refused() {
+    let head = "version: 1\ncompany: biz_p\nusers: []\n";
+    let hidden = "guardrails: {max_updates: 100%}";
+    for (between, expected) in [
+        ("\r", "odd_character@4:4"),
+        ("\u{b}", "odd_character@4:4"),
+        ("\u{c}", "odd_character@4:4"),
+        ("\u{85}", "odd_character@4:4"),
+        ("\u{2028}", "odd_character@4:4"),
+        ("\u{202e}", "odd_character@4:4"),
+        ("\u{2067}", "odd_character@4:4"),
+        ("\u{feff}", "odd_character@4:4"),
+    ] {
+        check(&format!("{head}# c{between}{hidden}\n"), &[expected]);
+    }
+    let far = |blank: &str, count: usize| format!("{head}x: {{}} # {}{hidden}\n", blank.repeat(count));
+    check(&far(" ", 199), &["hidden_text@4:208"]);
+    check(&far("\t", 200), &["hidden_text@4:209"]);
+    check(&far(" \u{200b}\u{3000}", 100), &["hidden_text@4:309"]);
+    check(&far(" ", 150), &["unknown_field@4:1"]);
+    check(&format!("{head}a\r"), &["odd_character@4:2"]);
+    // Where it is meant, an escape says it, and nothing is hidden.
+    let named = |name: &str| user("").replace("name: A", &format!("name: {name}"));
+    for fine in [
+        named("\"a\\u202eb\"").replace('\n', "\r\n"),
+        named("a\u{2067}b\u{2069}"),
+        format!("\u{feff}{}", named("\"a\u{200f}b\"")),
+        format!("# {}\n{}", " ".repeat(500), user("")),
+    ] {
+        let loaded = Folder::with(&fine).load();
+        assert!(
+            !told(&loaded)
+                .iter()
+                .any(|told| told.starts_with("odd_") || told.starts_with("hidden_")),
+            "{loaded:?}"
+        );
+    }
+}
+
 #[test]
 fn a_syntax_problem_says_what_was_begun_where() {
     let error = Folder::with("users:\n- id: a\n email: b\n").load().unwrap_err();

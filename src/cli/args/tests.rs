@@ -61,14 +61,14 @@ fn every_command_and_option_is_understood() {
     }
     let verb = |line| parsed(line).verb;
     let detailed = verb(
-        "whop-sync plan --detailed-exitcode --report a.md --report b.json --out p.json --expect 0123456789AB",
+        "whop-sync plan --detailed-exitcode --report a.md --report b.json --out p.json --expect 0123456789ABCDEF0123456789ABCDEF",
     );
     let report = |path| ReportFile::parse(path).unwrap();
     let plan = PlanArgs {
         detailed_exitcode: true,
         out: Some("p.json".into()),
         terms: Terms {
-            expect: Expected::parse("0123456789ab").ok(),
+            expect: Expected::parse("0123456789abcdef0123456789abcdef").ok(),
             commit: None,
         },
         reports: vec![report("a.md"), report("b.json")],

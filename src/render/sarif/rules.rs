@@ -203,6 +203,11 @@ pub const RULES: &[Rule] = &[
         "Two files of one manifest set a limit differently",
         "One manifest has one limit of each kind: keep one of them.",
     ),
+    rule(
+        "hidden_text",
+        "A line goes on where a reviewer does not see it",
+        "Remove the blanks, or put what follows on a line of its own.",
+    ),
     rule("merge_key", "A merge key (`<<`) is used", "Write the fields out."),
     rule(
         "metadata_too_large",
@@ -226,8 +231,8 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "odd_character",
-        "The text contains an invisible character that YAML forbids",
-        "Remove it.",
+        "The text contains a character that hides what is read",
+        "Remove it, or write it as an escape within double quotes.",
     ),
     rule(
         "rename_of_present",

@@ -158,6 +158,10 @@ fn lessons() -> Vec<Lesson> {
             )],
         ),
         text(
+            "hidden_text",
+            &format!("version: 1\ncompany: biz_p\nusers: [] #{}«x»\n", " ".repeat(200)),
+        ),
+        text(
             "odd_character",
             "version: 1\ncompany: biz_p«\u{2028}»\nusers: []\n",
         ),

@@ -375,7 +375,7 @@ fn an_expected_digest_lets_only_that_plan_pass() {
     rename(&place, "Jane H. Marlow");
     let digest = place.expect(0, &format!("plan {OPTIONS} --format json")).json()["digest"].clone();
     let digest = digest.as_str().unwrap();
-    let (prefix, wrong) = (&digest[..12], "0123456789ab");
+    let (prefix, wrong) = (&digest[..32], "0123456789abcdef0123456789abcdef");
     for command in ["plan", "apply --yes"] {
         let line = format!("{command} {OPTIONS} --expect {wrong}");
         let ran = place.expect(4, &line);
@@ -395,12 +395,10 @@ fn an_expected_digest_lets_only_that_plan_pass() {
             (&json!("plan.stale"), &json!(digest))
         );
     }
-    assert!(
-        place
-            .expect(64, &format!("plan {OPTIONS} --expect 0123456789a"))
-            .stderr
-            .contains("12 digits")
-    );
+    for short in [&digest[..12], &digest[..31]] {
+        let ran = place.expect(64, &format!("apply --yes {OPTIONS} --expect {short}"));
+        assert!(ran.stderr.contains("32 hexadecimal digits"), "{}", ran.shown());
+    }
     // Another way of looking, another moment, another path: the same digest.
     let elsewhere = place.path(EXAMPLE);
     let line = format!(
@@ -421,6 +419,36 @@ fn an_expected_digest_lets_only_that_plan_pass() {
     assert!(place.expect(0, &line).stderr.contains("carried out already"));
     assert_eq!(place.read(MAPPING), mapping);
     place.expect(4, &format!("apply --yes {OPTIONS} --expect {wrong}"));
+}
+
+/// Above 600 mapped users `auto` reads other profiles every hour, so that a
+/// digest of one hour would be demanded of another one's plan.
+#[test]
+fn no_digest_is_expected_of_a_look_that_depends_on_the_hour() {
+    let (wrong, server) = ("0".repeat(64), "-q --server emulator");
+    for (mapped, status) in [(600, 4), (601, 64)] {
+        let head = json!({"format": "whop-sync mapping", "version": 1, "company": "biz_p",
+            "server": "emulator", "generation": 1});
+        let rows: String = (0..mapped)
+            .map(|n| format!("{{\"id\":\"u{n:03}\",\"account_id\":\"biz_{n}\",\"user_id\":\"user_{n}\"}}\n"))
+            .collect();
+        let place = Place::new()
+            .file("users.yaml", "version: 1\ncompany: biz_p\nusers: []\n")
+            .file(".whop-sync/users.mapping.jsonl", format!("{head}\n{rows}"));
+        let run = |line: &str| place.run_with(line, &[("WHOP_SYNC_LIMIT", "60000/min")]);
+        for command in ["plan", "apply --yes"] {
+            let line = format!("{command} {server} --expect {wrong}");
+            let ran = run(&line);
+            let says = if status == 64 {
+                "--refresh full"
+            } else {
+                "not the one expected"
+            };
+            assert_eq!(ran.status, status, "{}", ran.shown());
+            assert!(ran.stderr.contains(says), "{}", ran.shown());
+            assert_eq!(run(&format!("{line} --refresh changed")).status, 4);
+        }
+    }
 }
 
 #[test]

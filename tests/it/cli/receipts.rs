@@ -193,7 +193,10 @@ fn a_receipt_that_cannot_be_written_stops_the_run_before_it_begins() {
     );
     assert_eq!(plan.json()["reads"]["accounts"], 0, "nothing was made on Whop");
     // Nor does a refused plan leave one, or anything beside it.
-    place.expect(4, &format!("apply --yes {OPTIONS} --expect 0123456789ab"));
+    place.expect(
+        4,
+        &format!("apply --yes {OPTIONS} --expect 0123456789abcdef0123456789abcdef"),
+    );
     assert_eq!(place.files(), before);
 }
 
