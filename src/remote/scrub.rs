@@ -18,15 +18,12 @@ const HIDDEN: &str = "<hidden>";
 const ANYWHERE: [&str; 2] = ["apik_", "whsec_"];
 
 /// Those that also end ordinary words, with how many characters must follow.
-const AT_WORD_START: [(&str, usize); 6] = [
-    ("sk_", 1),
-    ("rt_", 4),
-    ("at_", 4),
-    ("ws_", 4),
-    // This program's own name begins so too, and some of Whop's fields.
-    ("whop_", 10),
-    ("eyJ", 16),
-];
+const AT_WORD_START: [(&str, usize); 5] = [("sk_", 1), ("rt_", 4), ("at_", 4), ("ws_", 4), ("eyJ", 16)];
+
+/// How newer keys begin, and how many characters must follow. Names of fields
+/// and of this program begin so too, and those of its environment variables in
+/// upper case.
+const NEWER: (&str, usize) = ("whop_", 10);
 
 /// The text as it may be shown: at most [`MOST`] characters, secrets hidden,
 /// line breaks turned into spaces and other invisible characters into U+FFFD.
@@ -96,6 +93,7 @@ fn secret_length(rest: &str, in_word: bool) -> Option<usize> {
     AT_WORD_START
         .iter()
         .find_map(|(prefix, least)| with_prefix(prefix, *least))
+        .or_else(|| with_prefix(NEWER.0, NEWER.1).filter(|_| rest.starts_with(NEWER.0)))
         .or_else(|| bearer_length(rest))
         .or_else(|| url_length(rest))
 }
