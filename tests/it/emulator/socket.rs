@@ -165,7 +165,7 @@ async fn upload(emulator_base: SocketAddr, name: &str, length: usize) -> String 
     let body = json!({ "filename": name, "visibility": "public" }).to_string();
     let post = format!(
         "POST /api/v1/files HTTP/1.1\r\nhost: {emulator_base}\r\nauthorization: Bearer key\r\nconnection: close\r\n\
-         api-version-date: {NEWEST}\r\ncontent-length: {}\r\n\r\n{body}",
+         api-version-date: {NEWEST}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     let got = exchange(emulator_base, &post).await;
