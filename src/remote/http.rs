@@ -12,7 +12,6 @@ use std::fmt;
 use std::net::IpAddr;
 #[cfg(any(test, fuzzing))]
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -239,24 +238,18 @@ impl HttpTransport {
         };
         authorization.set_sensitive(true);
         let local = base.is_loopback();
-        let build = |builder: reqwest::ClientBuilder| {
-            authorities
-                .add_to(builder)
-                .build()
-                .map_err(|why| Error::new(Code::Internal, "TLS could not be set up").caused_by(why))
-        };
-        let ours = build(client(local))?;
-        let strangers = |what, own, variable| {
-            Strangers::new(what, rule(local, own, variable), &ours, |names| {
-                build(client(local).no_proxy().dns_resolver(Arc::new(names)))
-            })
-        };
+        let ours = authorities
+            .add_to(client(local))
+            .build()
+            .map_err(|why| Error::new(Code::Internal, "TLS could not be set up").caused_by(why))?;
+        let strangers =
+            |what, own, variable| Strangers::new(what, rule(local, own, variable), &ours, authorities);
         let OwnHosts { pictures, storage } = own;
         Ok(Self {
             authorization,
             echo: Echo::new(key),
-            pictures: strangers("picture", pictures, "WHOP_SYNC_PICTURE_HOSTS")?,
-            storage: strangers("upload", storage, "WHOP_SYNC_STORAGE_HOSTS")?,
+            pictures: strangers("picture", pictures, "WHOP_SYNC_PICTURE_HOSTS"),
+            storage: strangers("upload", storage, "WHOP_SYNC_STORAGE_HOSTS"),
             client: ours,
             base,
             patience: Patience::default(),

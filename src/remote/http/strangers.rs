@@ -12,14 +12,14 @@
 //! network.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Client, Url};
 
 use super::resolve::{Guarded, Rule, look_up};
-use super::{CONNECT_TIMEOUT, address, is_loopback};
+use super::{Authorities, CONNECT_TIMEOUT, address, is_loopback};
 
 /// The way to strangers' hosts of one kind.
 pub(super) struct Strangers {
@@ -29,8 +29,10 @@ pub(super) struct Strangers {
     /// Which hosts the environment sends through a proxy. It asks the same as
     /// `proxied` does.
     proxies: Matcher,
-    /// Asks no proxy, and connects to nothing but what the rule permits.
-    direct: Client,
+    authorities: Authorities,
+    /// Asks no proxy, and connects to nothing but what the rule permits. Made
+    /// when it is first needed: reading the platform's authorities takes time.
+    direct: OnceLock<Result<Client, String>>,
     /// Goes through the proxy.
     proxied: Client,
 }
@@ -45,23 +47,28 @@ impl fmt::Debug for Strangers {
 }
 
 impl Strangers {
-    /// The way under this rule. `direct` makes the client for direct
-    /// connections from the look-up it is to use; `proxied` is one that asks
-    /// for proxies as the environment says.
-    pub(super) fn new<E>(
-        what: &'static str,
-        rule: Rule,
-        proxied: &Client,
-        direct: impl FnOnce(Guarded) -> Result<Client, E>,
-    ) -> Result<Self, E> {
-        let rule = Arc::new(rule);
-        Ok(Self {
+    /// The way under this rule, trusting these authorities besides the
+    /// platform's. `proxied` is a client that asks for proxies as the
+    /// environment says.
+    pub(super) fn new(what: &'static str, rule: Rule, proxied: &Client, authorities: &Authorities) -> Self {
+        Self {
             what,
+            rule: Arc::new(rule),
             proxies: Matcher::from_system(),
-            direct: direct(Guarded(Arc::clone(&rule)))?,
+            authorities: authorities.clone(),
+            direct: OnceLock::new(),
             proxied: proxied.clone(),
-            rule,
-        })
+        }
+    }
+
+    fn direct(&self) -> Result<&Client, String> {
+        let made = self.direct.get_or_init(|| {
+            let names = Arc::new(Guarded(Arc::clone(&self.rule)));
+            let settings = super::client(self.rule.local).no_proxy().dns_resolver(names);
+            let client = self.authorities.add_to(settings).build();
+            client.map_err(|why| format!("TLS could not be set up: {why}"))
+        });
+        made.as_ref().map_err(Clone::clone)
     }
 
     /// Parses a URL, and finds the client that may go there.
@@ -73,7 +80,7 @@ impl Strangers {
         // To this machine no proxy is asked.
         let is_proxied = !self.rule.local && self.is_proxied(&url)?;
         if !is_proxied {
-            return Ok((&self.direct, url));
+            return Ok((self.direct()?, url));
         }
         // An address was judged while it was parsed.
         if let Some(name) = url.domain() {
