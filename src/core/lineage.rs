@@ -131,6 +131,10 @@ pub struct Lineage {
     /// What the journal's last run set out to do.
     #[serde(skip)]
     begun: Option<Purpose>,
+    /// The states as the mapping has them, where a journal has added to them.
+    /// A journal cannot make an older manifest look like the newest.
+    #[serde(skip)]
+    mapped: Option<Vec<State>>,
 }
 
 impl Lineage {
@@ -159,6 +163,7 @@ impl Lineage {
         if self.plans.iter().any(|run| run.plan == *plan) {
             return;
         }
+        self.mapped.get_or_insert_with(|| self.states.clone());
         self.plans.push(Run {
             plan: *plan,
             open: true,
@@ -203,21 +208,31 @@ impl Lineage {
     /// Whether this desired state is an older one than what was applied last:
     /// how many states were applied since. `ancestry` compares the run's own
     /// commit with the one given, and has the say where it can tell; else a
-    /// state that was applied, and others after it, is an older one.
-    pub fn newer_than(&self, desired: &Digest, ancestry: impl FnOnce(&Commit) -> Ancestry) -> Option<usize> {
-        let last = self.states.last()?;
-        if last.desired == *desired {
-            return None;
-        }
-        let at = self.states.iter().position(|state| state.desired == *desired);
-        let since = at.map(|at| self.states.len() - 1 - at);
-        let newest = self.states.iter().rev().find_map(|state| state.commit.as_ref());
-        match newest.map_or(Ancestry::Unknown, ancestry) {
-            Ancestry::Older => Some(since.unwrap_or(1)),
-            // Whatever was applied after that commit has none to compare.
-            Ancestry::Newer if last.commit.is_some() => None,
-            Ancestry::Newer | Ancestry::Unknown => since,
-        }
+    /// state that was applied, and others after it, is an older one. It is
+    /// older if either the mapping alone or the journal as well says so.
+    pub fn newer_than(&self, desired: &Digest, ancestry: impl Fn(&Commit) -> Ancestry) -> Option<usize> {
+        let mapped = self
+            .mapped
+            .as_ref()
+            .and_then(|states| newer(states, desired, &ancestry));
+        mapped.max(newer(&self.states, desired, &ancestry))
+    }
+}
+
+/// Whether these states, the oldest first, end in a newer one than this.
+fn newer(states: &[State], desired: &Digest, ancestry: &impl Fn(&Commit) -> Ancestry) -> Option<usize> {
+    let last = states.last()?;
+    if last.desired == *desired {
+        return None;
+    }
+    let at = states.iter().position(|state| state.desired == *desired);
+    let since = at.map(|at| states.len() - 1 - at);
+    let newest = states.iter().rev().find_map(|state| state.commit.as_ref());
+    match newest.map_or(Ancestry::Unknown, ancestry) {
+        Ancestry::Older => Some(since.unwrap_or(1)),
+        // Whatever was applied after that commit has none to compare.
+        Ancestry::Newer if last.commit.is_some() => None,
+        Ancestry::Newer | Ancestry::Unknown => since,
     }
 }
 
@@ -340,7 +355,7 @@ mod tests {
             lineage.begin(purpose);
             lineage.took_effect();
             lineage.finish(plan);
-            lineage.begun = None;
+            (lineage.begun, lineage.mapped) = (None, None);
         }
         lineage
     }
@@ -368,6 +383,28 @@ mod tests {
             (Some(2), Some(1), None, None)
         );
         assert_eq!(Lineage::default().newer_than(&Digest::of(b"1"), unknown), None);
+    }
+
+    #[test]
+    fn a_journal_makes_no_older_state_the_newest() {
+        let mapped = applied(&[("1", None), ("2", None)]);
+        let newer =
+            |lineage: &Lineage, state: &str| lineage.newer_than(&Digest::of(state.as_bytes()), unknown);
+        let journalled = |states: &[&str]| {
+            let mut lineage = mapped.clone();
+            for (base, state) in (10..).zip(states) {
+                lineage.begin(purpose(state, None, base));
+                lineage.took_effect();
+            }
+            lineage
+        };
+        assert_eq!(newer(&journalled(&["1"]), "1"), Some(1));
+        let names: Vec<String> = (100..200).map(|n| n.to_string()).collect();
+        let many: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(newer(&journalled(&many), "1"), Some(1), "nor forgotten");
+        // What a stopped run has done of a newer one counts.
+        assert_eq!(newer(&journalled(&["3"]), "2"), Some(1));
+        assert_eq!(newer(&journalled(&["3"]), "3"), None);
     }
 
     #[test]
