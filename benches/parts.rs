@@ -214,7 +214,10 @@ fn mapping_load(ready: &Ready) -> usize {
 
 /// Writes and flushes the whole mapping.
 fn mapping_save(ready: &Ready) -> usize {
-    ready.session.commit(&ready.known, ready.policy.now).unwrap();
+    ready
+        .session
+        .commit(&ready.known, Some(ready.policy.now))
+        .unwrap();
     ready.known.users.len()
 }
 

@@ -185,10 +185,11 @@ pub fn journal(bytes: &[u8]) {
     let mut twice = once.clone();
     replay(&mut twice, entries);
     assert_eq!(twice, once, "replayed twice");
-    let open = outstanding(&once, 1_800_000_000);
+    let now = Some(1_800_000_000);
+    let open = outstanding(&once, now);
     let mut rest = Known::default();
     replay(&mut rest, open.clone());
-    assert_eq!(outstanding(&rest, 1_800_000_000), open, "what is open stays so");
+    assert_eq!(outstanding(&rest, now), open, "what is open stays so");
 }
 
 /// A saved plan's file.

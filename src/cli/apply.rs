@@ -118,7 +118,7 @@ pub(super) async fn run(
         if known.lineage.is_done(saved.plan()) {
             if session.loaded().interrupted {
                 // All that is left of it is its journal.
-                session.commit(known, seconds(now()))?;
+                session.commit(known, ends.client.server_time())?;
             }
             let receipt = Writing::begin(receipt_file, saved.digest, &Plan::new(&ends.manifest.desired))?;
             let exit = saved::already_applied(settings, printer, &ends, saved)?;

@@ -154,6 +154,7 @@ async fn look(settings: &Settings, client: &Client, known: &Known) -> Result<Obs
             complete: listing.complete,
             accounts: listing.accounts,
             profiles: BTreeMap::new(),
+            time: client.server_time(),
         };
         let owners: BTreeSet<UserId> = wanted(&observed, known).map(|a| a.owner.clone()).collect();
         let on_look = |looked| {

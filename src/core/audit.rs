@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::model::{Account, Desired, DesiredUser, Known, Observed};
-use super::plan::{Action, Kind, Plan};
+use super::plan::{Action, Kind, NewAccount, Plan};
+use super::resend::Resend;
 use super::value::{AccountId, UserKey};
 
 /// What is wrong with a plan.
@@ -57,13 +58,41 @@ pub fn audit(plan: &Plan, desired: &Desired, observed: &Observed, known: &Known)
         };
         auditor.wanted(action, &mut complain);
         match &action.kind {
-            Kind::Create(_) => auditor.create(action, &mut complain),
+            Kind::Create(new) => auditor.create(action, new, &mut complain),
             Kind::Forget { .. } => auditor.forget(action, &mut complain),
             Kind::Adopt { .. } | Kind::Update { .. } => auditor.existing(action, &mut complain),
         }
     }
     findings.extend(auditor.apart());
     findings
+}
+
+/// The body of a create, as every version has written it: fields in order, and
+/// nothing between them. The platform's id stands beside the metadata in some.
+pub(super) fn create_body(new: &NewAccount, external_id: Option<&str>) -> String {
+    let metadata: Vec<String> = new
+        .metadata
+        .iter()
+        .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
+        .collect();
+    let fields = [
+        Some(format!("\"email\":{}", quoted(new.email.as_str()))),
+        external_id.map(|id| format!("\"external_id\":{}", quoted(id))),
+        Some(format!("\"metadata\":{{{}}}", metadata.join(","))),
+        Some(format!("\"title\":{}", quoted(new.title.as_str()))),
+    ];
+    let fields: Vec<String> = fields.into_iter().flatten().collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+/// A text as JSON has it.
+fn quoted(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+        .replace('\t', "\\t");
+    format!("\"{escaped}\"")
 }
 
 struct Auditor<'a> {
@@ -138,7 +167,28 @@ impl Auditor<'_> {
         }
     }
 
-    fn create(&self, action: &Action, complain: &mut impl FnMut(&'static str)) {
+    fn create(&self, action: &Action, new: &NewAccount, complain: &mut impl FnMut(&'static str)) {
+        if let Some(call) = new.resend.as_ref().map(Resend::call) {
+            let id = action.key.as_str();
+            let bodies = [create_body(new, None), create_body(new, Some(id))];
+            if !bodies.contains(&call.body) {
+                complain("would be created by a request that says something else than the plan");
+            }
+            let texts = [&call.version, &call.idempotency_key];
+            if texts
+                .iter()
+                .any(|text| text.contains(|c: char| !c.is_ascii_graphic()))
+            {
+                complain("would be created by a request whose headers are not plain");
+            }
+        }
+        if self
+            .desired
+            .get(&action.key)
+            .is_some_and(|user| user.email != new.email)
+        {
+            complain("would be created with an email the manifest does not say");
+        }
         if !self.complete {
             complain("would be created although not every account was seen");
         }

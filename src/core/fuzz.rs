@@ -4,15 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::audit::audit;
+use super::audit::{audit, create_body};
 use super::digest::Digest;
 use super::drift::drift;
 use super::link::{mapped_profiles_to_read, profiles_to_read};
 use super::model::{
-    Account, AppliedPicture, Avatar, Desired, DesiredUser, Dialect, Doubt, Entry, Guard, Guardrails, Known,
-    KnownUser, Limit, Link, MetaValue, Observed, Policy, PreparedCall, Profile, ProfileRead, Refresh, Stand,
+    Account, AppliedPicture, Avatar, Desired, DesiredUser, Dialect, Doubt, Entry, Guard, Guardrails,
+    IDENTITY_KEYS, Known, KnownUser, Limit, Link, MetaValue, Observed, Policy, PreparedCall, Profile,
+    ProfileRead, Refresh, Stand,
 };
-use super::plan::Plan;
+use super::plan::{NewAccount, Plan};
 use super::planner::plan;
 use super::saved::{Place, Saved, basis, changes};
 use super::summary;
@@ -189,7 +190,7 @@ fn facts(source: &mut Source<'_>) -> Facts {
     } else {
         Dialect::Accounts
     };
-    Facts {
+    let mut facts = Facts {
         policy: policy(source, dialect),
         guardrails: Guardrails {
             max_creates: source.maybe(limit),
@@ -199,7 +200,31 @@ fn facts(source: &mut Source<'_>) -> Facts {
         users: source.list(5, user),
         known: known(source),
         observed: observed(source, dialect),
+    };
+    // Some creates in doubt asked for what is asked for still.
+    for (key, doubt) in &mut facts.known.doubts {
+        let user = facts.users.iter().find(|user| user.key == *key);
+        if let Some(user) = user.filter(|_| source.is()) {
+            doubt.call.body = body(user);
+        }
     }
+    facts
+}
+
+/// The body of this user's create.
+fn body(user: &DesiredUser) -> String {
+    let mut metadata = user.metadata.clone();
+    for name in IDENTITY_KEYS {
+        metadata.insert(name.into(), user.key.as_str().into());
+    }
+    let new = NewAccount {
+        email: user.email.clone(),
+        title: user.title.clone().unwrap_or_else(|| Title::from(&user.name)),
+        metadata,
+        resend: None,
+        replaces: None,
+    };
+    create_body(&new, None)
 }
 
 fn policy(source: &mut Source<'_>, dialect: Dialect) -> Policy {
@@ -307,6 +332,7 @@ fn observed(source: &mut Source<'_>, dialect: Dialect) -> Observed {
         complete: source.below(8) != 7,
         accounts: accounts.into_values().collect(),
         profiles: profiles.into_iter().collect(),
+        time: source.maybe(|source| 1_800_000_000 - u64::from(source.byte())),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod planner;
 pub mod problem;
 pub mod replay;
 pub mod report;
+pub mod resend;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod saved;

@@ -358,6 +358,8 @@ pub struct Observed {
     pub accounts: Vec<Account>,
     /// The profiles that were read; others are taken from the mapping.
     pub profiles: BTreeMap<UserId, ProfileRead>,
+    /// What time it was on Whop, in seconds since 1970, where its answers told.
+    pub time: Option<u64>,
 }
 
 /// The account and the person a user is on Whop.
@@ -417,10 +419,10 @@ impl KnownUser {
 /// A create whose answer was lost: the account may or may not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
-    /// When the request was first begun, in seconds since 1970.
+    /// When the request was first begun, in seconds since 1970, by Whop's
+    /// clock where that was known.
     pub begun: u64,
-    /// The address it would mail: sent again only while the manifest still
-    /// names the same one.
+    /// The address it would mail.
     pub email: Email,
     /// Everything needed to send the very same request again.
     pub call: PreparedCall,
@@ -561,8 +563,9 @@ pub struct Policy {
     /// The users of a saved plan: theirs are then read, and of the others only
     /// those that [`Refresh::Changed`] would read.
     pub touched: Option<BTreeSet<UserKey>>,
-    /// The time of the run, in seconds since 1970. Decides which doubts are
-    /// old enough to be settled, and the slice that `auto` reads.
+    /// The time of the run, in seconds since 1970. Decides the slice that
+    /// `auto` reads, and, where Whop does not say what time it is, which doubts
+    /// are old enough to be settled.
     pub now: u64,
 }
 

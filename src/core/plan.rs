@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::identity::{Contradiction, Dissent};
-use super::model::{Avatar, Desired, Guard, KnownUser, Limit, Link, MetaValue, PreparedCall};
+use super::model::{Avatar, Desired, Guard, KnownUser, Limit, Link, MetaValue};
 use super::replay::Fact;
 use super::report::Verb;
+use super::resend::Resend;
 use super::text::{Sorted, Text, Texts};
 use super::value::{AccountId, DisplayName, Email, PlatformId, Title, UserId, UserKey};
 
@@ -96,9 +97,9 @@ pub struct NewAccount {
     pub title: Title,
     /// Its metadata, identity keys included.
     pub metadata: Texts,
-    /// A create whose answer was lost: the same request is sent again byte
-    /// for byte, which cannot make a second account.
-    pub resend: Option<PreparedCall>,
+    /// A create whose answer was lost and which asked for the same: it is sent
+    /// again byte for byte, which cannot make a second account.
+    pub resend: Option<Resend>,
     /// The mapped account that is gone and that this one replaces.
     pub replaces: Option<AccountId>,
 }
@@ -213,6 +214,19 @@ impl Action {
     }
 }
 
+/// Why a create in doubt is not sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrepeatable {
+    /// The API version cannot repeat a create, or is not the one that it was
+    /// made for.
+    Version,
+    /// The journal's request asks for something else than the manifest does
+    /// now, or is none that we write.
+    Different,
+    /// The journal says that it was begun later than Whop's clock shows now.
+    Ahead,
+}
+
 /// Why a user is left alone although something is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -267,8 +281,10 @@ pub enum Reason {
     /// A create's answer was lost and looking cannot tell yet
     /// ([`Guard::InDoubt`]).
     InDoubt {
-        /// When it was sent, in seconds since 1970.
+        /// When it was sent, as the journal has it, in seconds since 1970.
         begun: u64,
+        /// Why it is not simply sent again.
+        why: Unrepeatable,
     },
     /// Whop has suspended the account.
     Suspended {

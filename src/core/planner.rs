@@ -6,13 +6,14 @@ use std::collections::{HashMap, HashSet};
 use super::link::{Linked, Links, link};
 use super::model::{
     Account, Avatar, Desired, DesiredUser, Dialect, Doubt, Guard, IDENTITY_KEYS, Known, KnownUser, Limit,
-    Link, MetaValue, Observed, Policy, PreparedCall, Profile, ProfileRead,
+    Link, MetaValue, Observed, Policy, Profile, ProfileRead,
 };
 use super::plan::{
     AccountChange, Action, Breach, Cause, Change, Evidence, Hold, Kind, Learned, NewAccount, PictureChange,
-    Plan, ProfileChange, Reason, Unmanaged,
+    Plan, ProfileChange, Reason, Unmanaged, Unrepeatable,
 };
 use super::report::Verb;
+use super::resend::{Asked, Resend};
 use super::text::Texts;
 use super::value::{AccountId, Title, UserKey};
 
@@ -93,18 +94,16 @@ impl Planner<'_> {
         if self.vanished {
             return Err(Reason::Vanished);
         }
-        let resend = match self.known.doubts.get(&user.key) {
-            None => None,
-            Some(doubt) => self.settle(user, doubt)?,
-        };
-        let title = user.title.clone().unwrap_or_else(|| Title::from(&user.name));
-        let account = NewAccount {
+        let mut account = NewAccount {
             email: user.email.clone(),
-            title,
+            title: user.title.clone().unwrap_or_else(|| Title::from(&user.name)),
             metadata: wanted_metadata(user),
-            resend,
+            resend: None,
             replaces: gone.cloned(),
         };
+        if let Some(doubt) = self.known.doubts.get(&user.key) {
+            account.resend = self.settle(user, &account, doubt)?;
+        }
         let picture = user.avatar.as_deref().map(|new| PictureChange {
             old: None,
             old_url: None,
@@ -129,17 +128,40 @@ impl Planner<'_> {
 
     /// What to do about a create whose answer was lost, now that the list
     /// does not have its account: send the same again where that cannot make
-    /// a second one, or begin afresh once absence is proof, or hold.
-    fn settle(&self, user: &DesiredUser, doubt: &Doubt) -> Result<Option<PreparedCall>, Reason> {
-        let age = self.policy.now.saturating_sub(doubt.begun);
-        let same_call = self.policy.dialect == Dialect::Accounts
+    /// a second one, or begin afresh once absence is proof, or hold. What the
+    /// journal says is no more than a hint: a request that asks for anything
+    /// else than the manifest is never sent, and one that was begun in the
+    /// future counts as begun now.
+    fn settle(
+        &self,
+        user: &DesiredUser,
+        account: &NewAccount,
+        doubt: &Doubt,
+    ) -> Result<Option<Resend>, Reason> {
+        let now = self.observed.time.unwrap_or(self.policy.now);
+        let age = now.saturating_sub(doubt.begun);
+        let asked = Asked {
+            key: &user.key,
+            email: &account.email,
+            title: &account.title,
+            metadata: &account.metadata,
+        };
+        let repeatable = self.policy.dialect == Dialect::Accounts
             && *doubt.call.version == *self.policy.version
-            && doubt.email == user.email;
-        if same_call && age < RESEND_WITHIN {
-            return Ok(Some(doubt.call.clone()));
-        }
+            && age < RESEND_WITHIN;
+        let why = match doubt.begun > now {
+            true => Unrepeatable::Ahead,
+            false if !repeatable => Unrepeatable::Version,
+            false => match Resend::of(&doubt.call, asked) {
+                Some(resend) => return Ok(Some(resend)),
+                None => Unrepeatable::Different,
+            },
+        };
         if age < LIST_LAG && self.policy.enforces(Guard::InDoubt) {
-            return Err(Reason::InDoubt { begun: doubt.begun });
+            return Err(Reason::InDoubt {
+                begun: doubt.begun,
+                why,
+            });
         }
         Ok(None)
     }

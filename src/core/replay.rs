@@ -1,6 +1,29 @@
 //! What the journal says, folded into what we know. Replaying twice changes
 //! nothing, and replaying onto a mapping that already has the facts changes
 //! nothing.
+//!
+//! # Whoever wrote it
+//!
+//! A journal is a file, and in a repository anybody who proposes a change may
+//! have written it. So it is a hint: what it says may make a run do less, never
+//! more and never something else. That is so because
+//!
+//! - a `create` that was begun is sent again only where its bytes ask for what
+//!   the manifest asks for ([`super::resend`]). Any other holds its user until
+//!   the list of accounts is proof, and so does one from the future.
+//! - a link (`created`, `recorded`) becomes an entry of what is known, like one
+//!   of the mapping's, and is checked like these against the accounts that Whop
+//!   shows before anything is done ([`super::link`]). A link that is dropped is
+//!   found again by what its account carries.
+//! - a name, picture, title or metadata said to be applied is compared with what
+//!   Whop shows wherever that is looked at. Where it is not, nothing is done,
+//!   and the plan counts the profiles taken from the mapping.
+//! - a picture's file on Whop is not believed at all: the picture is uploaded.
+//! - a user said to be unsure has the profile read once more.
+//! - `refused` closes what another line opened. Whoever can write it could leave
+//!   out that line as well, so it gains nothing.
+//! - what a run set out to do can make a manifest look older than what was
+//!   applied, and never newer ([`super::lineage`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -230,14 +253,26 @@ fn settle(known: &mut Known, key: &UserKey) {
 /// The entries that carry what is still open into the next run's journal,
 /// with whose it is. A create that Whop can no longer repeat is none: by then
 /// the list of accounts is proof either way, and the planner no longer asks.
-pub fn outstanding(known: &Known, now: u64) -> Vec<Entry> {
+///
+/// `now` is the time on Whop, in seconds since 1970. A create from the future
+/// counts as begun then, so that the hold for it ends. Without it nothing is
+/// judged: another clock would not do.
+pub fn outstanding(known: &Known, now: Option<u64>) -> Vec<Entry> {
+    let now = now.unwrap_or_default();
     let open = known
         .doubts
         .iter()
         .filter(|(_, doubt)| now.saturating_sub(doubt.begun) < RESEND_WITHIN);
     let creates = open.map(|(key, doubt)| Intent::Create {
         key: key.clone(),
-        doubt: doubt.clone(),
+        doubt: Doubt {
+            begun: if now > 0 {
+                doubt.begun.min(now)
+            } else {
+                doubt.begun
+            },
+            ..doubt.clone()
+        },
     });
     let unsure = known
         .unsure

@@ -5,8 +5,9 @@ use super::identity::{Contradiction, Dissent};
 use super::model::{AppliedPicture, Avatar, KnownUser, Link, MetaValue, PreparedCall};
 use super::plan::{
     AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
-    ProfileChange, Reads, Reason, Unmanaged,
+    ProfileChange, Reads, Reason, Unmanaged, Unrepeatable,
 };
+use super::resend::{Asked, Resend};
 use super::text::{Sorted, Texts};
 use super::value::{AccountId, DisplayName, Email, ImageFormat, PlatformId, Title, UserId, UserKey};
 
@@ -136,13 +137,20 @@ pub(crate) fn forget(id: &str) -> Action {
     }
 }
 
-/// The request of a create whose answer was lost.
-pub(crate) fn prepared() -> PreparedCall {
-    PreparedCall {
+/// The request of this create, whose answer was lost.
+pub(crate) fn resend(id: &str, new: &NewAccount) -> Resend {
+    let call = PreparedCall {
         version: "2026-10-15-1".into(),
         idempotency_key: "secret-ish-key".into(),
-        body: "{\"email\":\"lost@example.com\"}".into(),
-    }
+        body: super::audit::create_body(new, None),
+    };
+    let asked = Asked {
+        key: &key(id),
+        email: &new.email,
+        title: &new.title,
+        metadata: &new.metadata,
+    };
+    Resend::of(&call, asked).unwrap()
 }
 
 /// An account change of a title and two metadata keys.
@@ -206,7 +214,10 @@ pub(crate) fn every_hold() -> Vec<Hold> {
             account: account.clone(),
             external_id: Some("u9".into()),
         },
-        Reason::InDoubt { begun: 1_700_000_000 },
+        Reason::InDoubt {
+            begun: 1_700_000_000,
+            why: Unrepeatable::Version,
+        },
         Reason::Incomplete,
         Reason::LinkedElsewhere {
             account: account.clone(),

@@ -236,11 +236,14 @@ fn add_new_account(hasher: &mut Hasher, new: &NewAccount) {
     add_texts(hasher, metadata);
     match resend {
         None => hasher.number(0),
-        Some(PreparedCall {
-            version,
-            idempotency_key,
-            body,
-        }) => hasher.number(1).field(version).field(idempotency_key).field(body),
+        Some(resend) => {
+            let PreparedCall {
+                version,
+                idempotency_key,
+                body,
+            } = resend.call();
+            hasher.number(1).field(version).field(idempotency_key).field(body)
+        }
     };
     hasher.optional(replaces.as_ref());
 }
@@ -391,7 +394,7 @@ fn add_reason(hasher: &mut Hasher, reason: &Reason) {
         }
         // When it was sent and how Whop words a failure do not change what is
         // held: the same plan may be made twice around them.
-        Reason::InDoubt { begun: _ } | Reason::Unreadable { message: _ } => {}
+        Reason::InDoubt { begun: _, why: _ } | Reason::Unreadable { message: _ } => {}
         Reason::Vanished | Reason::Incomplete => {}
     }
 }
@@ -447,7 +450,7 @@ mod tests {
     fn rich() -> Plan {
         let mut resent = sample::create("c2", "Resent");
         if let Kind::Create(new) = &mut resent.kind {
-            new.resend = Some(sample::prepared());
+            new.resend = Some(sample::resend("c2", new));
             new.replaces = Some(sample::account("biz_gone"));
         }
         let mut changed = sample::update("u1", "Old", "New", Cause::Both);
@@ -528,7 +531,7 @@ mod tests {
         }];
         for hold in &mut again.holds {
             match &mut hold.reason {
-                Reason::InDoubt { begun } => *begun += 60,
+                Reason::InDoubt { begun, .. } => *begun += 60,
                 Reason::Unreadable { message } => message.push('!'),
                 _ => {}
             }

@@ -105,6 +105,20 @@ pub(super) fn stamp(millis: u64) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(millis)).to_string()
 }
 
+/// The moment as HTTP writes it: `Fri, 02 Oct 2026 08:00:00 GMT`.
+pub(super) fn http_date(millis: u64) -> String {
+    // 1 January 1970 was a Thursday.
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let stamp = stamp(millis);
+    let (year, month, day) = (&stamp[..4], &stamp[5..7], &stamp[8..10]);
+    let month = month.parse().map_or(0, |month: usize| month - 1);
+    let weekday = DAYS[(millis / 86_400_000 % 7) as usize];
+    format!("{weekday}, {day} {} {year} {} GMT", MONTHS[month], &stamp[11..19])
+}
+
 /// Reads an ISO 8601 moment with `Z` or an offset. `None` if it is not one.
 /// Moments before 1970 become 1970: nothing here is older.
 pub(super) fn parse_stamp(text: &str) -> Option<u64> {
@@ -119,6 +133,8 @@ mod tests {
     #[test]
     fn stamps_are_written_and_read() {
         assert_eq!(stamp(EPOCH), "2026-10-20T09:00:00.000Z");
+        assert_eq!(http_date(EPOCH), "Tue, 20 Oct 2026 09:00:00 GMT");
+        assert_eq!(http_date(784_111_777_999), "Sun, 06 Nov 1994 08:49:37 GMT");
         for same in [
             "2026-10-20T09:00:00Z",
             "2026-10-20t11:00:00.000+02:00",

@@ -156,7 +156,13 @@ impl Emulator {
     /// only add the waiting.
     pub fn handle(&self, call: &Call) -> Reply {
         let now = self.clock.now();
-        self.engine().receive(call, now)
+        let mut reply = self.engine().receive(call, now);
+        if let Some(answer) = &mut reply.answer
+            && answer.header("date").is_none()
+        {
+            answer.headers.push(("date".to_owned(), clock::http_date(now)));
+        }
+        reply
     }
 
     /// This emulator as the transport of a client with this key.

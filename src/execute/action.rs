@@ -96,7 +96,7 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
     let (call, begun) = match &new.resend {
         // Sent before: the time that counts is the first sending's, which
         // the journal already has.
-        Some(call) => (call.clone(), None),
+        Some(resend) => (resend.call().clone(), None),
         None => {
             let idempotency_key = shared.idempotency_key("create", key);
             (client.prepare_create(new, idempotency_key), Some(shared.now()))

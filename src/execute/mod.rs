@@ -137,7 +137,7 @@ pub async fn execute(
             known.lineage.took_effect();
         }
     }
-    let (client, began) = (run.client.clone(), run.began);
+    let client = run.client.clone();
     let plan_ref = run.purpose.as_ref().map(|purpose| purpose.plan);
     let mut error = None;
     if !plan.actions.is_empty() {
@@ -172,7 +172,7 @@ pub async fn execute(
     if let Some(plan) = plan_ref.filter(|_| error.is_none() && report.is_complete()) {
         known.lineage.finish(plan);
     }
-    let committed = session.commit(&known, began + started.elapsed().as_secs());
+    let committed = session.commit(&known, client.server_time());
     report.requests = client.requests();
     report.elapsed = started.elapsed();
     Ok(Ended {
@@ -243,9 +243,11 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    /// The time, in seconds since 1970.
+    /// The time, in seconds since 1970: Whop's, by which the next run judges
+    /// what is in doubt; ours only where Whop says none.
     fn now(&self) -> u64 {
-        self.began + self.started.elapsed().as_secs()
+        let ours = || self.began + self.started.elapsed().as_secs();
+        self.client.server_time().unwrap_or_else(ours)
     }
 
     /// A key that no other step and no other run has.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use super::budget::{Budget, Slot};
 use super::error::{CallError, CallErrorKind, Effect};
@@ -70,9 +71,12 @@ struct Inner {
     randomness: AtomicU64,
     /// Whether Whop has ever answered well to `version`.
     version_proven: AtomicBool,
-    /// The time in the last answer of Whop's, in seconds since 1970; 0 for
-    /// none.
-    server_time: AtomicU64,
+    /// When the client was made.
+    made: Instant,
+    /// What Whop's clock showed then, by its answers, in milliseconds since
+    /// 1970; 0 for unknown. Answers tell whole seconds and take their time, so
+    /// of several the latest is the nearest.
+    server_then: AtomicU64,
     gauges: Gauges,
 }
 
@@ -158,7 +162,8 @@ impl Client {
             limited: AtomicU64::new(0),
             randomness: AtomicU64::new(options.seed),
             version_proven: AtomicBool::new(false),
-            server_time: AtomicU64::new(0),
+            made: Instant::now(),
+            server_then: AtomicU64::new(0),
             gauges: Gauges::default(),
         };
         Self {
@@ -235,10 +240,16 @@ impl Client {
         }
     }
 
-    /// What time it is on Whop, in seconds since 1970, by its last answer that
-    /// told.
+    /// What time it is on Whop now, in seconds since 1970, by its answers;
+    /// `None` until one has told. At most a second and an answer's way behind.
     pub fn server_time(&self) -> Option<u64> {
-        Some(self.inner.server_time.load(Ordering::Relaxed)).filter(|time| *time > 0)
+        let then = Some(self.inner.server_then.load(Ordering::Relaxed)).filter(|then| *then > 0)?;
+        Some(then.saturating_add(self.millis()) / 1000)
+    }
+
+    /// Milliseconds since the client was made.
+    fn millis(&self) -> u64 {
+        u64::try_from(self.inner.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Waits for leave to send one request of this operation: for its budget,
@@ -325,7 +336,8 @@ impl Client {
             .filter(|_| of_whop)
             .and_then(|a| a.header("date"));
         if let Some(time) = date.and_then(super::date::seconds) {
-            self.inner.server_time.store(time, Ordering::Relaxed);
+            let then = time.saturating_mul(1000).saturating_sub(self.millis());
+            self.inner.server_then.fetch_max(then, Ordering::Relaxed);
         }
         if outcome.as_ref().is_ok_and(|answer| answer.status == 429) {
             self.inner.limited.fetch_add(1, Ordering::Relaxed);
@@ -430,7 +442,7 @@ mod tests {
             answer(200, format!(r#"{{"id":"{}"}}"#, id.split('?').next().unwrap()))
         });
         let client = script.client(NEW);
-        let begin = tokio::time::Instant::now();
+        let begin = Instant::now();
         let mut reads = tokio::task::JoinSet::new();
         for n in 0..1200 {
             let client = client.clone();
@@ -487,7 +499,7 @@ mod tests {
         };
         let (budget, place) = (waits(Operation::CreateFile), waits(Operation::ListFiles));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let begin = tokio::time::Instant::now();
+        let begin = Instant::now();
         client.stop();
         for waiting in [budget, place] {
             assert_eq!(waiting.await.unwrap().unwrap_err().kind, CallErrorKind::Stopped);

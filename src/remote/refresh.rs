@@ -57,6 +57,7 @@ pub async fn refresh(
         reads.want(profiles_to_read(desired, &observed, known, policy));
     }
     observed.profiles = reads.all(progress).await?;
+    observed.time = client.server_time();
     Ok(observed)
 }
 

@@ -348,9 +348,9 @@ mod tests {
     fn rich() -> Plan {
         let mut resent = sample::create("u2", "Resent");
         if let Kind::Create(new) = &mut resent.kind {
-            new.resend = Some(sample::prepared());
             new.replaces = Some(sample::account("biz_gone"));
             new.metadata.insert("tier".into(), "gold".into());
+            new.resend = Some(sample::resend("u2", new));
         }
         resent.profile.picture = None;
         let mut changed = sample::update("u4", "Jane Doe", "Jane Dow", Cause::Both);

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::mask;
 use crate::core::identity::{Contradiction, Dissent};
 use crate::core::model::{Guard, KnownUser, Limit};
-use crate::core::plan::{Breach, Cause, Evidence, Kind, NewAccount, Reason};
+use crate::core::plan::{Breach, Cause, Evidence, Kind, NewAccount, Reason, Unrepeatable};
 use crate::core::report::{Stop, Verb};
 use crate::core::summary::Counts;
 
@@ -30,6 +30,34 @@ fn words(message: impl Into<String>, what_to_do: impl Into<String>) -> Words {
     Words {
         message: message.into(),
         what_to_do: what_to_do.into(),
+    }
+}
+
+/// Why a create in doubt is held.
+fn in_doubt(begun: u64, why: Unrepeatable) -> Words {
+    let settle = "to settle it now, look on Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user";
+    let begun = time(begun);
+    match why {
+        Unrepeatable::Version => words(
+            format!("a create sent at {begun} got no answer, and looking cannot tell whether it worked"),
+            format!("run again later, which looks again; {settle}"),
+        ),
+        Unrepeatable::Different => words(
+            format!(
+                "the journal beside the mapping has a create sent at {begun} without an answer, and what it asks for is not what the manifest asks for now"
+            ),
+            format!(
+                "if the manifest was not changed since, somebody else wrote that journal: restore it; otherwise run again later, which looks again; {settle}"
+            ),
+        ),
+        Unrepeatable::Ahead => words(
+            format!(
+                "the journal beside the mapping has a create sent at {begun} without an answer, and by Whop's clock that is still to come"
+            ),
+            format!(
+                "if the clock was right when it was sent, somebody else wrote that journal: restore it; otherwise run again later, which looks again; {settle}"
+            ),
+        ),
     }
 }
 
@@ -79,13 +107,7 @@ pub fn reason(reason: &Reason) -> Words {
             "nothing is created while more than a tenth of the mapped accounts are not found",
             "check company, server and key; if those accounts really are gone, run once with `--allow vanished`",
         ),
-        Reason::InDoubt { begun } => words(
-            format!(
-                "a create sent at {} got no answer, and looking cannot tell whether it worked",
-                time(*begun)
-            ),
-            "run again later, which looks again; to settle it now, look on Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user",
-        ),
+        Reason::InDoubt { begun, why } => in_doubt(*begun, *why),
         Reason::Suspended { account } => words(
             format!("Whop has suspended account `{account}`"),
             "settle it with Whop, or take the user out of the manifest",
@@ -413,13 +435,16 @@ mod tests {
 
     #[test]
     fn a_hold_names_what_it_is_about() {
-        let doubt = reason(&Reason::InDoubt { begun: 1_700_000_000 });
+        let in_doubt = |begun, why| reason(&Reason::InDoubt { begun, why });
+        let doubt = in_doubt(1_700_000_000, Unrepeatable::Version);
         assert!(
             doubt.message.contains("2023-11-14T22:13:20Z"),
             "{}",
             doubt.message
         );
-        let far = reason(&Reason::InDoubt { begun: u64::MAX });
+        let other = in_doubt(1_700_000_000, Unrepeatable::Different);
+        assert!(other.message.contains("journal"), "{}", other.message);
+        let far = in_doubt(u64::MAX, Unrepeatable::Ahead);
         assert!(far.message.contains("s after 1970"), "{}", far.message);
         let many = Reason::MetadataFixed {
             keys: (0..7).map(|n| format!("k{n}").into()).collect(),

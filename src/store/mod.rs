@@ -224,13 +224,13 @@ impl Session {
     }
 
     /// Publishes what is now known, then clears the journal or leaves in it
-    /// only what is still open at this time, in seconds since 1970. A mapping
-    /// that would not change is not written.
+    /// only what is still open ([`replay::outstanding`]; `now` is the time on
+    /// Whop, where it said one). A mapping that would not change is not written.
     ///
     /// # Errors
     /// [`Code::IoFailed`]; the journal is then still there, and nothing is
     /// lost.
-    pub fn commit(&self, known: &Known, now: u64) -> Result<()> {
+    pub fn commit(&self, known: &Known, now: Option<u64>) -> Result<()> {
         if self.differs(known)? {
             Replacement::begin(&*self.disk, &self.paths.mapping)?.finish_with(|file| {
                 let mut out = BufWriter::with_capacity(CHUNK, Appending(file));

@@ -16,6 +16,7 @@ mod bad_input;
 mod begin;
 mod documents;
 mod hostile;
+mod journal;
 mod kept;
 mod lessons;
 mod logs;

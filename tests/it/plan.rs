@@ -1,10 +1,12 @@
 //! What is planned, for one thing changed at a time.
 
+use serde_json::{Value, json};
 use whop_sync::core::digest::Digest;
 use whop_sync::core::model::{Dialect, Doubt, Guard, Limit, MetaValue, PreparedCall, Refresh};
-use whop_sync::core::plan::{Cause, Evidence, Kind, Plan, Reason, Step};
-use whop_sync::core::planner::{LIST_LAG, RESEND_WITHIN};
+use whop_sync::core::plan::{Cause, Evidence, Kind, Plan, Reason, Step, Unrepeatable};
+use whop_sync::core::planner::{LIST_LAG, RESEND_WITHIN, plan};
 use whop_sync::core::report::Verb;
+use whop_sync::core::resend::Resend;
 use whop_sync::core::value::{DisplayName, Email};
 
 use crate::world::{World, avatar, key, user};
@@ -499,11 +501,20 @@ fn limits_refuse_beyond_and_not_at_the_limit() {
     assert_eq!(world.plan().breaches[0].guard, Guard::MaxAvatars);
 }
 
+/// What the create of a user without more than a name asks for.
+fn body(id: &str) -> Value {
+    json!({
+        "email": format!("{id}@shop.test"),
+        "metadata": {"external_id": id, "internal_user_id": id},
+        "title": format!("Name {id}"),
+    })
+}
+
 fn in_doubt(world: &mut World, id: &str, age: u64) -> PreparedCall {
     let call = PreparedCall {
         version: world.policy.version.to_string(),
         idempotency_key: "k".into(),
-        body: "{}".into(),
+        body: body(id).to_string(),
     };
     let email = Email::parse(&format!("{id}@shop.test")).unwrap();
     let doubt = Doubt {
@@ -523,7 +534,7 @@ fn a_create_in_doubt_is_found_or_sent_again_or_held_and_never_doubled() {
         panic!("not a create")
     };
     assert_eq!(
-        new.resend.as_ref(),
+        new.resend.as_ref().map(Resend::call),
         Some(&call),
         "the same bytes under the same key"
     );
@@ -559,12 +570,113 @@ fn the_old_dialect_cannot_repeat_a_create_so_it_waits_for_proof() {
     world.policy.dialect = Dialect::Companies;
     in_doubt(&mut world, "a", LIST_LAG - 1);
     let begun = world.known.doubts[&key("a")].begun;
-    assert_eq!(world.plan().holds[0].reason, Reason::InDoubt { begun });
+    let why = Unrepeatable::Version;
+    assert_eq!(world.plan().holds[0].reason, Reason::InDoubt { begun, why });
     world.policy.allow.insert(Guard::InDoubt);
     assert_eq!(outline(&world.plan()), ["create a"]);
     world.policy.allow.clear();
     world.policy.now += 1;
     assert_eq!(outline(&world.plan()), ["create a"]);
+}
+
+#[test]
+fn a_journalled_create_that_asks_for_anything_else_is_held_until_absence_is_proof() {
+    let foreign = [
+        ("/email", json!("b@shop.test")),
+        ("/email", json!("A@shop.test")),
+        ("/title", json!("Another")),
+        ("/metadata/external_id", json!("b")),
+        ("/metadata/internal_user_id", json!("b")),
+    ];
+    let foreign = foreign.into_iter().map(|(at, value)| {
+        let mut body = body("a");
+        *body.pointer_mut(at).unwrap() = value;
+        body
+    });
+    let more = [("external_id", "b"), ("parent_company_id", "biz_x"), ("zip", "")].map(|(name, value)| {
+        let mut body = body("a");
+        body[name] = value.into();
+        body
+    });
+    let mut tier = body("a");
+    tier["metadata"]["tier"] = "gold".into();
+    let bodies = foreign
+        .chain(more)
+        .chain([tier, json!({}), json!([]), Value::Null]);
+    let twice = body("a")
+        .to_string()
+        .replacen('{', "{\"email\":\"b@shop.test\",", 1);
+    let calls = bodies.map(|body| ("k".to_owned(), body.to_string())).chain([
+        ("k".to_owned(), twice),
+        ("k\r\nhost: x".to_owned(), body("a").to_string()),
+    ]);
+    for (idempotency_key, body) in calls {
+        let mut world = World::new(vec![user("a"), user("b")]);
+        in_doubt(&mut world, "a", 5);
+        let doubt = world.known.doubts.get_mut(&key("a")).unwrap();
+        (doubt.call.idempotency_key, doubt.call.body) = (idempotency_key, body.clone());
+        let plan = world.plan();
+        assert_eq!(outline(&plan), ["create b", "hold a in_doubt"], "{body}");
+        let why = Unrepeatable::Different;
+        let begun = world.policy.now - 5;
+        assert_eq!(plan.holds[0].reason, Reason::InDoubt { begun, why });
+        world.policy.now += LIST_LAG;
+        let plan = world.plan();
+        let Kind::Create(new) = &plan.actions[0].kind else {
+            panic!("not a create: {body}")
+        };
+        assert_eq!(
+            (new.email.as_str(), &new.resend),
+            ("a@shop.test", &None),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn a_journalled_create_that_carries_the_id_beside_the_metadata_too_is_sent_again() {
+    let mut world = World::new(vec![user("a")]);
+    in_doubt(&mut world, "a", 5);
+    let mut body = body("a");
+    body["external_id"] = "a".into();
+    let call = &mut world.known.doubts.get_mut(&key("a")).unwrap().call;
+    call.body = body.to_string();
+    let call = call.clone();
+    let Kind::Create(new) = &world.plan().actions[0].kind else {
+        panic!("not a create")
+    };
+    assert_eq!(new.resend.as_ref().map(Resend::call), Some(&call));
+}
+
+#[test]
+fn a_create_from_the_future_is_held_by_whops_clock() {
+    for ahead in [1, LIST_LAG, RESEND_WITHIN, u64::MAX / 2, u64::MAX] {
+        let mut world = World::new(vec![user("a")]);
+        in_doubt(&mut world, "a", 0);
+        let begun = world.policy.now.saturating_add(ahead);
+        world.known.doubts.get_mut(&key("a")).unwrap().begun = begun;
+        let why = Unrepeatable::Ahead;
+        assert_eq!(world.plan().holds[0].reason, Reason::InDoubt { begun, why });
+        world.policy.allow.insert(Guard::InDoubt);
+        let Kind::Create(new) = &world.plan().actions[0].kind else {
+            panic!("not a create")
+        };
+        assert_eq!(new.resend, None);
+    }
+    // Not by ours, which may be set wrong.
+    let mut world = World::new(vec![user("a")]);
+    in_doubt(&mut world, "a", 5);
+    let (desired, mut observed) = (world.desired(), world.observed());
+    observed.time = Some(world.policy.now - 6);
+    let made = plan(&desired, &observed, &world.known, &world.policy);
+    assert_eq!(outline(&made), ["hold a in_doubt"]);
+    world.policy.now += 7 * 24 * 3600;
+    observed.time = Some(world.policy.now - 7 * 24 * 3600);
+    let made = plan(&desired, &observed, &world.known, &world.policy);
+    let Kind::Create(new) = &made.actions[0].kind else {
+        panic!("not a create")
+    };
+    assert!(new.resend.is_some(), "a week ahead is our clock's mistake");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_mapping_is_sorted_lines_that_survive_and_a_no_op_leaves_every_byte() {
         },
     );
     known.users.insert(key("a"), KnownUser::linked(link(1)));
-    session.commit(&known, 2).unwrap();
+    session.commit(&known, Some(2)).unwrap();
     let text = fs::read_to_string(&paths.mapping).unwrap();
     let expected = concat!(
         r#"{"format":"whop-sync mapping","version":1,"company":"biz_platform","server":"sandbox","generation":1}"#,
@@ -92,7 +92,7 @@ fn a_mapping_is_sorted_lines_that_survive_and_a_no_op_leaves_every_byte() {
     assert_eq!(text, expected);
     let loaded = load(&paths, &identity(), &OsDisk).unwrap();
     assert_eq!(loaded.known.users, known.users);
-    session.commit(&loaded.known, 2).unwrap();
+    session.commit(&loaded.known, Some(2)).unwrap();
     assert_eq!(fs::read_to_string(&paths.mapping).unwrap(), expected);
     assert_eq!(read_mapping(&paths.mapping, &OsDisk).unwrap().0, identity());
     drop(session);
@@ -146,7 +146,7 @@ fn a_journal_outlives_its_run_and_a_torn_line_is_dropped_then_cut_off() {
         .unwrap();
     let again = load(&paths, &identity(), &OsDisk).unwrap();
     assert_eq!(again.known.users.len(), 2);
-    session.commit(&again.known, 2).unwrap();
+    session.commit(&again.known, Some(2)).unwrap();
     assert!(!paths.journal.exists());
     assert_eq!(
         load(&paths, &identity(), &OsDisk).unwrap().known.users,
@@ -165,7 +165,7 @@ fn what_is_in_doubt_stays_in_the_journal_after_a_commit() {
         .append(&[Entry::Begun { intent: create("a") }])
         .unwrap();
     let known = load(&paths, &identity(), &OsDisk).unwrap().known;
-    session.commit(&known, 2).unwrap();
+    session.commit(&known, Some(2)).unwrap();
     let later = load(&paths, &identity(), &OsDisk).unwrap();
     assert_eq!(later.known.doubts, known.doubts);
     assert!(!paths.mapping.exists(), "there is nothing to map yet");
@@ -253,7 +253,7 @@ fn a_read_only_mapping_is_refused_before_anything_is_done() {
         users: [(key("a"), KnownUser::linked(link(1)))].into(),
         ..Known::default()
     };
-    session.commit(&known, 2).unwrap();
+    session.commit(&known, Some(2)).unwrap();
     drop(session);
     let mut permissions = fs::metadata(&paths.mapping).unwrap().permissions();
     permissions.set_readonly(true);

@@ -117,6 +117,7 @@ impl World {
             complete: self.complete,
             accounts: self.accounts.clone(),
             profiles: BTreeMap::new(),
+            time: None,
         };
         for owner in profiles_to_read(&desired, &observed, &self.known, &self.policy) {
             let read = self

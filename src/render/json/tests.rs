@@ -147,7 +147,7 @@ fn an_action_has_its_fields_and_steps() {
 fn a_resent_create_says_so_without_its_request() {
     let mut create = sample::create("u1", "Ann");
     if let Kind::Create(new) = &mut create.kind {
-        new.resend = Some(sample::prepared());
+        new.resend = Some(sample::resend("u1", new));
     }
     let value = plan_value(&sample::plan(vec![create], Vec::new()));
     assert_eq!(value["actions"][0]["resend"], true);
