@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::Shared;
+use super::claims::{Claim, Holder};
 use super::scribe::NotWritten;
 use crate::core::model::{Account, AppliedPicture, Avatar, Doubt, IDENTITY_KEYS, Link};
 use crate::core::plan::{AccountChange, Action, Kind, NewAccount, ProfileChange, Step};
 use crate::core::replay::{Fact, Intent};
 use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
-use crate::core::text::fingerprint;
 use crate::core::value::{FileId, UserKey};
 use crate::error::Code;
 use crate::remote::{Answered, CallError, CallErrorKind, Client, Effect, Operation, Permit, ProfileUpdate};
@@ -125,50 +125,58 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
         }
         Err(error) => return Err(shared.settle_failure(key, step, error).await),
     };
-    if let Some(failure) = not_this_users(key, &account) {
-        shared.scribe.record(Fact::Refused { key: key.clone() }).await?;
+    if let Some(failure) = not_this_users(key, new, &account) {
         return Err(Halt::With(Outcome::Failed(failure)));
     }
     let link = Link {
         account: account.id.clone(),
         owner: account.owner.clone(),
     };
-    shared.scribe.record(created(key, new, &account)).await?;
-    shared.stepped(step, key, &link, trace);
-    // Those before this run; what this run makes of each other is the next plan's.
-    if shared.owners.binary_search(&fingerprint(&link.owner)).is_ok()
-        && let Some(other) = shared.scribe.other_of(&link.owner, key).await
-    {
-        return Err(Halt::With(Outcome::Failed(shared_owner(&link, &other))));
+    let claim = Claim {
+        key: key.clone(),
+        link: link.clone(),
+        replaces: new.replaces.clone(),
+    };
+    if let Some(holder) = shared.scribe.link(claim, created(key, new, &account)).await? {
+        return Err(Halt::With(Outcome::Failed(held_by(&link, &holder))));
     }
+    shared.stepped(step, key, &link, trace);
     Ok(link)
 }
 
 /// Whop may answer a create with an account that exists (`whop-api.md` §3).
-/// One that carries another id is somebody else's and is not linked.
-fn not_this_users(key: &UserKey, account: &Account) -> Option<Failure> {
-    let other = account.text(IDENTITY_KEYS[0]).filter(|id| *id != key.as_str())?;
-    Some(failure(
-        Step::CreateAccount,
-        Code::AnswerInvalid,
-        format!(
-            "Whop answered with the account {} of another user (`{other}`)",
-            account.id
-        ),
-        "look at that account on Whop; nothing was linked",
-    ))
+/// One that carries another id or has another email is somebody else's and is
+/// not linked.
+fn not_this_users(key: &UserKey, new: &NewAccount, account: &Account) -> Option<Failure> {
+    let id = &account.id;
+    let carried = IDENTITY_KEYS.iter().find_map(|name| account.text(name));
+    let email = account.email.as_ref().map(|email| email.to_lowercase());
+    let message = if let Some(other) = carried.filter(|carried| *carried != key.as_str()) {
+        format!("Whop answered with the account {id} of another user (`{other}`)")
+    } else if email.is_some_and(|email| email != new.email.folded()) {
+        format!("Whop answered with the account {id}, whose email is not the one that was sent")
+    } else {
+        return None;
+    };
+    let hint = "look at that account on Whop; nothing was linked";
+    Some(failure(Step::CreateAccount, Code::AnswerInvalid, message, hint))
 }
 
-fn shared_owner(link: &Link, other: &UserKey) -> Failure {
-    failure(
-        Step::CreateAccount,
-        Code::AnswerInvalid,
-        format!(
-            "the new account {} belongs to {}, who is already user `{other}`",
-            link.account, link.owner
-        ),
-        "one person on Whop has one profile for your company, so it was not changed; give the two users different emails",
-    )
+fn held_by(link: &Link, holder: &Holder) -> Failure {
+    let Link { account, owner } = link;
+    let message = match holder {
+        Holder::Account(other) => {
+            format!("Whop answered with the account {account}, which is already user `{other}`'s")
+        }
+        Holder::Owner(other) => {
+            format!("the new account {account} belongs to {owner}, who is already user `{other}`")
+        }
+        Holder::Planned => {
+            format!("the new account {account} belongs to {owner}, who is another user of this plan")
+        }
+    };
+    let hint = "one person on Whop has one profile for your company, so nothing was linked or changed; give the two users different emails";
+    failure(Step::CreateAccount, Code::AnswerInvalid, message, hint)
 }
 
 fn failure(step: Step, code: Code, message: String, hint: &str) -> Failure {

@@ -39,8 +39,15 @@
 //! before they are sent, once they are really about to be sent, and their
 //! result is flushed before it counts. One task writes for all;
 //! it flushes everything that waits at once, so many steps share one flush.
+//!
+//! Whop's answer to a create is checked before it is recorded: its email, its
+//! id, and that neither account nor owner is another user's (`claims`). One that
+//! fails is not linked, and the create stays open in the journal: the next run
+//! finds the account by what it carries, or asks again under the same key, and
+//! makes no second one.
 
 mod action;
+mod claims;
 mod pictures;
 mod scribe;
 
@@ -54,12 +61,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use self::claims::Claims;
 use self::pictures::Pictures;
 use self::scribe::Scribe;
 use crate::core::digest::Hasher;
 use crate::core::lineage::Purpose;
 use crate::core::model::Avatar;
-use crate::core::plan::{Action, Kind, Learned, Plan};
+use crate::core::plan::{Action, Learned, Plan};
 use crate::core::replay::{self, Entry};
 use crate::core::report::{Event, Outcome, Report, Stop, Verb};
 use crate::core::value::UserKey;
@@ -149,7 +157,8 @@ pub async fn execute(
         };
         journal.append([&opened])?;
         replay::replay(&mut known, [opened]);
-        let (scribe, writing) = Scribe::start(journal, known);
+        let claims = Claims::new(&plan, &known);
+        let (scribe, writing) = Scribe::start(journal, known, claims);
         error = carry_out(plan, run, scribe, &mut |event: &Event| {
             report.fold(event);
             on_event(event);
@@ -192,9 +201,6 @@ struct Shared {
     started: Instant,
     /// Why nothing new may begin, once so.
     halted: watch::Sender<Option<Stop>>,
-    /// The owners whose profiles users already show, to notice a new account
-    /// whose owner is somebody else's ([`Scribe::known_owners`]).
-    owners: Vec<u64>,
     /// The first error that ends the run.
     fatal: Mutex<Option<Error>>,
 }
@@ -270,15 +276,6 @@ async fn carry_out(
         actions: plan.actions.len(),
         calls,
     });
-    let creates = plan
-        .actions
-        .iter()
-        .any(|action| matches!(action.kind, Kind::Create(_)));
-    let owners = if creates {
-        scribe.known_owners().await
-    } else {
-        Vec::new()
-    };
     let shared = Arc::new(Shared {
         client: run.client,
         scribe,
@@ -288,7 +285,6 @@ async fn carry_out(
         began: run.began,
         started: Instant::now(),
         halted: watch::channel(None).0,
-        owners,
         fatal: Mutex::new(None),
     });
     // A set, so that dropping the run ends the uploads as well.

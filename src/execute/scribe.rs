@@ -6,10 +6,9 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::claims::{Claim, Claims, Holder};
 use crate::core::model::Known;
 use crate::core::replay::{self, Entry, Fact, Intent};
-use crate::core::text::fingerprint;
-use crate::core::value::{UserId, UserKey};
 use crate::error::{Code, Error, Result};
 use crate::store::Journal;
 
@@ -17,9 +16,19 @@ use crate::store::Journal;
 const BATCH: usize = 256;
 
 enum Message {
-    Write(Box<Entry>, oneshot::Sender<bool>),
-    Owners(oneshot::Sender<Vec<u64>>),
-    OwnedBy(UserId, UserKey, oneshot::Sender<Option<UserKey>>),
+    Write(Box<Entry>, oneshot::Sender<Reply>),
+    /// The fact is written if nobody has what is claimed.
+    Link(Box<(Claim, Fact)>, oneshot::Sender<Reply>),
+}
+
+/// What became of a message.
+enum Reply {
+    /// It is in the journal, flushed.
+    Written,
+    /// The journal failed.
+    NotWritten,
+    /// Somebody has what was claimed, and nothing was written.
+    Held(Holder),
 }
 
 /// The journal could not be written: the run is over, and what the entry
@@ -43,12 +52,12 @@ pub(super) struct Written {
 }
 
 impl Scribe {
-    /// Starts the writer.
-    pub(super) fn start(journal: Journal, known: Known) -> (Self, Writing) {
+    /// Starts the writer. The claims are those of the plan that is carried out.
+    pub(super) fn start(journal: Journal, known: Known, claims: Claims) -> (Self, Writing) {
         let (sender, receiver) = mpsc::channel(BATCH);
         (
             Self(sender),
-            Writing(tokio::spawn(write(receiver, journal, known))),
+            Writing(tokio::spawn(write(receiver, journal, known, claims))),
         )
     }
 
@@ -62,36 +71,30 @@ impl Scribe {
         self.write(Entry::Ended { fact }).await
     }
 
-    async fn write(&self, entry: Entry) -> Result<(), NotWritten> {
-        let (done, flushed) = oneshot::channel();
-        self.0
-            .send(Message::Write(Box::new(entry), done))
-            .await
-            .map_err(|_| NotWritten)?;
-        match flushed.await {
-            Ok(true) => Ok(()),
-            _ => Err(NotWritten),
+    /// Records that a new account was made, unless it or its owner is another
+    /// user's: then nothing is written, and it says whose. Of two that claim the
+    /// same at once, one is recorded.
+    pub(super) async fn link(&self, claim: Claim, fact: Fact) -> Result<Option<Holder>, NotWritten> {
+        let claimed = Box::new((claim, fact));
+        match self.ask(|reply| Message::Link(claimed, reply)).await {
+            Reply::Written => Ok(None),
+            Reply::Held(holder) => Ok(Some(holder)),
+            Reply::NotWritten => Err(NotWritten),
         }
     }
 
-    /// The fingerprints of all linked accounts' owners, sorted. A million users
-    /// are eight megabytes; who has one of them is asked when it matters.
-    pub(super) async fn known_owners(&self) -> Vec<u64> {
-        self.ask(Message::Owners).await
+    async fn write(&self, entry: Entry) -> Result<(), NotWritten> {
+        match self.ask(|reply| Message::Write(Box::new(entry), reply)).await {
+            Reply::Written => Ok(()),
+            Reply::NotWritten | Reply::Held(_) => Err(NotWritten),
+        }
     }
 
-    /// The user besides this one who shows this owner's profile. Looks through
-    /// all of them.
-    pub(super) async fn other_of(&self, owner: &UserId, key: &UserKey) -> Option<UserKey> {
-        let (owner, key) = (owner.clone(), key.clone());
-        self.ask(|answer| Message::OwnedBy(owner, key, answer)).await
-    }
-
-    async fn ask<T: Default>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Message) -> T {
-        let (answer, answered) = oneshot::channel();
-        match self.0.send(question(answer)).await {
-            Ok(()) => answered.await.unwrap_or_default(),
-            Err(_) => T::default(),
+    async fn ask(&self, message: impl FnOnce(oneshot::Sender<Reply>) -> Message) -> Reply {
+        let (reply, replied) = oneshot::channel();
+        match self.0.send(message(reply)).await {
+            Ok(()) => replied.await.unwrap_or(Reply::NotWritten),
+            Err(_) => Reply::NotWritten,
         }
     }
 }
@@ -108,11 +111,16 @@ impl Writing {
     }
 }
 
-async fn write(mut receiver: mpsc::Receiver<Message>, mut journal: Journal, mut known: Known) -> Written {
+async fn write(
+    mut receiver: mpsc::Receiver<Message>,
+    mut journal: Journal,
+    mut known: Known,
+    mut claims: Claims,
+) -> Written {
     let mut failure = None;
     let mut batch = Vec::with_capacity(BATCH);
     while receiver.recv_many(&mut batch, BATCH).await > 0 {
-        let (entries, waiting) = sort(&mut batch, &known);
+        let (entries, waiting) = sort(&mut batch, &known, &mut claims);
         if entries.is_empty() {
             continue;
         }
@@ -137,14 +145,22 @@ async fn write(mut receiver: mpsc::Receiver<Message>, mut journal: Journal, mut 
         };
         for done in waiting {
             // A task that was given up no longer waits.
-            let _ = done.send(written);
+            let _ = done.send(match written {
+                true => Reply::Written,
+                false => Reply::NotWritten,
+            });
         }
     }
     Written { known, failure }
 }
 
-/// Answers questions at once; entries and who waits for them are left.
-fn sort(batch: &mut Vec<Message>, known: &Known) -> (Vec<Entry>, Vec<oneshot::Sender<bool>>) {
+/// What is to be written, and who waits for it. Claims on what somebody has are
+/// answered at once.
+fn sort(
+    batch: &mut Vec<Message>,
+    known: &Known,
+    claims: &mut Claims,
+) -> (Vec<Entry>, Vec<oneshot::Sender<Reply>>) {
     let (mut entries, mut waiting) = (Vec::new(), Vec::new());
     for message in batch.drain(..) {
         match message {
@@ -152,16 +168,15 @@ fn sort(batch: &mut Vec<Message>, known: &Known) -> (Vec<Entry>, Vec<oneshot::Se
                 entries.push(*entry);
                 waiting.push(done);
             }
-            Message::Owners(answer) => {
-                let owners = known.users.values().map(|user| fingerprint(&user.link.owner));
-                let mut owners: Vec<u64> = owners.collect();
-                owners.sort_unstable();
-                let _ = answer.send(owners);
-            }
-            Message::OwnedBy(owner, key, answer) => {
-                let mut others = known.users.iter().rev();
-                let other = others.find(|(other, user)| user.link.owner == owner && **other != key);
-                let _ = answer.send(other.map(|(other, _)| other.clone()));
+            Message::Link(claimed, done) => {
+                let (claim, fact) = *claimed;
+                if let Some(holder) = claims.holder(&claim, known, &entries) {
+                    let _ = done.send(Reply::Held(holder));
+                    continue;
+                }
+                claims.link(&claim);
+                entries.push(Entry::Ended { fact });
+                waiting.push(done);
             }
         }
     }
