@@ -45,6 +45,12 @@ impl Situation {
         let mut lab = Lab::new(self.past.clone(), self.dialect);
         if !self.past.is_empty() {
             lab.apply(&Conditions::fair()).await.unwrap().unwrap();
+            if self.lag {
+                // A list that shows nobody while somebody is mapped counts as
+                // incomplete, and then nobody is created: those of the past
+                // have to be listed by now.
+                tokio::time::advance(Duration::from_secs(LIST_LAG)).await;
+            }
         }
         lab.users = self.users.clone();
         lab.policy.allow.insert(Guard::MaxUpdates);
@@ -208,7 +214,7 @@ fn situations(dialect: Dialect) -> [Situation; 3] {
         },
         Situation {
             dialect,
-            past: Vec::new(),
+            past: dozen().split_off(11),
             users: dozen().split_off(7),
             lag: true,
         },
@@ -322,8 +328,8 @@ async fn no_stop_loses_or_doubles_anything_in_the_old_dialect() {
 fn hardest() -> Situation {
     Situation {
         dialect: Dialect::Companies,
-        past: Vec::new(),
-        users: dozen().split_off(9),
+        past: dozen().split_off(11),
+        users: dozen().split_off(8),
         lag: true,
     }
 }
@@ -360,7 +366,7 @@ async fn not_looking_before_creating_again_is_noticed() {
     }
     // Each create was lost once, and others may have been under way.
     assert!(
-        doubled >= situation.users.len(),
+        doubled >= situation.users.len() - situation.past.len(),
         "{doubled} blind creates were noticed"
     );
 }
