@@ -113,7 +113,7 @@ impl Ready {
             host: "bench".to_owned(),
             since: "2026-01-01T00:00:00Z".to_owned(),
         };
-        let session = Session::open(paths, identity.clone(), Arc::new(OsDisk), &holder).unwrap();
+        let session = Session::open(paths, identity.clone(), Arc::new(OsDisk::default()), &holder).unwrap();
         let mut known = session.loaded().known.clone();
         let options = Options {
             per_minute: None,
@@ -208,7 +208,7 @@ fn hashed(bytes: usize) -> usize {
 }
 
 fn mapping_load(ready: &Ready) -> usize {
-    let loaded = store::load(&ready.paths(), &ready.identity, &OsDisk).unwrap();
+    let loaded = store::load(&ready.paths(), &ready.identity, &OsDisk::default()).unwrap();
     black_box(&loaded).known.users.len()
 }
 

@@ -160,7 +160,7 @@ async fn planned(folder: &Path, world: World) {
         server: SERVER.to_owned(),
     };
     let paths = Paths::of_mapping(&folder.join("users.mapping.jsonl"));
-    let known = store::load(&paths, &identity, &OsDisk).unwrap().known;
+    let known = store::load(&paths, &identity, &OsDisk::default()).unwrap().known;
     lap();
     let whop = Arc::new(Whop::new(&world));
     let options = Options {

@@ -124,5 +124,10 @@ fn open_session(manifest: &Manifest, folder: &Path) -> Result<Session, Box<dyn E
         host: "this computer".to_owned(),
         since: "now".to_owned(),
     };
-    Ok(Session::open(paths, identity, Arc::new(OsDisk), &holder)?)
+    Ok(Session::open(
+        paths,
+        identity,
+        Arc::new(OsDisk::default()),
+        &holder,
+    )?)
 }

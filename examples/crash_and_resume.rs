@@ -128,7 +128,7 @@ async fn run(
         host: "this computer".to_owned(),
         since: "now".to_owned(),
     };
-    let session = Session::open(paths, identity, Arc::new(OsDisk), &holder)?;
+    let session = Session::open(paths, identity, Arc::new(OsDisk::default()), &holder)?;
     let known = session.loaded().known.clone();
 
     let policy = Policy::new(client.dialect(), client.version().as_str(), NOW);

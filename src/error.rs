@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::core::problem::{Problem, Severity};
+use crate::fsys::Refusal;
 
 /// What ends a run early: a code for machines, a sentence for people, what to
 /// do next, and the causes below it.
@@ -41,6 +42,15 @@ impl Error {
         self
     }
 
+    /// Adds what to do next, unless that was said already.
+    #[must_use]
+    pub fn or_hint(self, hint: impl Into<String>) -> Self {
+        match self.hint {
+            Some(_) => self,
+            None => self.hint(hint),
+        }
+    }
+
     /// Adds what it came from.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -49,8 +59,14 @@ impl Error {
     }
 
     /// An operation on a file that failed; `doing` is a verb such as `read`.
+    /// Where we refused to open it, the way out is said too.
     pub fn file(doing: &str, path: &Path, cause: io::Error) -> Self {
-        Self::new(Code::IoFailed, format!("could not {doing} `{}`", path.display())).caused_by(cause)
+        let error = Self::new(Code::IoFailed, format!("could not {doing} `{}`", path.display()));
+        let error = match Refusal::behind(&cause) {
+            Some(refusal) => error.hint(refusal.way_out()),
+            None => error,
+        };
+        error.caused_by(cause)
     }
 
     /// A manifest or picture with problems, all of them.

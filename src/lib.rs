@@ -39,14 +39,15 @@
 //! | --- | --- | --- |
 //! | [`core`] | the three facts, the plan, its audit, the journal's meaning | nothing |
 //! | `crew` | work side by side, whatever it is | nothing |
-//! | [`error`] | the one error, its codes and exit statuses | `core`'s data |
+//! | [`fsys`] | opens files, by rules that strangers' files cannot get around | nothing |
+//! | [`error`] | the one error, its codes and exit statuses | `core`'s data, `fsys` |
 //! | `picture` | pictures by their content, without reading any file | `core` |
-//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `crew`, `picture` |
+//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `crew`, `fsys`, `picture` |
 //! | [`remote`] | Whop's API in both dialects over a one-method transport | `core`, `picture` |
-//! | [`store`] | lock, mapping and journal | `core`, `crew` |
+//! | [`store`] | lock, mapping and journal | `core`, `crew`, `fsys` |
 //! | [`execute`] | carries a plan out | `core`, `remote`, `store` |
 //! | [`render`] | plans, reports and errors as text | `core`, `picture` |
-//! | [`emulator`] | Whop in the box, for trials, pull requests and tests | the transport's types |
+//! | [`emulator`] | Whop in the box, for trials, pull requests and tests | `fsys`, the transport's types |
 //! | [`cli`] | arguments, and the wiring of all the rest | everything |
 //!
 //! # What is always true
@@ -82,6 +83,7 @@ mod crew;
 pub mod emulator;
 pub mod error;
 pub mod execute;
+pub mod fsys;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -91,10 +91,9 @@ pub(crate) fn serve(serve: &Serve) {
             state,
             ..emulator::Settings::default()
         };
-        let state = serve
-            .world
-            .as_deref()
-            .map(|world| Path::new(world).join("emulator.jsonl"));
+        let state = serve.world.as_deref().map_or(emulator::State::Memory, |world| {
+            emulator::State::Kept(Path::new(world).join("emulator.jsonl"))
+        });
         if let Some(world) = &serve.world {
             let whop = Emulator::open(settings(0, Duration::ZERO, state.clone())).unwrap();
             prepare(&whop, Path::new(world), serve.port).await;
@@ -167,7 +166,7 @@ async fn prepare(whop: &Emulator, world: &Path, port: u16) {
         server: format!("http://127.0.0.1:{port}/api/v1"),
     };
     let paths = Paths::of_mapping(&world.join("users.mapping.jsonl"));
-    let session = Session::open(paths, identity, Arc::new(OsDisk), &holder).unwrap();
+    let session = Session::open(paths, identity, Arc::new(OsDisk::default()), &holder).unwrap();
     let known = session.loaded().known.clone();
     let policy = Policy::new(client.dialect(), client.version().as_str(), 0);
     let observed = refresh::refresh(&client, &manifest.desired, &known, &policy, |_| {})

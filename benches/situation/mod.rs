@@ -160,7 +160,7 @@ async fn applied(folder: &Path, world: World) {
     };
     let began = Instant::now();
     let paths = Paths::of_mapping(&folder.join("users.mapping.jsonl"));
-    let session = Session::open(paths, identity, Arc::new(OsDisk), &holder).unwrap();
+    let session = Session::open(paths, identity, Arc::new(OsDisk::default()), &holder).unwrap();
     let load = began.elapsed();
     let watched = Arc::new(Watched {
         whop: Whop::new(&world),

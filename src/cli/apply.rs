@@ -31,7 +31,7 @@ use crate::error::{Code, Error, Exit, Result};
 use crate::execute::{self, Ended, Run};
 use crate::render::html::{self, Pictures};
 use crate::render::{self, json, markdown};
-use crate::store::{self, Holder, OsDisk, Session};
+use crate::store::{self, Holder, Session};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +91,9 @@ pub(super) async fn run(
     }
     let began = tokio::time::Instant::now();
     let plan_file = plan_file.as_ref();
-    let mut ends = Ends::open(settings).map_err(|error| saved::or_stale(error, plan_file))?;
+    let mut wishes = Wishes::listen(args.deadline.map(|deadline| began + deadline))?;
+    let opened = wishes.or_stop(Ends::open(settings, printer)).await?;
+    let mut ends = opened.map_err(|error| saved::or_stale(error, plan_file))?;
     if let Some(saved) = plan_file {
         saved::belongs_here(settings, saved, &ends)?;
         ends.policy.touched = Some(saved.users());
@@ -100,12 +102,12 @@ pub(super) async fn run(
     let session = Session::open(
         ends.paths.clone(),
         ends.identity.clone(),
-        Arc::new(OsDisk),
+        Arc::new(settings.disk.clone()),
         &holder(),
     )?;
     if ends.memory.read > 0 && !ends.memory.index.is_empty() {
         // Under the lock. It only saves time: where it cannot be, nothing is lost.
-        let _ = store::pictures::replace(&ends.paths, &ends.memory.index.to_bytes());
+        let _ = store::pictures::replace(&ends.paths, &settings.disk, &ends.memory.index.to_bytes());
     }
     if session.loaded().interrupted {
         printer.story("An earlier apply did not end in order; this one takes up where it was.");
@@ -120,7 +122,12 @@ pub(super) async fn run(
                 // All that is left of it is its journal.
                 session.commit(known, ends.client.server_time())?;
             }
-            let receipt = Writing::begin(receipt_file, saved.digest, &Plan::new(&ends.manifest.desired))?;
+            let receipt = Writing::begin(
+                &settings.disk,
+                receipt_file,
+                saved.digest,
+                &Plan::new(&ends.manifest.desired),
+            )?;
             let exit = saved::already_applied(settings, printer, &ends, saved)?;
             let report = Report::default();
             let end = End {
@@ -134,7 +141,6 @@ pub(super) async fn run(
             printer.story("This plan was begun before; what is left of it is carried out now.");
         }
     }
-    let mut wishes = Wishes::listen(args.deadline.map(|deadline| began + deadline))?;
     let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
     let moved = plan_file.and_then(|saved| saved::moved(saved, &ends, &plan, known));
     if let Some((error, changes)) = moved {
@@ -170,7 +176,7 @@ pub(super) async fn run(
         },
         Saved::plan,
     );
-    let mut receipt = Writing::begin(receipt_file, plan_ref.plan, &plan)?;
+    let mut receipt = Writing::begin(&settings.disk, receipt_file, plan_ref.plan, &plan)?;
     if consent == Consent::Ask && !plan.is_empty() && !wishes.or_stop(ask(printer)).await?? {
         return Err(Error::new(Code::PlanDeclined, "not confirmed; nothing was done"));
     }
@@ -247,7 +253,7 @@ fn finish(
     }
     let reported = told.map_or(Ok(()), |(plan, pictures)| {
         reports::write(
-            &settings.reports,
+            settings,
             |out| json::report(out, report, plan, &ends.header),
             || markdown::report(report, plan, &ends.header),
             |out| html::report(out, report, plan, &ends.header, pictures),
@@ -276,7 +282,7 @@ async fn carry_out(
     work: Work,
     began: tokio::time::Instant,
     wishes: Wishes,
-    mut receipt: Option<&mut Writing>,
+    mut receipt: Option<&mut Writing<'_>>,
 ) -> Result<Option<Ended>> {
     let Work {
         plan,

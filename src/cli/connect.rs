@@ -1,21 +1,24 @@
 //! From settings and a manifest to everything a run talks to.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the files of the key and of certificates are read here"
-)]
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use secrecy::SecretString;
+
+use super::args::Verb;
+use super::key::KeySource;
+use super::output::Printer;
 use super::settings::Settings;
 use super::values::Server;
 use super::{now, reports, seconds};
 use crate::core::model::Policy;
 use crate::core::problem::Problem;
 use crate::core::value::{PlatformId, UserKey};
-use crate::emulator::{self, Emulator};
+use crate::emulator::{self, Emulator, State};
 use crate::error::{Code, Error, Result};
+use crate::fsys::{self, Secret};
 use crate::manifest::{self, Index, Manifest, Memory};
 use crate::remote::{ApiBase, Authorities, Client, HttpTransport, Options, Transport};
 use crate::render::Header;
@@ -42,13 +45,13 @@ impl Ends {
     ///
     /// # Errors
     /// The manifest's problems, a missing key, a server that cannot be meant.
-    pub(super) fn open(settings: &Settings) -> Result<Self> {
+    pub(super) async fn open(settings: &Settings, printer: &Printer) -> Result<Self> {
         let mut memory = recall(settings);
         let manifest = load(settings, &mut memory)?;
         only_known_users(settings, &manifest)?;
         let platform = manifest.desired.platform().clone();
         let run_id = run_id()?;
-        let (client, emulator) = client(settings, &platform, &run_id)?;
+        let (client, emulator) = client(settings, printer, &platform, &run_id).await?;
         let server = settings.server.to_string();
         let header = Header {
             company: platform.clone(),
@@ -78,7 +81,7 @@ impl Ends {
 pub(super) fn recall(settings: &Settings) -> Memory {
     let kept = settings
         .cache
-        .then(|| store::pictures::read(&settings.paths.state));
+        .then(|| store::pictures::read(&settings.paths.state, &settings.disk));
     let index = kept
         .flatten()
         .map(|(bytes, written)| Index::parse(&bytes, written));
@@ -109,12 +112,13 @@ pub(super) fn load(settings: &Settings, memory: &mut Memory) -> Result<Manifest>
 
 /// Connects for the users of `platform`. Sends nothing yet. The emulator is to
 /// be kept as long as the client.
-pub(super) fn client(
+pub(super) async fn client(
     settings: &Settings,
+    printer: &Printer,
     platform: &PlatformId,
     run_id: &str,
 ) -> Result<(Client, Option<Emulator>)> {
-    let (transport, emulator) = transport(settings, platform.as_str())?;
+    let (transport, emulator) = transport(settings, printer, platform.as_str()).await?;
     let per_minute = settings
         .limit
         .map_or(NonZeroU32::new(600), |limit| limit.per_minute);
@@ -163,7 +167,11 @@ fn only_known_users(settings: &Settings, manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
-fn transport(settings: &Settings, platform: &str) -> Result<(Arc<dyn Transport>, Option<Emulator>)> {
+async fn transport(
+    settings: &Settings,
+    printer: &Printer,
+    platform: &str,
+) -> Result<(Arc<dyn Transport>, Option<Emulator>)> {
     let base = match &settings.server {
         Server::Production => ApiBase::production(),
         Server::Sandbox => ApiBase::sandbox(),
@@ -171,19 +179,54 @@ fn transport(settings: &Settings, platform: &str) -> Result<(Arc<dyn Transport>,
             ApiBase::parse(url).map_err(|why| Error::new(Code::Usage, format!("the server's URL {why}")))?
         }
         Server::Emulator => {
+            let state = settings.paths.emulator.clone();
             let emulator = open_emulator(emulator::Settings {
                 platform: Some(platform.to_owned()),
-                state: Some(settings.paths.emulator.clone()),
+                // Whoever only looks writes nothing beside the manifest.
+                state: match settings.verb {
+                    Verb::Apply(_) => State::Kept(state),
+                    _ => State::Read(state),
+                },
+                disk: settings.disk.clone(),
                 exchanges: settings.exchanges.clone(),
                 ..emulator::Settings::default()
             })?;
             return Ok((Arc::new(emulator.transport(Some("emulator"))), Some(emulator)));
         }
     };
-    let key = settings.key.load(|path| std::fs::read(path))?;
+    let key = key(settings, printer).await?;
     let authorities = authorities(settings)?;
     let transport = HttpTransport::trusting(base, key, &authorities, settings.own_hosts.clone())?;
     Ok((Arc::new(transport), None))
+}
+
+/// The largest file with a key that is read, in bytes; a key has less than a
+/// hundred.
+const MOST_KEY: u64 = 64 * 1024;
+
+/// The largest file with authorities that is read, in bytes; all those of a
+/// browser come to a quarter of a million.
+const MOST_AUTHORITIES: u64 = 16 * 1024 * 1024;
+
+/// The key, read once. One that comes through a pipe is waited for on another
+/// thread, so that a signal can still end the run.
+async fn key(settings: &Settings, printer: &Printer) -> Result<SecretString> {
+    let KeySource::File(path) = &settings.key else {
+        return settings.key.load(|_| Err(std::io::ErrorKind::Unsupported.into()));
+    };
+    let named = path.clone();
+    let read = tokio::task::spawn_blocking(move || fsys::read_secret(&named, MOST_KEY)).await;
+    let read = read.map_err(|cause| Error::new(Code::Internal, "the key's reader ended").caused_by(cause))?;
+    settings.key.load(|_| {
+        let Secret { bytes, is_exposed } = read?;
+        if is_exposed {
+            printer.story(&format!(
+                "warning: others than its owner may read the key in `{}`; take that right away, such as with `chmod 600`",
+                path.display()
+            ));
+        }
+        Ok(bytes)
+    })
 }
 
 /// The authorities of `--ca-file`.
@@ -192,17 +235,21 @@ fn authorities(settings: &Settings) -> Result<Authorities> {
         return Ok(Authorities::default());
     };
     let hint = "`--ca-file` names a PEM file with the certificates of your own authority";
-    let pem = std::fs::read(path).map_err(|cause| Error::file("read", path, cause).hint(hint))?;
+    let pem = fsys::read_named(path, MOST_AUTHORITIES)
+        .map_err(|cause| Error::file("read", path, cause).or_hint(hint))?;
     Authorities::parse(&pem)
         .map_err(|why| Error::new(Code::Usage, format!("`{}` {why}", path.display())).hint(hint))
 }
 
 /// Opens the emulator with its state.
 pub(super) fn open_emulator(settings: emulator::Settings) -> Result<Emulator> {
-    let state = settings.state.clone().unwrap_or_default();
+    let state = match &settings.state {
+        State::Memory => PathBuf::new(),
+        State::Kept(path) | State::Read(path) => path.clone(),
+    };
     Emulator::open(settings).map_err(|cause| {
         Error::file("open the emulator's state", &state, cause)
-            .hint("another emulator may have it open; or move the file away to begin with an empty one")
+            .or_hint("another emulator may have it open; or move the file away to begin with an empty one")
     })
 }
 

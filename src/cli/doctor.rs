@@ -18,7 +18,7 @@ use crate::manifest::{self, Manifest};
 use crate::remote::{CallError, Client, Version};
 use crate::render::doctor::{self, Diagnosis, Health};
 use crate::render::{json, words};
-use crate::store::{self, Identity, OsDisk};
+use crate::store::{self, Identity};
 
 /// What an apply needs of the key (`whop-api.md` §9), and what for.
 const PERMISSIONS: [(&str, &str); 5] = [
@@ -58,7 +58,7 @@ pub struct DoctorArgs {
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DoctorArgs) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
-    let diagnosis = wishes.or_stop(examine(settings, args.probe)).await?;
+    let diagnosis = wishes.or_stop(examine(settings, printer, args.probe)).await?;
     printer.result(|out| match printer.format() {
         Format::Json => json::diagnosis(out, &diagnosis),
         // Settings let no other format through to here.
@@ -70,11 +70,11 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DoctorArg
     })
 }
 
-async fn examine(settings: &Settings, probe: bool) -> Diagnosis {
+async fn examine(settings: &Settings, printer: &Printer, probe: bool) -> Diagnosis {
     let mut found = Diagnosis::default();
     let manifest = manifest::load(&settings.manifests);
     look_at_manifest(&mut found, settings, &manifest);
-    let mapped = store::read_mapping(&settings.paths.state.mapping, &OsDisk);
+    let mapped = store::read_mapping(&settings.paths.state.mapping, &settings.disk);
     let named = manifest.as_ref().ok().map(|manifest| manifest.desired.platform());
     let company = named.or(mapped.as_ref().ok().map(|(identity, _)| &identity.company));
     let Some(company) = company.cloned() else {
@@ -88,12 +88,12 @@ async fn examine(settings: &Settings, probe: bool) -> Diagnosis {
         look_at_run(&mut found, settings, None);
         return found;
     };
-    let (accounts, clock, client) = look_at_whop(&mut found, settings, &company).await;
+    let (accounts, clock, client) = look_at_whop(&mut found, settings, printer, &company).await;
     let identity = Identity {
         company,
         server: settings.server.to_string(),
     };
-    let loaded = store::load(&settings.paths.state, &identity, &OsDisk);
+    let loaded = store::load(&settings.paths.state, &identity, &settings.disk);
     let interrupted = loaded.as_ref().ok().map(|loaded| loaded.interrupted);
     let known = loaded.map(|loaded| loaded.known);
     if let (true, Some(client)) = (probe, client) {
@@ -163,9 +163,13 @@ type Listed = Option<(Client, Vec<Account>)>;
 async fn look_at_whop(
     found: &mut Diagnosis,
     settings: &Settings,
+    printer: &Printer,
     company: &PlatformId,
 ) -> (Listed, Option<i64>, Option<Client>) {
-    let connected = connect::run_id().and_then(|id| connect::client(settings, company, &id));
+    let connected = match connect::run_id() {
+        Ok(id) => connect::client(settings, printer, company, &id).await,
+        Err(error) => Err(error),
+    };
     let (client, _emulator) = match connected {
         Ok(connected) => connected,
         Err(error) => {
@@ -427,7 +431,7 @@ async fn dead_links(client: &Client, known: &Known, accounts: &[Account]) -> Vec
 /// What an apply in hand, or one that died, has left.
 fn look_at_run(found: &mut Diagnosis, settings: &Settings, interrupted: Option<bool>) {
     let paths = &settings.paths.state;
-    let held: Option<Error> = store::locked(paths);
+    let held: Option<Error> = store::locked(paths, &settings.disk);
     let is_held = held.is_some();
     match held {
         None => found.add("lock", Health::Ok, "free"),

@@ -14,7 +14,7 @@ use crate::core::drift::{Others, drift};
 use crate::error::{Exit, Result};
 use crate::render::paint::Palette;
 use crate::render::{self, html, json, markdown};
-use crate::store::{self, OsDisk};
+use crate::store;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -39,9 +39,9 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs
         false => Others::Count,
     };
     let mut wishes = Wishes::listen(None)?;
-    let ends = Ends::open(settings)?;
+    let ends = wishes.or_stop(Ends::open(settings, printer)).await??;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
-    let loaded = store::load(&ends.paths, &ends.identity, &OsDisk)?;
+    let loaded = store::load(&ends.paths, &ends.identity, &settings.disk)?;
     if loaded.interrupted {
         printer.story("An earlier apply did not end in order; what it left is not drift yet.");
     }
@@ -56,7 +56,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs
         Format::Markdown => out.write_all(as_markdown().as_bytes()),
         Format::Human | Format::Csv => render::drift::write(out, &found, header, others, printer.palette),
     })?;
-    let reported = reports::write(&settings.reports, as_json, as_markdown, |out| {
+    let reported = reports::write(settings, as_json, as_markdown, |out| {
         html::lines(out, "Drift", |out| {
             render::drift::write(out, &found, header, others, Palette::Plain)
         })

@@ -11,8 +11,9 @@ use super::settings::Settings;
 use super::signals::Signals;
 use super::values::{KeyGrant, Rate, span};
 use crate::emulator::serve::Server;
-use crate::emulator::{self, Key, Keys, Script};
+use crate::emulator::{self, Key, Keys, Script, State};
 use crate::error::{Code, Error, Exit, Result};
+use crate::fsys;
 use crate::render::json;
 
 pub(super) const EXAMPLES: &str = "\
@@ -83,7 +84,8 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorA
         },
         rate: rate.per_minute.map_or(0, NonZeroU32::get),
         latency: *latency,
-        state: Some(settings.paths.emulator.clone()),
+        state: State::Kept(settings.paths.emulator.clone()),
+        disk: settings.disk.clone(),
         exchanges: settings.exchanges.clone(),
         newest: Some(settings.version.as_str().to_owned()),
         ..emulator::Settings::default()
@@ -112,21 +114,22 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorA
     Ok(Exit::Done)
 }
 
+/// The largest fault script that is read, in bytes: tens of thousands of faults.
+const MOST_SCRIPT: u64 = 16 * 1024 * 1024;
+
 /// Reads a fault script.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads a fault script"
-)]
 fn script(path: &Path) -> Result<Script> {
-    let text =
-        std::fs::read_to_string(path).map_err(|cause| Error::file("read the fault script", path, cause))?;
-    Script::parse(&text).map_err(|why| {
+    let bytes = fsys::read_named(path, MOST_SCRIPT)
+        .map_err(|cause| Error::file("read the fault script", path, cause))?;
+    let unusable = |why: &dyn std::fmt::Display| {
         Error::new(
             Code::Usage,
             format!("the fault script `{}` cannot be used: {why}", path.display()),
         )
         .hint("`whop-sync emulator --help` shows an example and names every strike")
-    })
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|why| unusable(&why))?;
+    Script::parse(text).map_err(|why| unusable(&why))
 }
 
 fn key(grant: &KeyGrant) -> Key {

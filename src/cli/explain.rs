@@ -13,7 +13,7 @@ use crate::core::value::UserKey;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::refresh::refresh;
 use crate::render::{self, json};
-use crate::store::{self, OsDisk};
+use crate::store;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -31,10 +31,10 @@ pub struct ExplainArgs {
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExplainArgs) -> Result<Exit> {
     let key = &args.id;
     let mut wishes = Wishes::listen(None)?;
-    let mut ends = Ends::open(settings)?;
+    let mut ends = wishes.or_stop(Ends::open(settings, printer)).await??;
     ends.policy.only = Some([key.clone()].into());
     ends.policy.refresh = Refresh::Full;
-    let known = store::load(&ends.paths, &ends.identity, &OsDisk)?.known;
+    let known = store::load(&ends.paths, &ends.identity, &settings.disk)?.known;
     let desired = &ends.manifest.desired;
     if desired.user(key).is_none() && !known.users.contains_key(key) {
         return Err(unknown(&ends, &known, key));

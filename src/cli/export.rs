@@ -1,14 +1,10 @@
 //! `export`: a manifest of what Whop has now, and with `--avatars` the
 //! pictures beside it. Sends GET only; writes no file that is there already.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the exported manifest and pictures are written here"
-)]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::connect;
@@ -23,11 +19,12 @@ use crate::core::model::{Avatar, Desired, Dialect, Entry, Guardrails, Known, Obs
 use crate::core::value::{ImageFormat, PlatformId, UserId, UserKey};
 use crate::core::{planner, summary};
 use crate::error::{Code, Error, Exit, Result};
+use crate::fsys::{How, OsDisk};
 use crate::manifest;
 use crate::remote::refresh::{Progress as Looked, read_profiles};
 use crate::remote::{Client, Downloaded};
 use crate::render::{plan, words, yaml};
-use crate::store::{self, Identity, OsDisk};
+use crate::store::{self, Identity, Replacement};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -61,7 +58,8 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExportArg
         return Err(exists(out));
     }
     let (company, guardrails) = whose(settings, args)?;
-    let (client, _emulator) = connect::client(settings, &company, &connect::run_id()?)?;
+    let connecting = async { connect::client(settings, printer, &company, &connect::run_id()?).await };
+    let (client, _emulator) = wishes.or_stop(connecting).await??;
     if client.dialect() == Dialect::Companies {
         return Err(Error::new(
             Code::Usage,
@@ -73,11 +71,11 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExportArg
         company: company.clone(),
         server: settings.server.to_string(),
     };
-    let known = store::load(&settings.paths.state, &identity, &OsDisk)?.known;
+    let known = store::load(&settings.paths.state, &identity, &settings.disk)?.known;
     let observed = wishes.or_stop(look(settings, &client, &known)).await??;
     let Export { mut users, left_out } = export(&observed, &known);
     if let Some(folder) = &args.avatars {
-        let mut gallery = Gallery::open(folder, args.out.as_deref(), args.force)?;
+        let mut gallery = Gallery::open(&settings.disk, folder, args.out.as_deref(), args.force)?;
         let wanted = users.iter().filter_map(|exported| {
             let url = exported.picture.clone()?;
             Some((url, exported.user.key.clone()))
@@ -99,7 +97,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExportArg
     write(&mut text)
         .map_err(|cause| Error::new(Code::Internal, "the manifest could not be made").caused_by(cause))?;
     if let Some(path) = &args.out {
-        save(path, &text, args.force)?;
+        save(&settings.disk, path, &text, args.force)?;
         let count = words::plural(users.len(), "user");
         printer.story(&format!("{count} written to {}", path.display()));
     }
@@ -130,7 +128,7 @@ fn whose(settings: &Settings, args: &ExportArgs) -> Result<(PlatformId, Guardrai
         (Some(company), _) => Ok((company.clone(), guardrails)),
         (None, Ok(manifest)) => Ok((manifest.desired.platform().clone(), guardrails)),
         (None, Err(error)) if error.code() == Code::ManifestMissing => {
-            let mapping = store::read_mapping(&settings.paths.state.mapping, &OsDisk);
+            let mapping = store::read_mapping(&settings.paths.state.mapping, &settings.disk);
             let (identity, _) = mapping.map_err(|_| {
                 Error::new(
                     Code::Usage,
@@ -182,7 +180,8 @@ async fn look(settings: &Settings, client: &Client, known: &Known) -> Result<Obs
 }
 
 /// The pictures' folder, and what came of each.
-struct Gallery {
+struct Gallery<'a> {
+    disk: &'a OsDisk,
     folder: PathBuf,
     /// The folder as the manifest names it, with a slash at its end.
     named: String,
@@ -195,12 +194,12 @@ struct Gallery {
     failed: Option<Error>,
 }
 
-impl Gallery {
-    /// Makes the folder. It must lie in the manifest's own, or the manifest
-    /// would be refused.
-    fn open(folder: &Path, out: Option<&Path>, force: bool) -> Result<Self> {
+impl<'a> Gallery<'a> {
+    /// Makes the folder, through no link. It must lie in the manifest's own, or
+    /// the manifest would be refused.
+    fn open(disk: &'a OsDisk, folder: &Path, out: Option<&Path>, force: bool) -> Result<Self> {
         let fail = |cause| Error::file("create the folder", folder, cause);
-        fs::create_dir_all(folder).map_err(fail)?;
+        disk.make_folder(folder).map_err(fail)?;
         let base = out
             .and_then(Path::parent)
             .filter(|base| !base.as_os_str().is_empty());
@@ -218,7 +217,8 @@ impl Gallery {
             .hint("name a folder beside or below the manifest: pictures outside it are refused"));
         };
         Ok(Self {
-            folder: real.clone(),
+            disk,
+            folder: folder.to_owned(),
             named: parts.iter().map(|part| format!("{part}/")).collect(),
             force,
             kept: BTreeMap::new(),
@@ -241,15 +241,17 @@ impl Gallery {
     fn keep(&mut self, key: UserKey, picture: &Downloaded) {
         let name = file_name(&key, picture.format);
         let path = self.folder.join(&name);
-        match fs::read(&path) {
-            Ok(there) if there == picture.bytes => {}
-            Ok(_) if !self.force => return self.refused.push(format!("{}{name}", self.named)),
-            _ => {
-                if let Err(error) = save(&path, &picture.bytes, self.force) {
-                    self.failed.get_or_insert(error);
-                    return;
-                }
+        let kept = match there(self.disk, &path, &picture.bytes) {
+            Ok(There::Same) => Ok(()),
+            Ok(There::Other) if !self.force => {
+                return self.refused.push(format!("{}{name}", self.named));
             }
+            Ok(There::Other | There::Nothing) => save(self.disk, &path, &picture.bytes, self.force),
+            Err(cause) => Err(Error::file("write", &path, cause)),
+        };
+        if let Err(error) = kept {
+            self.failed.get_or_insert(error);
+            return;
         }
         let avatar = Avatar {
             path: format!("{}{name}", self.named).into(),
@@ -334,15 +336,36 @@ fn file_name(key: &UserKey, format: ImageFormat) -> String {
     }
 }
 
-/// Writes a new file, or with consent over one that is there.
-fn save(path: &Path, bytes: &[u8], force: bool) -> Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true);
-    match force {
-        true => options.create(true).truncate(true),
-        false => options.create_new(true),
+/// What is there already of a file to be written.
+enum There {
+    Nothing,
+    Same,
+    Other,
+}
+
+/// Compares a file with what it shall be.
+fn there(disk: &OsDisk, path: &Path, bytes: &[u8]) -> io::Result<There> {
+    let file = match disk.open(path, How::Read) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(There::Nothing),
+        Err(cause) => return Err(cause),
     };
-    let written = options.open(path).and_then(|mut file| file.write_all(bytes));
+    let mut found = Vec::new();
+    file.take(bytes.len() as u64 + 1).read_to_end(&mut found)?;
+    Ok(match found == bytes {
+        true => There::Same,
+        false => There::Other,
+    })
+}
+
+/// Writes a new file, or with consent in the place of one that is there.
+fn save(disk: &OsDisk, path: &Path, bytes: &[u8], force: bool) -> Result<()> {
+    if force {
+        return Replacement::begin(disk, path)?.finish(bytes);
+    }
+    let written = disk
+        .open(path, How::New)
+        .and_then(|mut file| file.write_all(bytes));
     written.map_err(|cause| match cause.kind() {
         io::ErrorKind::AlreadyExists => exists(path),
         _ => Error::file("write", path, cause),

@@ -1,12 +1,8 @@
 //! `init`: what a new folder needs, or a manifest from a table of users.
 //! Writes new files only.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the first files are written here, and a table is read"
-)]
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +14,7 @@ use super::settings::{Consent, Settings};
 use crate::core::model::{DesiredUser, Guardrails};
 use crate::core::value::{DisplayName, Email, PlatformId, Title, UserKey};
 use crate::error::{Code, Error, Exit, Result};
+use crate::fsys::{self, How, OsDisk};
 use crate::manifest;
 use crate::render::init::{Made, RowLeft};
 use crate::render::{init, json, schema, yaml};
@@ -64,6 +61,12 @@ const IGNORED: [&str; 4] = [
     "*.mapping.pictures*",
 ];
 
+/// The largest `.gitignore` that is read, in bytes.
+const MOST_IGNORED: u64 = 1024 * 1024;
+
+/// The largest table that is read, in bytes: over a million users.
+const MOST_TABLE: u64 = 512 * 1024 * 1024;
+
 /// The company until its owner writes it in.
 const PLACEHOLDER: &str = "biz_XXXXXXXXXXXXX";
 
@@ -91,34 +94,40 @@ pub(super) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Re
             from_table(table, args, folder, asks.then_some(printer), &mut made)?
         }
     };
-    if !folder.as_os_str().is_empty() {
-        fs::create_dir_all(folder).map_err(|cause| Error::file("create the folder", folder, cause))?;
-    }
-    place(manifest, text.as_bytes(), &mut made)?;
+    let disk = &settings.disk;
+    let make_folder = |folder: &Path| {
+        disk.make_folder(folder)
+            .map_err(|cause| Error::file("create the folder", folder, cause))
+    };
+    make_folder(folder)?;
+    place(disk, manifest, text.as_bytes(), &mut made)?;
     place(
+        disk,
         &folder.join("users.schema.json"),
         schema::MANIFEST.as_bytes(),
         &mut made,
     )?;
     let ignore = folder.join(".gitignore");
     let lines: String = IGNORED.iter().map(|line| format!("{line}\n")).collect();
-    match fs::read_to_string(&ignore) {
-        Ok(there) => {
+    let there = disk.read_most(&ignore, MOST_IGNORED);
+    match there.map_err(|cause| Error::file("read", &ignore, cause))? {
+        Some(there) => {
+            let there = String::from_utf8_lossy(&there);
             let has = |line: &&&str| there.lines().any(|known| known.trim() == **line);
             made.ignore = IGNORED.iter().filter(|line| !has(line)).copied().collect();
             made.kept.push(ignore.display().to_string());
         }
-        Err(_) => place(&ignore, lines.as_bytes(), &mut made)?,
+        None => drop(place(disk, &ignore, lines.as_bytes(), &mut made)?),
     }
     for file in args.ci.into_iter().flat_map(pipelines::files) {
         let path = Path::new(file.path);
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|cause| Error::file("create the folder", folder, cause))?;
+            make_folder(folder)?;
         }
-        let kept = made.kept.len();
-        place(path, file.text.as_bytes(), &mut made)?;
-        if file.is_program && made.kept.len() == kept {
-            make_program(path)?;
+        if let Some(written) = place(disk, path, file.text.as_bytes(), &mut made)?
+            && file.is_program
+        {
+            make_program(&written).map_err(|cause| Error::file("make executable", path, cause))?;
         }
     }
     if args.from_csv.is_some()
@@ -133,28 +142,35 @@ pub(super) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Re
     Ok(Exit::Done)
 }
 
-/// Writes a file if there is none of this name.
-fn place(path: &Path, bytes: &[u8], made: &mut Made) -> Result<()> {
+/// Writes a file if there is none of this name; gives it if so.
+fn place(disk: &OsDisk, path: &Path, bytes: &[u8], made: &mut Made) -> Result<Option<File>> {
     let shown = path.display().to_string();
-    let opened = fs::OpenOptions::new().write(true).create_new(true).open(path);
-    match opened.and_then(|mut file| file.write_all(bytes)) {
-        Ok(()) => made.created.push(shown),
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => made.kept.push(shown),
-        Err(cause) => return Err(Error::file("write", path, cause)),
+    let written = disk.open(path, How::New).and_then(|mut file| {
+        file.write_all(bytes)?;
+        Ok(file)
+    });
+    match written {
+        Ok(file) => {
+            made.created.push(shown);
+            Ok(Some(file))
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+            made.kept.push(shown);
+            Ok(None)
+        }
+        Err(cause) => Err(Error::file("write", path, cause)),
     }
-    Ok(())
 }
 
 /// Lets a file be run, where a file's mode says so.
-fn make_program(path: &Path) -> Result<()> {
+fn make_program(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-            .map_err(|cause| Error::file("make executable", path, cause))?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o755))?;
     }
     #[cfg(not(unix))]
-    let _ = path;
+    let _ = file;
     Ok(())
 }
 
@@ -194,7 +210,7 @@ fn from_table(
     asks: Option<&Printer>,
     made: &mut Made,
 ) -> Result<String> {
-    let bytes = fs::read(path).map_err(|cause| Error::file("read", path, cause))?;
+    let bytes = fsys::read_named(path, MOST_TABLE).map_err(|cause| Error::file("read", path, cause))?;
     let shown = path.display();
     let bad = |message: String| Error::new(Code::Usage, message);
     let text = String::from_utf8(bytes).map_err(|_| {

@@ -67,7 +67,7 @@ impl KeySource {
             Self::File(path) => {
                 let bytes = read(path).map_err(|cause| {
                     Error::file("read", path, cause)
-                        .hint("`--api-key-file` names a file that holds the key and nothing else")
+                        .or_hint("`--api-key-file` names a file that holds the key and nothing else")
                 })?;
                 key(&bytes, &format!("`{}`", path.display()))
             }

@@ -73,7 +73,7 @@ pub async fn run(raw: Vec<OsString>) -> Exit {
     };
     let printer = Printer::new(&settings.output);
     output::start_logs(&settings.output);
-    if let Err(error) = reports::check(&settings.reports) {
+    if let Err(error) = reports::check(&settings) {
         return printer.error(&error);
     }
     // Its id is recorded where it is made.

@@ -21,7 +21,7 @@ use crate::error::{Code, Error, Exit, Result};
 use crate::remote::refresh::{self, Progress as Looked};
 use crate::render::html::{self, Pictures};
 use crate::render::{self, json, markdown, words};
-use crate::store::{self, OsDisk};
+use crate::store;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -53,9 +53,9 @@ pub struct PlanArgs {
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
-    let ends = Ends::open(settings)?;
+    let ends = wishes.or_stop(Ends::open(settings, printer)).await??;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
-    let loaded = store::load(&ends.paths, &ends.identity, &OsDisk)?;
+    let loaded = store::load(&ends.paths, &ends.identity, &settings.disk)?;
     if loaded.interrupted {
         printer.story("An earlier apply did not end in order; the plan takes up where it was.");
     }
@@ -82,7 +82,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
     }
     show(printer, &ends, &plan)?;
     let reported = reports::write(
-        &settings.reports,
+        settings,
         |out| json::plan(out, &plan, &ends.header),
         || markdown::plan(&plan, &ends.header),
         |out| html::plan(out, &plan, &ends.header, &pictures),
@@ -193,7 +193,7 @@ pub(super) fn refuse(
     let document =
         |out: &mut dyn io::Write, error: &Error| json::error(out, error, Some((plan, &ends.header)));
     let reported = reports::write(
-        &settings.reports,
+        settings,
         |out| document(out, refusal),
         || markdown::plan(plan, &ends.header),
         |out| html::plan(out, plan, &ends.header, pictures),

@@ -12,13 +12,14 @@ use crate::core::digest::Digest;
 use crate::core::plan::Plan;
 use crate::core::report::{Event, Report};
 use crate::error::{Code, Error, Exit, Result};
+use crate::fsys::OsDisk;
 use crate::render::json::receipt::{Log, Receipt, receipt};
 use crate::render::safe::Safe;
-use crate::store::{OsDisk, Replacement};
+use crate::store::Replacement;
 
 /// The receipt of the run in hand.
-pub(super) struct Writing {
-    file: Replacement<'static>,
+pub(super) struct Writing<'a> {
+    file: Replacement<'a>,
     log: Log,
     started: SystemTime,
     digest: Digest,
@@ -36,12 +37,17 @@ pub(super) struct End<'a> {
     pub(super) exit: Exit,
 }
 
-impl Writing {
+impl<'a> Writing<'a> {
     /// Begins the file, if one is asked for.
     ///
     /// # Errors
     /// [`Code::IoFailed`] where it could not be written later.
-    pub(super) fn begin(path: Option<&Path>, digest: Digest, plan: &Plan) -> Result<Option<Self>> {
+    pub(super) fn begin(
+        disk: &'a OsDisk,
+        path: Option<&Path>,
+        digest: Digest,
+        plan: &Plan,
+    ) -> Result<Option<Self>> {
         let Some(path) = path else { return Ok(None) };
         if path.is_dir() {
             return Err(Error::new(
@@ -50,7 +56,7 @@ impl Writing {
             )
             .hint("name a file; nothing was changed"));
         }
-        let file = Replacement::begin(&OsDisk, path)?;
+        let file = Replacement::begin(disk, path)?;
         Ok(Some(Self {
             file,
             log: Log::default(),

@@ -1,7 +1,6 @@
 //! Reports besides the streams: the files that `--report` names, and GitHub's
 //! page of the workflow's run.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 
 use super::args::Verb;
@@ -10,18 +9,19 @@ use super::settings::{Reports, Settings};
 use super::values::{ReportFile, ReportKind};
 use crate::core::problem::Problem;
 use crate::error::{Code, Error, Exit, Result};
+use crate::fsys::{How, OsDisk};
 use crate::render::problems::Look;
 use crate::render::safe::Safe;
 use crate::render::{failure, html, json, markdown, sarif};
-use crate::store::{OsDisk, Replacement};
+use crate::store::Replacement;
 
 /// Makes sure that every report can be written, before anything is done that
 /// one would tell of. Nothing stays of it.
 ///
 /// # Errors
 /// [`Code::IoFailed`] for the first that cannot.
-pub(super) fn check(reports: &Reports) -> Result<()> {
-    let Reports { files, step_summary } = reports;
+pub(super) fn check(settings: &Settings) -> Result<()> {
+    let (disk, Reports { files, step_summary }) = (&settings.disk, &settings.reports);
     for ReportFile { path, kind: _ } in files {
         if path.is_dir() {
             return Err(Error::new(
@@ -30,10 +30,10 @@ pub(super) fn check(reports: &Reports) -> Result<()> {
             )
             .hint("name a file; nothing was changed"));
         }
-        Replacement::begin(&OsDisk, path).map(drop)?;
+        Replacement::begin(disk, path).map(drop)?;
     }
     if let Some(path) = step_summary {
-        let opened = OpenOptions::new().append(true).create(true).open(path);
+        let opened = disk.open(path, How::Stream);
         opened.map_err(|cause| Error::file("add to the step summary", path, cause))?;
     }
     Ok(())
@@ -45,6 +45,16 @@ pub(super) fn check(reports: &Reports) -> Result<()> {
 /// # Errors
 /// The first file that cannot be written; the others are written all the same.
 pub(super) fn write(
+    settings: &Settings,
+    json: impl Fn(&mut dyn Write) -> io::Result<()>,
+    markdown: impl Fn() -> String,
+    html: impl Fn(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    write_to(&settings.disk, &settings.reports, json, markdown, html)
+}
+
+fn write_to(
+    disk: &OsDisk,
     reports: &Reports,
     json: impl Fn(&mut dyn Write) -> io::Result<()>,
     markdown: impl Fn() -> String,
@@ -62,10 +72,10 @@ pub(super) fn write(
             ReportKind::Html => html(&mut bytes),
         };
         let made = made.map_err(|cause| Error::file("make the report", path, cause));
-        failed = failed.and(made.and_then(|()| Replacement::begin(&OsDisk, path)?.finish(&bytes)));
+        failed = failed.and(made.and_then(|()| Replacement::begin(disk, path)?.finish(&bytes)));
     }
     if let Some(path) = step_summary {
-        let open = OpenOptions::new().append(true).create(true).open(path);
+        let open = disk.open(path, How::Stream);
         let written = open.and_then(|mut file| file.write_all(markdown().as_bytes()));
         failed = failed.and(written.map_err(|cause| Error::file("add to the step summary", path, cause)));
     }
@@ -86,7 +96,7 @@ pub(super) fn problems(settings: &Settings, problems: &[Problem], error: Option<
         let mut bytes = Vec::new();
         let made = sarif::write(&mut bytes, problems, &sources, error)
             .map_err(|cause| Error::file("make the report", path, cause));
-        failed = failed.and(made.and_then(|()| Replacement::begin(&OsDisk, path)?.finish(&bytes)));
+        failed = failed.and(made.and_then(|()| Replacement::begin(&settings.disk, path)?.finish(&bytes)));
     }
     failed
 }
@@ -117,7 +127,7 @@ pub(super) fn error(settings: &Settings, printer: &Printer, error: &Error) {
     };
     let server = settings.server.to_string();
     let reported = write(
-        &settings.reports,
+        settings,
         |out| json::error(out, error, None),
         || markdown::error(error, kind, &server),
         |out| {
@@ -152,7 +162,8 @@ mod tests {
             ],
             step_summary: Some(at("summary")),
         };
-        let failed = write(
+        let failed = write_to(
+            &OsDisk::default(),
             &reports,
             |out| out.write_all(b"{}"),
             || "# md\n".to_owned(),

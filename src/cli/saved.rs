@@ -23,10 +23,11 @@ use crate::core::report::Report;
 use crate::core::saved::{self, Changes, Place, Saved};
 use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
+use crate::fsys::OsDisk;
 use crate::render::paint::Palette;
 use crate::render::safe::Safe;
 use crate::render::{html, json, moved};
-use crate::store::{self, MOST_PLAN_BYTES, OsDisk, Replacement};
+use crate::store::{self, MOST_PLAN_BYTES, Replacement};
 
 /// What a plan must be, and what it is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
@@ -67,7 +68,7 @@ pub(super) fn take_over(args: &mut Args) -> Result<Option<Saved>> {
             return Err(Error::new(Code::Usage, message).hint("give it to `plan --out`"));
         }
     }
-    let saved = store::read_plan(path)?;
+    let saved = store::read_plan(path, &OsDisk::beside(manifests))?;
     if manifests.is_empty() {
         manifests.extend(saved.basis.manifests.iter().map(PathBuf::from));
     }
@@ -122,7 +123,7 @@ pub(super) fn save(
         )
         .hint("use `apply --expect DIGEST` instead, which needs no file"));
     }
-    Replacement::begin(&OsDisk, path)?.finish(&bytes)?;
+    Replacement::begin(&settings.disk, path)?.finish(&bytes)?;
     printer.story(&format!(
         "Saved to `{0}`: `whop-sync apply {0}`, for the same server, carries out exactly this plan.",
         Safe(path.display())
@@ -247,7 +248,7 @@ pub(super) fn refuse(
     changes: &Changes,
 ) -> Result<Exit> {
     let reported = reports::write(
-        &settings.reports,
+        settings,
         |out| json::stale(out, error, changes),
         || moved::markdown(changes),
         |out| {
@@ -288,7 +289,7 @@ pub(super) fn already_applied(
         Format::Markdown | Format::Human | Format::Csv => writeln!(out, "{TOLD}"),
     })?;
     let reported = reports::write(
-        &settings.reports,
+        settings,
         document,
         || format!("{TOLD}\n"),
         |out| html::lines(out, "Apply", |out| writeln!(out, "{TOLD}")),

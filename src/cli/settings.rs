@@ -20,6 +20,7 @@ use crate::core::lineage::Commit;
 use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
+use crate::fsys::OsDisk;
 use crate::remote::{Hosts, OwnHosts, Version};
 use crate::render::paint::{Choice, Palette, Surroundings};
 use crate::render::problems::Look;
@@ -127,6 +128,8 @@ pub struct Settings {
     pub manifests: Vec<PathBuf>,
     /// Where state is kept.
     pub paths: Paths,
+    /// How files are opened beside these manifests.
+    pub disk: OsDisk,
     /// Whether what is remembered of pictures is used.
     pub cache: bool,
     /// The file that exchanges with the emulator are added to, if any.
@@ -296,6 +299,7 @@ impl Settings {
         Ok(Self {
             consent: consent(&verb, facts),
             verb,
+            disk: OsDisk::beside(&manifests),
             manifests,
             paths,
             cache: !no_cache,

@@ -9,7 +9,7 @@ use crate::core::model::Known;
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::{json, mapping};
-use crate::store::{OsDisk, read_mapping};
+use crate::store::read_mapping;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +26,7 @@ pub struct ShowArgs {
 
 pub(super) fn run(settings: &Settings, printer: &Printer, args: &ShowArgs) -> Result<Exit> {
     let id = args.id.as_ref();
-    let (identity, users) = read_mapping(&settings.paths.state.mapping, &OsDisk)?;
+    let (identity, users) = read_mapping(&settings.paths.state.mapping, &settings.disk)?;
     if let Some(id) = id
         && !users.contains_key(id)
     {

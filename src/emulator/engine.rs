@@ -21,12 +21,12 @@ use super::idempotency::Met;
 use super::ids::fingerprint;
 use super::keys::{Caller, platform_of};
 use super::limits::{Left, Limits};
-use super::log::Log;
+use super::log::{self, Log};
 use super::operation::{Operation, Route, route};
 use super::records::{Effect, Fate, Remembered};
 use super::refusal::Refusal;
 use super::request::{Call, Fields, Query};
-use super::settings::{Settings, millis};
+use super::settings::{Settings, State, millis};
 use super::state::World;
 use super::storage::{self, Upload};
 use super::versions::Version;
@@ -136,12 +136,18 @@ impl Engine {
     /// For settings that make no sense, and where [`Log::open`] does.
     pub(super) fn open(settings: Settings) -> io::Result<Self> {
         settings.check()?;
-        let mut world = World::new(settings.seed, settings.state.is_some());
+        let is_kept = matches!(settings.state, State::Kept(_));
+        let mut world = World::new(settings.seed, is_kept);
         let log = match &settings.state {
-            None => None,
-            Some(path) => Some(Log::open(path, &mut world)?),
+            State::Memory => None,
+            State::Kept(path) => Some(Log::open(&settings.disk, path, &mut world)?),
+            State::Read(path) => {
+                log::read(&settings.disk, path, &mut world)?;
+                None
+            }
         };
-        let exchanges = settings.exchanges.as_deref().map(Exchanges::open);
+        let exchanges = settings.exchanges.as_deref();
+        let exchanges = exchanges.map(|path| Exchanges::open(&settings.disk, path));
         let exchanges = exchanges.transpose()?;
         settings.clock.not_before(world.latest());
         Ok(Self {

@@ -5,7 +5,7 @@
 //! emulator's own upload URLs too. What a fault made up is named by its kind
 //! and not shown: it is no answer of the emulator's.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::faults::Strike;
 use super::operation::Operation;
 use super::request::Call;
+use crate::fsys::{How, OsDisk};
 use crate::remote::transport::Response;
 
 /// An open file of exchanges. Several emulators may share one: each line is
@@ -26,12 +27,11 @@ impl Exchanges {
     ///
     /// # Errors
     /// If the file or its folder cannot be made.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
+    pub(super) fn open(disk: &OsDisk, path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            disk.make_folder(folder)?;
         }
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(Self(file))
+        Ok(Self(disk.open(path, How::Stream)?))
     }
 
     /// Adds one exchange. `operation` is `None` for a path that is none of the

@@ -6,18 +6,14 @@
 //! at once but are not flushed to the disk: the file survives the death of the
 //! process, which is what tests need, not that of the machine.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "sole reader and writer of the state file"
-)]
-
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::fs::{File, TryLockError};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::contents::Contents;
 use super::records::Effect;
 use super::state::World;
+use crate::fsys::{How, MOST_STATE, OsDisk, Refusal};
 
 /// The first line of every state file.
 const HEADER: &str = "{\"format\":\"whop-sync emulator state\",\"version\":1}\n";
@@ -40,27 +36,45 @@ impl Log {
     /// # Errors
     /// If another emulator holds it, if it is no state file, or if it cannot
     /// be read or written.
-    pub(super) fn open(path: &Path, world: &mut World) -> io::Result<Self> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
+    pub(super) fn open(disk: &OsDisk, path: &Path, world: &mut World) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            disk.make_folder(folder)?;
         }
-        let lock = lock(path)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)?;
-        let lines = load(&mut file, path, world)?;
+        // Before the lock is made beside it.
+        disk.check_place(path)?;
+        let lock = lock(disk, path)?;
+        let mut file = disk.open(path, How::Append)?;
+        let Loaded { lines, whole } = load(&file, path, world)?;
+        // A torn last line is dropped from the file, too, so that the next one
+        // does not grow on to it.
+        file.set_len(whole)?;
+        if whole == 0 {
+            file.write_all(HEADER.as_bytes())?;
+        }
         if lines > 2 * world.size() + SLACK {
-            file = rewrite(path, world)?;
+            file = rewrite(disk, path, world)?;
         }
-        world.contents = Contents::Folder(beside(path, ".files"));
+        world.contents = Contents::kept(disk.clone(), beside(path, ".files"));
         Ok(Self { file, _lock: lock })
     }
 
     /// Adds a line.
     pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
         self.file.write_all(line)
+    }
+}
+
+/// Loads the file into the world, if there is one, and leaves everything as it
+/// is. Another emulator may have it open.
+///
+/// # Errors
+/// If it is no state file or cannot be read.
+pub(super) fn read(disk: &OsDisk, path: &Path, world: &mut World) -> io::Result<()> {
+    world.contents = Contents::found(disk.clone(), beside(path, ".files"));
+    match disk.open(path, How::Read) {
+        Ok(file) => load(&file, path, world).map(drop),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(cause),
     }
 }
 
@@ -73,8 +87,9 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Takes the lock, or says who cannot have it. The system frees it when the
 /// process ends, however it ends.
-fn lock(path: &Path) -> io::Result<File> {
-    let lock = File::create(beside(path, ".lock"))?;
+fn lock(disk: &OsDisk, path: &Path) -> io::Result<File> {
+    // Never written, whatever it is.
+    let lock = disk.open(&beside(path, ".lock"), How::Edit)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
@@ -88,16 +103,26 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Applies every whole line and drops a torn last one, from the file too, so
-/// that the next line does not grow on to it. Returns how many lines it has.
+/// What was loaded.
+struct Loaded {
+    /// How many lines.
+    lines: usize,
+    /// How many bytes they have; a torn line comes behind.
+    whole: u64,
+}
+
+/// Applies every whole line and drops a torn last one.
 /// A line that is whole but makes no sense is an error: guessing would lose
 /// what stands behind it.
-fn load(file: &mut File, path: &Path, world: &mut World) -> io::Result<usize> {
+fn load(file: &File, path: &Path, world: &mut World) -> io::Result<Loaded> {
+    if file.metadata()?.len() > MOST_STATE {
+        return Err(Refusal::Large(path.to_owned(), MOST_STATE).into());
+    }
     let broken = |why: &str| {
         let message = format!("`{}` is not a state file: {why}", path.display());
         io::Error::new(io::ErrorKind::InvalidData, message)
     };
-    let mut reader = BufReader::new(&*file);
+    let mut reader = BufReader::new(file.take(MOST_STATE));
     let mut line = Vec::new();
     let mut whole = 0;
     let mut lines = 0;
@@ -123,18 +148,14 @@ fn load(file: &mut File, path: &Path, world: &mut World) -> io::Result<usize> {
     if whole == 0 && !HEADER.as_bytes().starts_with(&line) {
         return Err(broken("its first line is another"));
     }
-    drop(reader);
-    file.set_len(whole)?;
-    if whole == 0 {
-        file.write_all(HEADER.as_bytes())?;
-    }
-    Ok(lines)
+    Ok(Loaded { lines, whole })
 }
 
 /// Writes the records afresh and puts the result in place in one step.
-fn rewrite(path: &Path, world: &World) -> io::Result<File> {
+fn rewrite(disk: &OsDisk, path: &Path, world: &World) -> io::Result<File> {
     let made = beside(path, ".new");
-    let mut writer = BufWriter::new(File::create(&made)?);
+    disk.remove(&made)?;
+    let mut writer = BufWriter::new(disk.open(&made, How::New)?);
     writer.write_all(HEADER.as_bytes())?;
     for effect in world.effects() {
         serde_json::to_writer(&mut writer, &[effect])?;
@@ -144,17 +165,20 @@ fn rewrite(path: &Path, world: &World) -> io::Result<File> {
         .into_inner()
         .map_err(io::IntoInnerError::into_error)?
         .sync_all()?;
-    fs::rename(&made, path)?;
-    OpenOptions::new().append(true).open(path)
+    disk.rename(&made, path)?;
+    disk.open(path, How::Append)
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests change files")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn reload(path: &Path) -> io::Result<World> {
         let mut world = World::new(0, true);
-        Log::open(path, &mut world).map(|_| world)
+        Log::open(&OsDisk::default(), path, &mut world).map(|_| world)
     }
 
     #[test]
@@ -162,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/state.jsonl");
         let mut world = World::new(0, true);
-        let mut log = Log::open(&path, &mut world).unwrap();
+        let mut log = Log::open(&OsDisk::default(), &path, &mut world).unwrap();
         assert_eq!(reload(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         world.change(Effect::Used(7));
         log.append(&world.take_line(1).unwrap()).unwrap();

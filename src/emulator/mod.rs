@@ -121,7 +121,7 @@ pub use keys::{Key, Keys};
 pub use limits::Window;
 pub use operation::Operation;
 pub use request::Call;
-pub use settings::Settings;
+pub use settings::{Settings, State};
 pub use transport::{InProcess, ORIGIN};
 
 /// A running emulator; clones are the same one.

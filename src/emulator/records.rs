@@ -1,7 +1,41 @@
 //! What the emulator remembers, as it stands in the state file.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+use super::ids::is_id;
+
+/// Reads an id. It becomes a file's name or part of a URL, and a state file may
+/// come from a stranger.
+fn id<'de, D: Deserializer<'de>>(from: D, prefix: &str) -> Result<String, D::Error> {
+    let id = String::deserialize(from)?;
+    match is_id(&id, prefix) {
+        true => Ok(id),
+        false => Err(D::Error::custom(format_args!(
+            "`{id}` is no id of the kind {prefix}…"
+        ))),
+    }
+}
+
+fn account_id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    id(from, "biz_")
+}
+
+fn user_id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    id(from, "user_")
+}
+
+fn file_id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    id(from, "file_")
+}
+
+/// The file that is a profile's picture, if there is one.
+fn picture<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct FileId(#[serde(deserialize_with = "file_id")] String);
+    Ok(Option::<FileId>::deserialize(from)?.map(|FileId(id)| id))
+}
 
 /// An account: a platform, its child, or (legacy) a further company of the
 /// platform's own user.
@@ -10,6 +44,7 @@ pub(super) struct Account {
     /// Counts everything ever made; never used twice.
     pub(super) seq: u64,
     /// `biz_…`
+    #[serde(deserialize_with = "account_id")]
     pub(super) id: String,
     /// The number of the platform whose keys see this account; a platform has
     /// its own.
@@ -105,12 +140,14 @@ pub(super) struct User {
     /// Counts everything ever made.
     pub(super) seq: u64,
     /// `user_…`
+    #[serde(deserialize_with = "user_id")]
     pub(super) id: String,
     /// Unique; letters, digits and hyphens, at most 42.
     pub(super) username: String,
     /// The global name.
     pub(super) name: Option<String>,
     /// The global picture; `None` shows a generated one.
+    #[serde(default, deserialize_with = "picture")]
     pub(super) picture: Option<String>,
     /// Case-folded; never shown to an API key.
     pub(super) email: Option<String>,
@@ -124,6 +161,7 @@ pub(super) struct Override {
     /// The name shown.
     pub(super) name: Option<String>,
     /// The file shown.
+    #[serde(default, deserialize_with = "picture")]
     pub(super) picture: Option<String>,
 }
 
@@ -146,6 +184,7 @@ pub(super) struct File {
     /// Counts everything ever made.
     pub(super) seq: u64,
     /// `file_…`
+    #[serde(deserialize_with = "file_id")]
     pub(super) id: String,
     /// The fingerprint of the credential that made it and alone may read it.
     pub(super) credential: String,

@@ -9,6 +9,7 @@ use super::ids::is_id;
 use super::keys::{Key, Keys};
 use super::limits::Window;
 use super::versions::Version;
+use crate::fsys::OsDisk;
 
 /// Settings of an emulator; the default is a memory-only one on the wall's
 /// clock that lets any key in.
@@ -42,8 +43,10 @@ pub struct Settings {
     pub newest: Option<String>,
     /// Ids and chance come from this, so equal runs give equal ids.
     pub seed: u64,
-    /// Where to keep everything; `None` for memory only.
-    pub state: Option<PathBuf>,
+    /// Where to keep everything.
+    pub state: State,
+    /// How files are opened.
+    pub disk: OsDisk,
     /// Where to add every request and its answer, as JSON lines and without
     /// the key; `None` for nowhere.
     pub exchanges: Option<PathBuf>,
@@ -51,6 +54,19 @@ pub struct Settings {
     pub clock: Clock,
     /// Whether to keep a list of the requests received, for tests.
     pub record: bool,
+}
+
+/// Where everything is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nowhere: it is gone with the emulator.
+    #[default]
+    Memory,
+    /// In this file, which no other emulator may have open.
+    Kept(PathBuf),
+    /// What this file has, if it is there, is where it begins. Nothing is
+    /// written: what changes is gone with the emulator.
+    Read(PathBuf),
 }
 
 impl Default for Settings {
@@ -67,7 +83,8 @@ impl Default for Settings {
             undeliverable: vec!["bounce.test".to_owned()],
             newest: None,
             seed: 0,
-            state: None,
+            state: State::Memory,
+            disk: OsDisk::default(),
             exchanges: None,
             clock: Clock::wall(),
             record: false,

@@ -136,7 +136,7 @@ impl World {
 
     /// Uses up a record's number.
     fn saw(&mut self, seq: u64) {
-        self.used = self.used.max(seq + 1);
+        self.used = self.used.max(seq.saturating_add(1));
     }
 
     /// Puts an account in place of the one of the same number, and into every

@@ -4,19 +4,15 @@
 //! files found are the parts of one manifest, in order. Only regular files are
 //! ever opened, so that a named pipe or a device cannot make a run hang.
 
-#![cfg_attr(
-    not(unix),
-    expect(clippy::disallowed_methods, reason = "the manifest is read here")
-)]
-
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::{Digest, Hasher};
 use crate::error::{Code, Error, Result};
+use crate::fsys::{OsDisk, Refusal};
 
 /// The greatest part we read, in bytes. A million users need about 180 MB, so
 /// nothing sensible is refused, and no file can fill the memory by its size
@@ -63,6 +59,8 @@ pub struct Sources {
     parts: Vec<Part>,
     /// The parts' paths.
     paths: Vec<PathBuf>,
+    /// How they are opened.
+    disk: OsDisk,
     /// Whether the texts were let go.
     let_go: bool,
     /// The folder of the manifest as a whole.
@@ -80,7 +78,8 @@ impl Sources {
     /// twice or cannot be read.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Self> {
         let files = find(paths)?;
-        let (parts, digest) = read_all(&files)?;
+        let disk = OsDisk::beside(paths);
+        let (parts, digest) = read_all(&disk, &files)?;
         let directory = match paths.first() {
             Some(first) if first.is_dir() => first.clone(),
             _ => files.first().map(|file| folder_of(file)).unwrap_or_default(),
@@ -88,6 +87,7 @@ impl Sources {
         Ok(Self {
             parts,
             paths: files,
+            disk,
             let_go: false,
             directory,
             digest,
@@ -109,7 +109,7 @@ impl Sources {
         if !self.let_go {
             return Some(self.parts.iter().map(|part| part.text.as_str().into()).collect());
         }
-        let (parts, digest) = read_all(&self.paths).ok()?;
+        let (parts, digest) = read_all(&self.disk, &self.paths).ok()?;
         let same = digest == self.digest;
         same.then(|| parts.into_iter().map(|part| part.text.into()).collect())
     }
@@ -143,6 +143,7 @@ impl Sources {
         Self {
             parts: vec![Part::of_text(text, folder)],
             paths: vec![folder.join("users.yaml")],
+            disk: OsDisk::default(),
             let_go: false,
             directory: folder.to_owned(),
             digest: Digest::of(text),
@@ -279,57 +280,37 @@ fn refuse_strange(file: &Path, folder: &Path, seen: &mut BTreeMap<PathBuf, PathB
 }
 
 /// Reads these files; the digest is over all of their bytes.
-fn read_all(files: &[PathBuf]) -> Result<(Vec<Part>, Digest)> {
+fn read_all(disk: &OsDisk, files: &[PathBuf]) -> Result<(Vec<Part>, Digest)> {
     let mut hasher = Hasher::new("manifest");
     let mut parts = Vec::with_capacity(files.len());
     for path in files {
-        let bytes = read_regular(path)?;
+        let bytes = read_regular(disk, path)?;
         hasher.field(&bytes);
         parts.push(decode(path, bytes));
     }
     Ok((parts, hasher.finish()))
 }
 
-/// Reads a file whole, if it is a regular one of bearable size.
-fn read_regular(path: &Path) -> Result<Vec<u8>> {
-    let regular = |about: fs::Metadata| match about.is_file() {
-        true => Ok(about),
-        false => Err(Error::new(
-            Code::ManifestInvalid,
-            format!("`{}` is not a regular file", shown(path)),
-        )
-        .hint("write the manifest to a file first: it is read more than once")),
-    };
-    // Asked before opening, since opening a device can do something, and of
-    // what was opened, since it may be another by then.
-    regular(fs::metadata(path).map_err(|cause| unreadable(path, cause))?)?;
-    let file = open(path).map_err(|cause| unreadable(path, cause))?;
-    let about = regular(file.metadata().map_err(|cause| unreadable(path, cause))?)?;
-    let mut bytes = Vec::with_capacity(about.len().min(MOST_BYTES) as usize);
-    file.take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|cause| unreadable(path, cause))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(Error::new(
-            Code::ManifestInvalid,
-            format!("`{}` is larger than 512 MiB", shown(path)),
-        )
-        .hint("split it into several files and name their folder with `-f`"));
-    }
-    Ok(bytes)
-}
-
-/// Opens a file without waiting: nobody may ever write to a named pipe.
-#[cfg(unix)]
-fn open(path: &Path) -> std::io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path) -> std::io::Result<File> {
-    File::open(path)
+/// Reads a file whole, if it is a regular one of bearable size. No name below
+/// the folder that was named may be a link by now.
+fn read_regular(disk: &OsDisk, path: &Path) -> Result<Vec<u8>> {
+    let read = disk.read_most(path, MOST_BYTES);
+    let read = read.and_then(|bytes| bytes.ok_or_else(|| ErrorKind::NotFound.into()));
+    read.map_err(|cause| {
+        let (message, hint) = match Refusal::behind(&cause) {
+            Some(Refusal::Large(..)) => (
+                format!("`{}` is larger than 512 MiB", shown(path)),
+                "split it into several files and name their folder with `-f`",
+            ),
+            Some(Refusal::Kind(..)) => (
+                format!("`{}` is not a regular file", shown(path)),
+                "write the manifest to a file first: it is read more than once",
+            ),
+            Some(refusal @ Refusal::Link(_)) => (refusal.to_string(), refusal.way_out()),
+            Some(Refusal::Writable(_)) | None => return unreadable(path, cause),
+        };
+        Error::new(Code::ManifestInvalid, message).hint(hint)
+    })
 }
 
 /// What an I/O error means: a manifest that is not there has a code of its own.

@@ -2,9 +2,11 @@
 //! of them or forget what was not flushed.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+
+use crate::fsys::{How, MOST_STATE, OsDisk};
 
 /// A disk. Every method either did what it says or returns an error.
 pub trait Disk: fmt::Debug + Send + Sync {
@@ -32,6 +34,17 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// # Errors
     /// Whatever the system says.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DurableFile>>;
+
+    /// Makes sure that a file could be put in this place: there is a regular
+    /// one, or none.
+    ///
+    /// # Errors
+    /// Whatever the system says, and why not.
+    fn check_place(&self, path: &Path) -> io::Result<()>;
+
+    /// Where locks are: on the machine's own disk, since it is the system that
+    /// ends them with their process.
+    fn locks(&self) -> &OsDisk;
 
     /// Gives the file another name, replacing what has it.
     ///
@@ -73,56 +86,43 @@ pub trait DurableFile: fmt::Debug + Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// The machine's own disk.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OsDisk;
-
 impl Disk for OsDisk {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.read_most(path, MOST_STATE)
     }
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        Self::make_folder(self, path)
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn DurableFile>> {
-        Ok(Box::new(File::options().append(true).create(true).open(path)?))
+        Ok(Box::new(self.open(path, How::Append)?))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DurableFile>> {
         // A leftover of a run that died, or a link somebody planted.
-        self.remove(path)?;
-        Ok(Box::new(
-            File::options().append(true).create_new(true).open(path)?,
-        ))
+        Self::remove(self, path)?;
+        Ok(Box::new(self.open(path, How::New)?))
+    }
+
+    fn check_place(&self, path: &Path) -> io::Result<()> {
+        Self::check_place(self, path)
+    }
+
+    fn locks(&self) -> &OsDisk {
+        self
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        Self::rename(self, from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        Self::remove(self, path)
     }
 
-    #[cfg(unix)]
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
-    }
-
-    #[cfg(not(unix))]
-    fn sync_folder(&self, _: &Path) -> io::Result<()> {
-        // A folder cannot be opened for flushing here; the system journals
-        // its names itself.
-        Ok(())
+        Self::sync_folder(self, path)
     }
 }
 

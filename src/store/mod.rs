@@ -22,10 +22,6 @@
 //! ends. Between machines or containers it holds as far as their shared file
 //! system passes such locks on: local disks and bind mounts do; NFS does where
 //! its lock manager runs; some network and FUSE file systems do not.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this file is where state is read and written"
-)]
 
 mod disk;
 mod files;
@@ -36,19 +32,21 @@ mod saved;
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::disk::{Disk, DurableFile, OsDisk};
+pub use self::disk::{Disk, DurableFile};
 use self::files::JournalHeader;
 pub use self::saved::{MOST_BYTES as MOST_PLAN_BYTES, read_plan};
 use crate::core::model::{Known, KnownUser};
 use crate::core::replay::{self, Entry};
 use crate::core::value::{PlatformId, UserKey};
 use crate::error::{Code, Error, Result};
+use crate::fsys::How;
+pub use crate::fsys::OsDisk;
 
 /// Where a manifest's state lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,8 +138,8 @@ pub fn read_mapping(path: &Path, disk: &dyn Disk) -> Result<(Identity, BTreeMap<
 /// Whether another run holds the lock now, and who, as the error that an apply
 /// would meet. Nothing is created. An apply that begins in this very moment
 /// would find the lock taken, and says so.
-pub fn locked(paths: &Paths) -> Option<Error> {
-    let mut file = File::open(&paths.lock).ok()?;
+pub fn locked(paths: &Paths, disk: &OsDisk) -> Option<Error> {
+    let mut file = disk.open(&paths.lock, How::Read).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(Lock::held(&mut file, &paths.lock)),
         // Closing the file gives the lock back.
@@ -168,13 +166,19 @@ impl Session {
     ///
     /// # Errors
     /// [`Code::MappingLocked`] naming the other run, [`Code::IoFailed`] where
-    /// the mapping could not be written later, and those of [`load`].
+    /// the mapping could not be written later or a file of the state is a link
+    /// or no file, and those of [`load`].
     pub fn open(paths: Paths, identity: Identity, disk: Arc<dyn Disk>, holder: &Holder) -> Result<Self> {
         if let Some(folder) = paths.mapping.parent() {
             disk.make_folder(folder)
                 .map_err(|cause| Error::file("create the folder", folder, cause))?;
         }
-        let lock = Lock::take(&paths.lock, holder)?;
+        // All of them before the first is opened for writing.
+        for path in [&paths.mapping, &paths.journal, &paths.lock] {
+            disk.check_place(path)
+                .map_err(|cause| Error::file("use", path, cause))?;
+        }
+        let lock = Lock::take(disk.locks(), &paths.lock, holder)?;
         refuse_read_only(&paths.mapping)?;
         let loaded = load(&paths, &identity, &*disk)?;
         Ok(Self {
@@ -201,16 +205,21 @@ impl Session {
     /// while writing it, is cut off first.
     ///
     /// # Errors
+    /// [`Code::JournalUnreadable`] for a file that no run of ours began;
     /// [`Code::IoFailed`].
     pub fn journal(&self) -> Result<Journal> {
         let path = &self.paths.journal;
         let fail = |cause| Error::file("write", path, cause);
-        let whole = read(&*self.disk, path)?.map_or(0, |bytes| files::whole_lines(&bytes));
+        let before = read(&*self.disk, path)?.unwrap_or_default();
+        let whole = files::whole_lines(&before);
+        let header = files::line(&JournalHeader::new(&self.identity));
+        if whole == 0 && !header.starts_with(&before) {
+            return Err(not_ours("journal", path));
+        }
         let mut file = self.disk.open_append(path).map_err(fail)?;
         if whole == 0 {
             file.truncate(0).map_err(fail)?;
-            file.append(&files::line(&JournalHeader::new(&self.identity)))
-                .map_err(fail)?;
+            file.append(&header).map_err(fail)?;
         } else {
             file.truncate(whole).map_err(fail)?;
         }
@@ -294,8 +303,10 @@ impl<'a> Replacement<'a> {
     /// Makes the file beside, which shows whether writing will be possible.
     ///
     /// # Errors
-    /// [`Code::IoFailed`].
+    /// [`Code::IoFailed`], also where a link or no file is in its place.
     pub fn begin(disk: &'a dyn Disk, path: &Path) -> Result<Self> {
+        disk.check_place(path)
+            .map_err(|cause| Error::file("write", path, cause))?;
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".new");
         let temporary = path.with_file_name(name);
@@ -440,20 +451,19 @@ pub struct Holder {
 struct Lock {
     file: File,
     path: PathBuf,
+    disk: OsDisk,
 }
 
+/// How every lock begins, as [`Holder`] is written.
+const LOCK: &[u8] = b"{\"pid\":";
+/// More than any lock has, in bytes.
+const MOST_LOCK: u64 = 4096;
+
 impl Lock {
-    fn take(path: &Path, holder: &Holder) -> Result<Self> {
+    fn take(disk: &OsDisk, path: &Path, holder: &Holder) -> Result<Self> {
         let fail = |cause| Error::file("lock", path, cause);
         loop {
-            let mut options = File::options();
-            let mut file = options
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)
-                .map_err(fail)?;
+            let mut file = disk.open(path, How::Edit).map_err(fail)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(Self::held(&mut file, path)),
@@ -461,8 +471,11 @@ impl Lock {
             }
             // The holder before us removes the file as it leaves: a lock on
             // a file that has no name any more keeps nobody out.
-            if !is_still_at(&file, path) {
+            if !disk.is_at(&file, path) {
                 continue;
+            }
+            if !Self::is_ours(&mut file).map_err(fail)? {
+                return Err(not_ours("lock", path));
             }
             file.set_len(0)
                 .and_then(|()| file.write_all(&files::line(holder)))
@@ -470,13 +483,24 @@ impl Lock {
             return Ok(Self {
                 file,
                 path: path.to_owned(),
+                disk: disk.clone(),
             });
         }
     }
 
+    /// Whether a run of ours may have written the file: with `--mapping
+    /// Cargo.toml`, the lock would be `Cargo.lock`.
+    fn is_ours(file: &mut File) -> std::io::Result<bool> {
+        let mut text = Vec::new();
+        Read::by_ref(file).take(MOST_LOCK).read_to_end(&mut text)?;
+        file.rewind()?;
+        // One that a full disk cut short is ours as well.
+        Ok(text.starts_with(LOCK) || LOCK.starts_with(&text))
+    }
+
     fn held(file: &mut File, path: &Path) -> Error {
         let mut text = String::new();
-        let read = file.take(4096).read_to_string(&mut text);
+        let read = file.take(MOST_LOCK).read_to_string(&mut text);
         let holder = read.ok().and_then(|_| serde_json::from_str::<Holder>(&text).ok());
         let who = match holder {
             Some(Holder { pid, host, since }) => format!("by process {pid} on {host} since {since}"),
@@ -493,23 +517,19 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Removed while still held, so that nobody can have locked it since.
         // Failing leaves a file that locks nobody out.
-        let _ = std::fs::remove_file(&self.path);
+        let _ = self.disk.remove(&self.path);
         let _ = self.file.unlock();
     }
 }
 
-/// Whether the path still names the open file.
-#[cfg(unix)]
-fn is_still_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
-}
-
-/// An open file cannot be removed here, so the path names it.
-#[cfg(not(unix))]
-fn is_still_at(_: &File, _: &Path) -> bool {
-    true
+/// The refusal to write over a file that belongs to something else.
+fn not_ours(what: &str, path: &Path) -> Error {
+    let code = match what {
+        "journal" => Code::JournalUnreadable,
+        _ => Code::IoFailed,
+    };
+    let message = format!("`{}` is not a {what} of whop-sync", path.display());
+    Error::new(code, message).hint(format!(
+        "it belongs to something else: name another mapping with `--mapping`, or remove the {what}; nothing was changed"
+    ))
 }

@@ -1,7 +1,6 @@
 //! Saved plans on the disk. Read as what they are: files that may have come
 //! from anywhere.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use serde::Deserialize;
 
 use crate::core::saved::Saved;
 use crate::error::{Code, Error, Result};
+use crate::fsys::{How, OsDisk};
 
 /// The most bytes a saved plan may have, about half a million users.
 pub const MOST_BYTES: u64 = 256 * 1024 * 1024;
@@ -29,9 +29,9 @@ struct Head {
 /// # Errors
 /// [`Code::PlanUnreadable`] for whatever is none, or too large, or of a newer
 /// version; [`Code::IoFailed`].
-pub fn read_plan(path: &Path) -> Result<Saved> {
+pub fn read_plan(path: &Path, disk: &OsDisk) -> Result<Saved> {
     let fail = |cause| Error::file("read the plan", path, cause);
-    let file = File::open(path).map_err(fail)?;
+    let file = disk.open(path, How::Read).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(fail)?;
     parse_plan(path, &bytes)

@@ -19,6 +19,8 @@ mod hostile;
 mod journal;
 mod kept;
 mod lessons;
+#[cfg(unix)]
+mod links;
 mod logs;
 mod looks;
 mod pages;
@@ -80,6 +82,17 @@ impl Place {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
         self
+    }
+
+    /// Adds a file that its owner alone may read, as a key's should be.
+    fn secret(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let place = self.file(name, content);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        place
     }
 
     fn path(&self, name: &str) -> PathBuf {

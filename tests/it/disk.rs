@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use whop_sync::store::{Disk, DurableFile};
+use whop_sync::store::{Disk, DurableFile, OsDisk};
 
 /// What a power loss leaves of what was not flushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,8 @@ pub(crate) struct MemDisk {
     state: Arc<Mutex<State>>,
     trip: Arc<Trip>,
     sabotage: Option<Sabotage>,
+    /// The lock is a real file: the system ends it with its process.
+    locks: OsDisk,
 }
 
 impl MemDisk {
@@ -116,6 +118,7 @@ impl MemDisk {
             state: Arc::default(),
             trip: Trip::at(0),
             sabotage: None,
+            locks: OsDisk::default(),
         }
     }
 
@@ -125,6 +128,7 @@ impl MemDisk {
             state: self.state.clone(),
             trip: trip.clone(),
             sabotage,
+            locks: OsDisk::default(),
         }
     }
 
@@ -189,6 +193,14 @@ impl Disk for MemDisk {
             disk: self.clone(),
             node,
         }))
+    }
+
+    fn check_place(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn locks(&self) -> &OsDisk {
+        &self.locks
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -6,21 +6,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part may import of ours, and which packages only it may name.
-const PARTS: [(&str, &[&str]); 12] = [
+const PARTS: [(&str, &[&str]); 13] = [
     ("core", &["core"]),
     ("crew", &[]),
-    ("error", &["core"]),
+    ("fsys", &["fsys"]),
+    ("error", &["core", "fsys"]),
     ("picture", &["core", "picture"]),
-    ("manifest", &["core", "crew", "error", "picture", "manifest"]),
+    (
+        "manifest",
+        &["core", "crew", "error", "fsys", "picture", "manifest"],
+    ),
     ("remote", &["core", "error", "picture", "remote"]),
-    ("store", &["core", "crew", "error", "store"]),
+    ("store", &["core", "crew", "error", "fsys", "store"]),
     ("execute", &["core", "error", "remote", "store", "execute"]),
     ("render", &["core", "error", "picture", "render"]),
-    ("emulator", &["emulator", "remote::transport"]),
+    ("emulator", &["emulator", "fsys", "remote::transport"]),
     (
         "cli",
         &[
-            "core", "error", "manifest", "remote", "store", "execute", "render", "emulator", "cli",
+            "core", "error", "fsys", "manifest", "remote", "store", "execute", "render", "emulator", "cli",
         ],
     ),
     (
@@ -47,7 +51,7 @@ const HOMES: [(&str, &[&str]); 10] = [
     ),
     ("image", &["picture/thumbnail.rs", "picture/colours.rs"]),
     ("moxcms", &["picture/colours.rs"]),
-    ("rustix", &["manifest/avatars/walk.rs", "manifest/sources.rs"]),
+    ("rustix", &["manifest/avatars/walk.rs", "fsys/unix.rs"]),
     ("similar", &["render"]),
     ("sha2", &["core/digest.rs"]),
     ("tokio", &["main.rs", "cli", "execute", "remote", "emulator"]),

@@ -25,7 +25,7 @@ fn open(paths: &Paths) -> Result<Session, Error> {
         host: "builder".into(),
         since: "2026-10-15T12:00:00Z".into(),
     };
-    Session::open(paths.clone(), identity(), Arc::new(OsDisk), &holder)
+    Session::open(paths.clone(), identity(), Arc::new(OsDisk::default()), &holder)
 }
 
 fn paths(folder: &Path) -> Paths {
@@ -90,11 +90,14 @@ fn a_mapping_is_sorted_lines_that_survive_and_a_no_op_leaves_every_byte() {
         "\n",
     );
     assert_eq!(text, expected);
-    let loaded = load(&paths, &identity(), &OsDisk).unwrap();
+    let loaded = load(&paths, &identity(), &OsDisk::default()).unwrap();
     assert_eq!(loaded.known.users, known.users);
     session.commit(&loaded.known, Some(2)).unwrap();
     assert_eq!(fs::read_to_string(&paths.mapping).unwrap(), expected);
-    assert_eq!(read_mapping(&paths.mapping, &OsDisk).unwrap().0, identity());
+    assert_eq!(
+        read_mapping(&paths.mapping, &OsDisk::default()).unwrap().0,
+        identity()
+    );
     drop(session);
     let mut left: Vec<_> = fs::read_dir(folder.path())
         .unwrap()
@@ -144,12 +147,12 @@ fn a_journal_outlives_its_run_and_a_torn_line_is_dropped_then_cut_off() {
             fact: created("b", 2),
         }])
         .unwrap();
-    let again = load(&paths, &identity(), &OsDisk).unwrap();
+    let again = load(&paths, &identity(), &OsDisk::default()).unwrap();
     assert_eq!(again.known.users.len(), 2);
     session.commit(&again.known, Some(2)).unwrap();
     assert!(!paths.journal.exists());
     assert_eq!(
-        load(&paths, &identity(), &OsDisk).unwrap().known.users,
+        load(&paths, &identity(), &OsDisk::default()).unwrap().known.users,
         again.known.users
     );
 }
@@ -164,9 +167,9 @@ fn what_is_in_doubt_stays_in_the_journal_after_a_commit() {
         .unwrap()
         .append(&[Entry::Begun { intent: create("a") }])
         .unwrap();
-    let known = load(&paths, &identity(), &OsDisk).unwrap().known;
+    let known = load(&paths, &identity(), &OsDisk::default()).unwrap().known;
     session.commit(&known, Some(2)).unwrap();
-    let later = load(&paths, &identity(), &OsDisk).unwrap();
+    let later = load(&paths, &identity(), &OsDisk::default()).unwrap();
     assert_eq!(later.known.doubts, known.doubts);
     assert!(!paths.mapping.exists(), "there is nothing to map yet");
 }

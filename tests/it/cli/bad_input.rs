@@ -63,8 +63,8 @@ fn keys() {
         "--key good=company:create_child,user:profile:update --key poor=company:balance:read,payout:account:read",
     );
     let place = Place::with(ONE)
-        .file("empty.key", "\n")
-        .file("quoted.key", "\"s3cret\"");
+        .secret("empty.key", "\n")
+        .secret("quoted.key", "\"s3cret\"");
     let at = format!("--server {}", served.base);
     let mut told = Mishaps::default();
     let plan = format!("plan {at}");

@@ -11,7 +11,6 @@ use std::sync::Mutex;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::json;
-use tempfile::TempDir;
 use whop_sync::emulator::{Fault, Operation, Settings, Strike};
 
 use super::whop::Whop;
@@ -122,7 +121,7 @@ struct Searched {
 struct Scene {
     place: Place,
     /// Away from where the program writes.
-    keys: TempDir,
+    keys: Place,
     whop: Whop,
     searched: Mutex<Searched>,
 }
@@ -134,8 +133,7 @@ impl Scene {
             rate: 0,
             ..Settings::default()
         });
-        let keys = tempfile::tempdir().unwrap();
-        fs::write(keys.path().join("key"), format!("{KEY}\n")).unwrap();
+        let keys = Place::new().secret("key", format!("{KEY}\n"));
         Self {
             place: Place::example(),
             keys,
@@ -147,7 +145,7 @@ impl Scene {
     /// Runs a command twice, with the key from the environment and from a
     /// file, with logs as text and as JSON.
     fn run(&self, statuses: &[i32], command: &str) {
-        let file = self.keys.path().join("key");
+        let file = self.keys.path("key");
         let summary = self.place.path("summary.md");
         let github = [
             ("GITHUB_ACTIONS", "true"),

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "cuts a state file short")]
 
+use whop_sync::emulator::State;
+
 use super::*;
 
 #[tokio::test]
@@ -249,7 +251,7 @@ async fn versions_choose_the_shape() {
 async fn everything_survives_a_restart() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let settings = || Settings {
-        state: Some(folder.path().join("state.jsonl")),
+        state: State::Kept(folder.path().join("state.jsonl")),
         ..Settings::test(PLATFORM)
     };
     let site = Site::start(settings()).await;
@@ -287,7 +289,7 @@ fn a_state_file_cut_anywhere_is_a_whole_earlier_state() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("state.jsonl");
     let open = || {
-        let state = Some(path.clone());
+        let state = State::Kept(path.clone());
         let settings = Settings::test(PLATFORM);
         Emulator::open(Settings { state, ..settings }).expect("a cut file can be read")
     };
