@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             profile("grace", "Amazing Grace")?,
             profile("joan", "Joan Clarke")?,
         ]),
-        time: None,
+        ..Observed::default()
     };
 
     // The time is an argument too: the same inputs give the same plan, always.

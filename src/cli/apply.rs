@@ -29,6 +29,7 @@ use crate::core::saved::Saved;
 use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
 use crate::execute::{self, Ended, Run};
+use crate::remote::{Operation, where_to_get};
 use crate::render::html::{self, Pictures};
 use crate::render::{self, json, markdown};
 use crate::store::{self, Holder, Session};
@@ -374,21 +375,22 @@ async fn check_permissions(ends: &Ends, plan: &Plan) -> Result<()> {
         Code::PermissionMissing,
         format!("the key lacks `{names}` on {}", ends.header.company),
     )
-    .hint("add it in Whop's dashboard under Developer, or use a key of the owner's role; nothing was done"))
+    .hint(format!("{}; nothing was done", where_to_get(&missing))))
 }
 
-/// What the plan's steps need (`whop-api.md` §3, §5).
+/// What the plan's steps need, in the dialect that can be asked.
 fn permissions(plan: &Plan) -> Vec<&'static str> {
     let needs = [
-        (Step::CreateAccount, "company:create_child"),
-        (Step::UpdateAccount, "company:update"),
-        (Step::UpdateProfile, "user:profile:update"),
+        (Step::CreateAccount, Operation::CreateAccount),
+        (Step::UpdateAccount, Operation::UpdateAccount),
+        (Step::UpdateProfile, Operation::UpdateUser),
     ];
     let has = |step| plan.actions.iter().any(|action| action.steps().contains(&step));
     needs
         .into_iter()
         .filter(|(step, _)| has(*step))
-        .map(|(_, name)| name)
+        .flat_map(|(_, operation)| operation.scope(Dialect::Accounts))
+        .copied()
         .collect()
 }
 

@@ -15,18 +15,20 @@ use crate::core::model::{Account, Desired, Dialect, Known};
 use crate::core::value::{AccountId, PlatformId, UserKey};
 use crate::error::{Code, Error, Exit, Result};
 use crate::manifest::{self, Manifest};
-use crate::remote::{CallError, Client, Version};
+use crate::remote::{CallError, Client, Operation, Version, where_to_get};
 use crate::render::doctor::{self, Diagnosis, Health};
 use crate::render::{json, words};
 use crate::store::{self, Identity};
 
-/// What an apply needs of the key (`whop-api.md` §9), and what for.
-const PERMISSIONS: [(&str, &str); 5] = [
-    ("payout:account:read", "to list accounts"),
-    ("company:basic:read", "to look at one account"),
-    ("company:create_child", "to create accounts"),
-    ("company:update", "to set titles and metadata"),
-    ("user:profile:update", "to set names and pictures"),
+/// What a plan does, and why; then what an apply does besides.
+const PLANS: [(Operation, &str); 2] = [
+    (Operation::ListAccounts, "to list accounts"),
+    (Operation::RetrieveAccount, "to look at one account"),
+];
+const APPLIES: [(Operation, &str); 3] = [
+    (Operation::CreateAccount, "to create accounts"),
+    (Operation::UpdateAccount, "to set titles and metadata"),
+    (Operation::UpdateUser, "to set names and pictures"),
 ];
 
 /// How far clocks may be apart, in seconds, before it is worth a look. A
@@ -316,7 +318,16 @@ async fn look_at_permissions(found: &mut Diagnosis, client: &Client) {
             "the older API version cannot be asked",
         );
     }
-    let names = PERMISSIONS.map(|(name, _)| name);
+    let needs = |calls: &'static [(Operation, &'static str)]| {
+        let scopes = calls
+            .iter()
+            .map(|(call, why)| (call.scope(Dialect::Accounts), *why));
+        scopes.flat_map(|(names, why)| names.iter().map(move |name| (*name, why)))
+    };
+    let names: Vec<&str> = needs(&PLANS)
+        .chain(needs(&APPLIES))
+        .map(|(name, _)| name)
+        .collect();
     match client.permissions(&names).await {
         Err(error) => found.mend(
             "permissions",
@@ -325,10 +336,13 @@ async fn look_at_permissions(found: &mut Diagnosis, client: &Client) {
             "an apply asks again before it writes anything",
         ),
         Ok(granted) => {
-            let missing = PERMISSIONS
+            let lacks = |(name, _): &(&str, &str)| granted.get(*name) != Some(&true);
+            let plans: Vec<_> = needs(&PLANS).filter(lacks).collect();
+            let missing: Vec<_> = plans
                 .iter()
-                .filter(|(name, _)| granted.get(*name) != Some(&true));
-            let missing: Vec<String> = missing.map(|(name, why)| format!("`{name}` ({why})")).collect();
+                .copied()
+                .chain(needs(&APPLIES).filter(lacks))
+                .collect();
             if missing.is_empty() {
                 return found.add(
                     "permissions",
@@ -336,11 +350,20 @@ async fn look_at_permissions(found: &mut Diagnosis, client: &Client) {
                     "the key may do all that an apply needs",
                 );
             }
+            let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+            let told: Vec<String> = missing
+                .iter()
+                .map(|(name, why)| format!("`{name}` ({why})"))
+                .collect();
+            let can_plan = match plans.is_empty() {
+                true => "the key can plan, and not apply: it",
+                false => "the key",
+            };
             found.mend(
                 "permissions",
                 Health::Bad,
-                format!("the key lacks {}", missing.join(", ")),
-                "add them in Whop's dashboard under Developer, or use a key of the owner's role",
+                format!("{can_plan} lacks {}", told.join(", ")),
+                where_to_get(&names),
             );
         }
     }
@@ -389,43 +412,67 @@ async fn look_at_mapping(
             "`whop-sync plan` says what each account carries instead; remove these lines from the mapping, and the next run finds the accounts again by their `external_id`",
         );
     }
-    let dead = dead_links(&client, &known, &accounts).await;
-    match dead.len() {
-        0 => found.add(
-            "mapping",
-            Health::Ok,
-            format!("readable: {entries}, and every account is there"),
-        ),
-        count => found.mend(
-            "mapping",
-            Health::Warning,
-            format!(
-                "{} of {entries} name an account that is gone: {}",
-                words::number(count),
-                words::list(&dead)
+    let Missing { dead, unread } = look_for_missing(&client, &known, &accounts).await;
+    let Some(error) = unread else {
+        return match dead.len() {
+            0 => found.add(
+                "mapping",
+                Health::Ok,
+                format!("readable: {entries}, and every account is there"),
             ),
-            "`whop-sync plan` shows which are made again and which are forgotten",
-        ),
-    }
+            count => found.mend(
+                "mapping",
+                Health::Warning,
+                format!(
+                    "{} of {entries} name an account that is gone: {}",
+                    words::number(count),
+                    words::list(&dead)
+                ),
+                "`whop-sync plan` shows which are made again and which are forgotten",
+            ),
+        };
+    };
+    // Not gone, for all that is known: what cannot be read tells nothing.
+    found.mend(
+        "mapping",
+        Health::Warning,
+        format!("readable: {entries}, of which some are not listed and cannot be looked at: {error}"),
+        error.hint().unwrap_or_default(),
+    );
 }
 
-/// The users whose account is not on Whop any more. A list may lag, so that
-/// the first that it leaves out are asked for.
-async fn dead_links(client: &Client, known: &Known, accounts: &[Account]) -> Vec<UserKey> {
+/// The users whose account the list leaves out.
+#[derive(Default)]
+struct Missing {
+    /// Whop says that it is not there any more.
+    dead: Vec<UserKey>,
+    /// Why one of them could not be looked at.
+    unread: Option<CallError>,
+}
+
+/// A list may lag, so that the first that it leaves out are asked for.
+async fn look_for_missing(client: &Client, known: &Known, accounts: &[Account]) -> Missing {
     let listed: HashSet<&AccountId> = accounts.iter().map(|account| &account.id).collect();
     let missing = known
         .users
         .iter()
         .filter(|(_, entry)| !listed.contains(&entry.link.account));
-    let mut dead = Vec::new();
+    let mut found = Missing::default();
     for (at, (key, entry)) in missing.enumerate() {
-        let there =
-            at < MOST_ASKED && matches!(client.retrieve_account(&entry.link.account).await, Ok(Some(_)));
-        if !there {
-            dead.push(key.clone());
+        if at >= MOST_ASKED {
+            found.dead.push(key.clone());
+            continue;
+        }
+        match client.retrieve_account(&entry.link.account).await {
+            Ok(Some(_)) => {}
+            Ok(None) => found.dead.push(key.clone()),
+            Err(error) => {
+                found.unread = Some(error);
+                break;
+            }
         }
     }
-    dead
+    found
 }
 
 /// What an apply in hand, or one that died, has left.

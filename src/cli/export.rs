@@ -151,8 +151,8 @@ async fn look(settings: &Settings, client: &Client, known: &Known) -> Result<Obs
         let mut observed = Observed {
             complete: listing.complete,
             accounts: listing.accounts,
-            profiles: BTreeMap::new(),
             time: client.server_time(),
+            ..Observed::default()
         };
         let owners: BTreeSet<UserId> = wanted(&observed, known).map(|a| a.owner.clone()).collect();
         let on_look = |looked| {

@@ -106,7 +106,10 @@ pub const ALL: &[Assumption] = &[
         "external_id_field",
         "accounts have a top-level `external_id` from 2026-10-15-1 on",
     ),
-    read("retrieve_scope", "reading one account needs `company:basic:read`"),
+    read(
+        "retrieve_scope",
+        "reading one account needs `company:balance:read`",
+    ),
     never(
         "delete_scope",
         "deleting needs `company:delete_child`",

@@ -333,6 +333,7 @@ fn observed(source: &mut Source<'_>, dialect: Dialect) -> Observed {
         accounts: accounts.into_values().collect(),
         profiles: profiles.into_iter().collect(),
         time: source.maybe(|source| 1_800_000_000 - u64::from(source.byte())),
+        ..Observed::default()
     }
 }
 

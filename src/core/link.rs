@@ -111,8 +111,13 @@ pub fn link<'a>(
         let own = own.map(|(_, entry)| (entry, look_up(entry)));
         let linked = match mapped(user, own, known, &accounts) {
             Ok(linked) => linked,
-            Err(_) if !observed.complete => held(Reason::Incomplete),
-            Err(gone) => finder().find(user, gone, policy),
+            Err(gone) => match gone.and_then(|account| observed.unread.get(account)) {
+                Some(message) => held(Reason::Unreadable {
+                    message: message.clone(),
+                }),
+                None if !observed.complete => held(Reason::Incomplete),
+                None => finder().find(user, gone, policy),
+            },
         };
         users.push(match weighed(user, &linked) {
             Ok(()) => linked,

@@ -360,6 +360,9 @@ pub struct Observed {
     pub profiles: BTreeMap<UserId, ProfileRead>,
     /// What time it was on Whop, in seconds since 1970, where its answers told.
     pub time: Option<u64>,
+    /// Mapped accounts that are not in `accounts` and could not be asked for,
+    /// and why: nothing says that they are gone.
+    pub unread: BTreeMap<AccountId, String>,
 }
 
 /// The account and the person a user is on Whop.

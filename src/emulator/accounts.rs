@@ -205,7 +205,7 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
             ask.caller.needs(&["payout:account:read"])?;
             // A parent that the key does not see is a missing relation, not a
             // missing page.
-            Some(visible(world, ask, id).map_err(|_| Refusal::scope())?.seq)
+            Some(visible(world, ask, id).map_err(|_| Refusal::relation())?.seq)
         }
     };
     let owner = query.get("owner_id").filter(|_| ask.look.version.filters_owner());
@@ -278,10 +278,9 @@ impl Made {
     }
 }
 
-/// `GET /accounts/{id}`, by id or route. The scope is an assumption of
-/// `whop-api.md` §3.
+/// `GET /accounts/{id}`, by id or route.
 pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
-    ask.caller.needs(&["company:basic:read"])?;
+    ask.caller.needs(&["company:balance:read"])?;
     let account = visible(world, ask, ask.id)?;
     Ok(Answer::ok(ask.look.account(world, account)))
 }

@@ -47,7 +47,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
         if !is_id(parent, "biz_") {
             return Err(Refusal::param("parent_company_id", "must be a company id"));
         }
-        let known = visible(world, ask, parent).map_err(|_| Refusal::scope())?;
+        let known = visible(world, ask, parent).map_err(|_| Refusal::relation())?;
         if known.seq != platform {
             return Err(Refusal::forbidden("A connected account cannot have children"));
         }
@@ -83,7 +83,7 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
         Some(id) if !is_id(id, "biz_") => {
             return Err(Refusal::param("parent_company_id", "must be a company id"));
         }
-        Some(id) => Some(visible(world, ask, id).map_err(|_| Refusal::scope())?.seq),
+        Some(id) => Some(visible(world, ask, id).map_err(|_| Refusal::relation())?.seq),
     };
     // Without a parent the key's own companies are listed instead.
     let fits = |account: &Account| {

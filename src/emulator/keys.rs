@@ -136,17 +136,17 @@ impl Caller {
 
     /// Refuses a key that lacks any of these scopes.
     pub(super) fn needs(&self, scopes: &[&str]) -> Result<(), Refusal> {
-        if scopes.iter().all(|scope| self.holds(scope)) {
-            return Ok(());
+        match scopes.iter().find(|scope| !self.holds(scope)) {
+            None => Ok(()),
+            Some(scope) => Err(Refusal::scope(scope)),
         }
-        Err(Refusal::scope())
     }
 
     /// Refuses a key that may not make companies: today's scope for children,
     /// or its older name (`whop-api.md` §3, §4).
     pub(super) fn needs_create(&self) -> Result<(), Refusal> {
-        self.needs(&["company:create_child"])
-            .or_else(|_| self.needs(&["company:create"]))
+        let today = self.needs(&["company:create_child"]);
+        today.or_else(|refusal| self.needs(&["company:create"]).map_err(|_| refusal))
     }
 }
 

@@ -76,10 +76,16 @@ impl Refusal {
         Self::new(401, "unauthorized", "The API key is missing or not valid")
     }
 
-    /// 403 for a missing scope. It names none, as Whop does not
-    /// (`whop-api.md` §4, §9): a client has to look before it begins.
-    pub(super) fn scope() -> Self {
-        Self::forbidden("Not allowed for this key")
+    /// 403 for a missing scope, which is named.
+    pub(super) fn scope(scope: &str) -> Self {
+        Self::forbidden(&format!(
+            "Company API key is not authorized for the {scope} scope."
+        ))
+    }
+
+    /// 403 for a relation that is missing: somebody else's account.
+    pub(super) fn relation() -> Self {
+        Self::forbidden("You are not authorized")
     }
 
     /// 403: a relation is missing.

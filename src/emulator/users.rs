@@ -123,9 +123,9 @@ pub(super) fn find<'a>(world: &'a World, name: &str) -> Result<&'a User, Refusal
 /// override that nobody sees. Anybody else's is 403 and not 404, which here
 /// means that there is no such user.
 fn account_of(world: &World, ask: &Ask<'_>, id: &str) -> Result<u64, Refusal> {
-    let account = visible(world, ask, id).map_err(|_| Refusal::scope())?;
+    let account = visible(world, ask, id).map_err(|_| Refusal::relation())?;
     if account.id != id {
-        return Err(Refusal::scope());
+        return Err(Refusal::relation());
     }
     Ok(account.seq)
 }

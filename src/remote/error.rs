@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::operation::{Operation, ROLE_ONLY};
 use super::scrub;
 use super::transport::{Lost, Response};
 use crate::error::{Code, Error};
@@ -31,7 +32,7 @@ pub struct CallError {
 pub enum CallErrorKind {
     /// 401: no key, a wrong one, or one of the other environment.
     Unauthorized,
-    /// 403: a scope or relation is missing.
+    /// 403, or a 400 that says as much: a scope or relation is missing.
     Forbidden,
     /// 404: unknown or invisible.
     NotFound,
@@ -137,6 +138,7 @@ impl Asked<'_> {
             (409, "idempotency_request_in_progress") => CallErrorKind::InProgress,
             (400, _) if self.is_about_version(told) => CallErrorKind::UnknownVersion,
             (401, _) => CallErrorKind::Unauthorized,
+            (400, _) if told.is_about_permission() => CallErrorKind::Forbidden,
             (403, _) => CallErrorKind::Forbidden,
             (404 | 410, _) => CallErrorKind::NotFound,
             (409, _) => CallErrorKind::Conflict,
@@ -206,6 +208,40 @@ impl Told {
         }
     }
 }
+
+impl Told {
+    /// Whether a 400 refuses what the key may not do, as some endpoints do
+    /// (`whop-api.md` §8).
+    fn is_about_permission(&self) -> bool {
+        let message = self.message.to_lowercase();
+        message.contains("not authorized") || (message.contains("missing") && message.contains("permission"))
+    }
+}
+
+/// How to get a key that has these scopes.
+pub fn where_to_get<S: AsRef<str>>(scopes: &[S]) -> &'static str {
+    match scopes.iter().any(|scope| ROLE_ONLY.contains(&scope.as_ref())) {
+        true => {
+            "no custom key can have all of it, so use an API key with the Owner role, from Whop's dashboard under Developer"
+        }
+        false => {
+            "add it to the key in Whop's dashboard under Developer, or use an API key with the Owner role"
+        }
+    }
+}
+
+/// The scopes that a message names, such as `company:balance:read`.
+fn scopes_in(message: &str) -> impl Iterator<Item = &str> {
+    let in_scope = |c: char| c.is_ascii_lowercase() || c == '_' || c == ':';
+    message
+        .split(move |c| !in_scope(c))
+        .map(|word| word.trim_matches(':'))
+        .filter(|word| word.contains(':') && !word.contains("::"))
+        .take(MOST_SCOPES)
+}
+
+/// No message names more scopes than this.
+const MOST_SCOPES: usize = 8;
 
 /// The first few thousand bytes of a body that holds no message.
 fn raw_text(answer: &Response) -> String {
@@ -325,28 +361,33 @@ impl CallError {
         Some(hint.to_owned())
     }
 
-    /// Names the permission that the operation needs (`whop-api.md` §3, §4,
-    /// §5, §9).
+    /// Says which scope is missing and where to get it. A scope that Whop names
+    /// is repeated; only where it names none, the operation tells which it is.
     fn missing_permission(&self) -> Option<String> {
-        let needed = match self.operation {
-            "list_accounts" => "`payout:account:read`",
-            "list_companies" | "retrieve_account" | "retrieve_company" => "`company:basic:read`",
-            "create_account" => "`company:create_child`",
-            "create_company" => "`company:create` (or `company:create_child`) and `company:basic:read`",
-            "update_account" => "`company:update`",
-            "update_company" => "`company:update` and `company:basic:read`",
-            "update_user" => "`user:profile:update` (an owner-role key, if the key editor does not list it)",
-            "own_account" => "`company:balance:read`",
-            "upload_file" => return Some("the upload URL has expired; run again for a new one".to_owned()),
-            _ => return Some("look at the key's permissions in the dashboard under Developer".to_owned()),
+        if self.operation == "upload_file" {
+            return Some("the upload URL has expired; run again for a new one".to_owned());
+        }
+        let told: Vec<&str> = scopes_in(&self.message).collect();
+        let usual =
+            Operation::named(self.operation).map_or(&[][..], |(operation, dialect)| operation.scope(dialect));
+        let (probably, needed) = match told.is_empty() {
+            true => ("probably ", usual),
+            false => ("", &told[..]),
         };
+        let remedy = where_to_get(needed);
+        if needed.is_empty() {
+            return Some(format!("the API key lacks a permission: {remedy}"));
+        }
         // Listing comes first, so this is also how a wrong company shows.
         let company = match self.operation {
-            "list_accounts" | "list_companies" => ", or the manifest's `company` is not the key's own",
+            "list_accounts" | "list_companies" if told.is_empty() => {
+                "; or the manifest's `company` is not the key's own"
+            }
             _ => "",
         };
+        let needed = needed.join("` and `");
         Some(format!(
-            "the API key probably lacks {needed} on the platform: add it in the dashboard under Developer{company}"
+            "the API key {probably}lacks `{needed}`: {remedy}{company}"
         ))
     }
 
@@ -521,6 +562,62 @@ mod tests {
         assert_eq!(proven.refused(&answer(400, told)).kind, CallErrorKind::Refused);
         let title = r#"{"error":{"message":"title `My version` is taken"}}"#;
         assert_eq!(ASKED.refused(&answer(400, title)).kind, CallErrorKind::Refused);
+    }
+
+    #[test]
+    fn a_scope_that_whop_names_is_repeated_and_never_guessed_over() {
+        let lists = Asked {
+            operation: "list_accounts",
+            ..ASKED
+        };
+        let not = "Company API key is not authorized for the company:balance:read scope.";
+        let to = "This API key is not authorized to scope to the following action: company:create";
+        let all = "Actor is missing all required permissions: company:update, company:basic:read";
+        let required = "You cannot do this. Required permission: user:profile:update";
+        for (asked, status, message, named, role) in [
+            (ASKED, 403, not, "lacks `company:balance:read`:", false),
+            (lists, 403, not, "lacks `company:balance:read`:", false),
+            (ASKED, 400, to, "lacks `company:create`:", true),
+            (
+                ASKED,
+                400,
+                all,
+                "lacks `company:update` and `company:basic:read`:",
+                false,
+            ),
+            (ASKED, 403, required, "lacks `user:profile:update`:", true),
+            (
+                ASKED,
+                403,
+                "You are not authorized",
+                "probably lacks `company:create_child`:",
+                false,
+            ),
+            (
+                lists,
+                403,
+                "See https://whop.test",
+                "probably lacks `payout:account:read`:",
+                false,
+            ),
+        ] {
+            let body = serde_json::json!({ "error": { "message": message } }).to_string();
+            let error = asked.refused(&answer(status, &body));
+            assert_eq!(
+                (error.kind, error.code(), error.effect),
+                (CallErrorKind::Forbidden, Code::PermissionMissing, Effect::None),
+                "{message}"
+            );
+            let hint = error.hint().unwrap();
+            assert!(hint.contains(named), "{message}: {hint}");
+            assert_eq!(
+                hint.contains("no custom key can have all of it"),
+                role,
+                "{message}: {hint}"
+            );
+        }
+        let other = r#"{"error":{"message":"title is missing"}}"#;
+        assert_eq!(ASKED.refused(&answer(400, other)).kind, CallErrorKind::Refused);
     }
 
     #[test]

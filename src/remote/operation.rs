@@ -75,11 +75,49 @@ impl Operation {
         }
     }
 
+    /// The operation of this name, with the dialect it is called so in.
+    pub fn named(name: &str) -> Option<(Self, Dialect)> {
+        let mut all = [Dialect::Accounts, Dialect::Companies]
+            .into_iter()
+            .flat_map(|dialect| Self::ALL.map(|operation| (operation, dialect)));
+        all.find(|(operation, dialect)| operation.name(*dialect) == name)
+    }
+
+    /// What the API key must be allowed to do, all of it; nothing where any key
+    /// will do (`whop-api.md` §3, §4, §5, §9). The one list of it: advice,
+    /// `doctor` and the look before an apply go by it.
+    pub fn scope(self, dialect: Dialect) -> &'static [&'static str] {
+        match (self, dialect) {
+            (Self::ListAccounts, Dialect::Accounts) => &["payout:account:read"],
+            (Self::ListAccounts | Self::RetrieveAccount, Dialect::Companies) => &["company:basic:read"],
+            (Self::CreateAccount, Dialect::Accounts) => &["company:create_child"],
+            (Self::CreateAccount, Dialect::Companies) => &["company:create_child", "company:basic:read"],
+            (Self::RetrieveAccount, Dialect::Accounts) | (Self::OwnAccount, _) => &["company:balance:read"],
+            (Self::UpdateAccount, Dialect::Accounts) => &["company:update"],
+            (Self::UpdateAccount, Dialect::Companies) => &["company:update", "company:basic:read"],
+            (Self::UpdateUser, _) => &["user:profile:update"],
+            (
+                Self::RetrieveUser
+                | Self::CreateFile
+                | Self::ListFiles
+                | Self::RetrieveFile
+                | Self::UploadFile
+                | Self::DownloadPicture
+                | Self::ListPermissions,
+                _,
+            ) => &[],
+        }
+    }
+
     /// Whether Whop counts it. Storage is somebody else's and counts nothing.
     pub fn is_counted(self) -> bool {
         !matches!(self, Self::UploadFile | Self::DownloadPicture)
     }
 }
+
+/// What no custom API key can be allowed to do: only a key with a role that
+/// has it, such as Owner (`whop-api.md` §9).
+pub const ROLE_ONLY: [&str; 2] = ["user:profile:update", "company:create"];
 
 #[cfg(test)]
 mod tests {
@@ -93,6 +131,12 @@ mod tests {
             let names: BTreeSet<_> = Operation::ALL.iter().map(|op| op.name(dialect)).collect();
             assert_eq!(names.len(), Operation::ALL.len());
         }
+        for operation in Operation::ALL {
+            let name = operation.name(Dialect::Companies);
+            let (found, _) = Operation::named(name).unwrap();
+            assert_eq!(found, operation, "{name}");
+        }
+        assert_eq!(Operation::named("delete_account"), None);
         for (at, operation) in Operation::ALL.into_iter().enumerate() {
             assert_eq!(operation as usize, at);
         }

@@ -203,10 +203,15 @@ async fn look_for_missing(
     let mut asking = JoinSet::new();
     for id in missing {
         let client = client.clone();
-        asking.spawn(async move { client.retrieve_account(&id).await }.in_current_span());
+        let ask = async move {
+            let answer = client.retrieve_account(&id).await;
+            (id, answer)
+        };
+        asking.spawn(ask.in_current_span());
     }
     while let Some(asked) = asking.join_next().await {
-        match asked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {
+        let (id, answer) = asked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
+        match answer {
             Ok(account) => {
                 // A list that knows nobody, where somebody is, knows nothing
                 // about those who are not in the mapping either.
@@ -216,7 +221,11 @@ async fn look_for_missing(
             Err(error) if error.is_fatal() => return Err(error),
             // Nobody else has to wait for it: whoever is listed is updated,
             // and nothing is created while it cannot be told what is there.
-            Err(_) => observed.complete = false,
+            Err(error) => {
+                observed.complete = false;
+                let why = format!("account `{id}`: {}", error.message);
+                observed.unread.insert(id, why);
+            }
         }
     }
     Ok(all_there)

@@ -453,7 +453,7 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
 
 ! hold incomplete
     why         Whop did not list every account, and absence from half a list proves nothing
-    what to do  run again
+    what to do  run again; if it stays so, `whop-sync doctor` says what Whop does not show
 
 ! hold linked_elsewhere
     why         account `biz_1` matches, but the mapping has it for user `u8`
@@ -484,8 +484,8 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
     what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, and the next run finds it by that
 
 ! hold unreadable
-    why         the profile could not be read: 503 from Whop
-    what to do  run again; if it stays so, ask Whop about this user
+    why         this user could not be read: 503 from Whop
+    what to do  run again; if it stays so, `whop-sync doctor` says whether the key lacks a scope; else ask Whop about this user
 
 ! hold vanished
     why         nothing is created while more than a tenth of the mapped accounts are not found

@@ -121,11 +121,12 @@ pub fn reason(reason: &Reason) -> Words {
         ),
         Reason::Incomplete => words(
             "Whop did not list every account, and absence from half a list proves nothing",
-            "run again",
+            "run again; if it stays so, `whop-sync doctor` says what Whop does not show",
         ),
         Reason::Unreadable { message } => words(
-            format!("the profile could not be read: {message}"),
-            "run again; if it stays so, ask Whop about this user",
+            format!("this user could not be read: {message}"),
+            "run again; if it stays so, `whop-sync doctor` says whether the key lacks a scope; else ask Whop about \
+             this user",
         ),
         Reason::OwnerMissing { owner } => words(
             format!("Whop says that the account's owner `{owner}` does not exist"),

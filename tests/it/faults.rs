@@ -339,6 +339,48 @@ async fn an_empty_list_says_nothing_where_a_mapped_account_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_that_may_not_be_read_is_not_taken_for_one_that_is_gone() {
+    let mut lab = Lab::new(vec![user("u1"), user("u2")], Dialect::Accounts);
+    lab.apply(&Conditions::fair()).await.unwrap().unwrap();
+    lab.users.push(user("u3"));
+    let account = lab.known().users[&key("u1")].link.account.to_string();
+    let told = "Company API key is not authorized for the company:balance:read scope.";
+    let refuse = Strike::Answer {
+        status: 403,
+        body: Some(serde_json::json!({ "error": { "message": told } }).to_string()),
+        headers: BTreeMap::new(),
+    };
+    let skip = Strike::PageSkips { entries: 1 };
+    let hide = |lab: &Lab| {
+        lab.emulator
+            .fault(Fault::next(Operation::ListAccounts, skip.clone()).forever());
+    };
+    hide(&lab);
+    lab.emulator
+        .fault(Fault::next(Operation::RetrieveAccount, refuse).forever());
+    let plan = lab.plan().await;
+    let held: Vec<_> = plan.holds.iter().map(|hold| (&hold.key, &hold.reason)).collect();
+    let message = format!("account `{account}`: {told}");
+    let unread = Reason::Unreadable { message };
+    assert_eq!(held, [(&key("u1"), &unread), (&key("u3"), &Reason::Incomplete)]);
+    assert_eq!(plan.actions, []);
+    // With leave to read it, it is there; and once it is gone, it is told so.
+    lab.emulator.script(Script::default());
+    hide(&lab);
+    assert_eq!(lab.plan().await.holds, []);
+    lab.emulator.script(Script::default());
+    assert!(lab.emulator.remove_account(&account));
+    let plan = lab.plan().await;
+    assert!(
+        plan.holds.iter().all(|hold| hold.reason == Reason::Vanished),
+        "{:?}",
+        plan.holds
+    );
+    lab.policy.allow.insert(Guard::Vanished);
+    assert_eq!(converges(&lab).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_refused_user_stops_nobody_and_is_the_only_one_tried_again() {
     for dialect in DIALECTS {
         let refuse = Strike::Answer {

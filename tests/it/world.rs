@@ -116,8 +116,7 @@ impl World {
         let mut observed = Observed {
             complete: self.complete,
             accounts: self.accounts.clone(),
-            profiles: BTreeMap::new(),
-            time: None,
+            ..Observed::default()
         };
         for owner in profiles_to_read(&desired, &observed, &self.known, &self.policy) {
             let read = self

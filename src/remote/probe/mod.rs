@@ -31,8 +31,8 @@ const MOST_PAGES: usize = 20;
 /// The most owners whose two profiles are compared.
 const MOST_OWNERS: usize = 5;
 
-/// The scope that reading one account is assumed to need.
-const READS_ACCOUNT: &str = "company:basic:read";
+/// The scope that reading one account is known to need.
+const READS_ACCOUNT: &str = "company:balance:read";
 
 /// A parameter that no API has.
 const NOBODYS: &str = "whop_sync_probe";

@@ -2,7 +2,7 @@
 //! `doctor`, against a Whop on which somebody changed things by hand.
 
 use serde_json::{Value, json};
-use whop_sync::emulator::Settings;
+use whop_sync::emulator::{Fault, Operation, Settings, Strike};
 
 use super::whop::Whop;
 use super::{EXAMPLE, Place, Ran, Served};
@@ -362,7 +362,7 @@ fn doctor_tells_what_is_wrong_and_how_to_mend_it() {
         elsewhere.shown()
     );
 
-    let served = Served::start("--key limited=payout:account:read,company:basic:read");
+    let served = Served::start("--key limited=payout:account:read,company:balance:read");
     for (title, key) in [
         ("a key that may look only", "limited"),
         ("a key nobody knows", "other"),
@@ -386,6 +386,39 @@ fn doctor_tells_what_is_wrong_and_how_to_mend_it() {
     );
     tell("an empty folder", &nothing);
     golden("cli/doctor.txt", &told);
+}
+
+#[test]
+fn doctor_tells_an_account_that_the_key_may_not_read_from_one_that_is_gone() {
+    let scene = Scene::applied();
+    let told = "This key is not authorized for the payout:account:read scope.";
+    let refuse = Strike::Answer {
+        status: 403,
+        body: Some(json!({ "error": { "message": told } }).to_string()),
+        headers: Default::default(),
+    };
+    let emulator = &scene.whop.emulator;
+    let skip = Strike::PageSkips { entries: 1 };
+    emulator.fault(Fault::next(Operation::ListAccounts, skip).forever());
+    emulator.fault(Fault::next(Operation::RetrieveAccount, refuse).forever());
+    let refused = scene.look(0, "doctor -q");
+    for part in [
+        "cannot be looked at",
+        told.trim_end_matches('.'),
+        "lacks `payout:account:read`",
+    ] {
+        assert!(refused.stdout.contains(part), "{part}: {}", refused.shown());
+    }
+    assert!(!refused.stdout.contains("is gone"), "{}", refused.shown());
+    emulator.script(Default::default());
+    let (account, _) = scene.link("user_10003");
+    assert!(emulator.remove_account(&account));
+    let gone = scene.look(0, "doctor -q");
+    assert!(
+        gone.stdout.contains("name an account that is gone: `user_10003`"),
+        "{}",
+        gone.shown()
+    );
 }
 
 #[test]

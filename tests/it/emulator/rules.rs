@@ -128,7 +128,7 @@ async fn each_scope_is_asked_for() {
     let list = format!("/accounts?parent_account_id={PLATFORM}");
     for (scope, method, path, body) in [
         ("company:create_child", Method::POST, "/accounts", Some(create)),
-        ("company:basic:read", Method::GET, account.as_str(), None),
+        ("company:balance:read", Method::GET, account.as_str(), None),
         ("payout:account:read", Method::GET, &list, None),
         ("company:update", Method::PATCH, &account, Some(title)),
         ("company:balance:read", Method::GET, "/accounts/me", None),
@@ -145,8 +145,8 @@ async fn each_scope_is_asked_for() {
             let got = call.send().await;
             assert_eq!(got.status == 403, lacks, "{key}: {method} {path}");
             assert!(
-                !lacks || !got.text("/error/message").contains(scope),
-                "the scope is not named"
+                !lacks || got.text("/error/message").contains(&format!(" {scope} scope")),
+                "the scope is named"
             );
         }
         let got = site.call(method, path, body).send().await;
