@@ -145,13 +145,13 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
 }
 
 /// Whop may answer a create with an account that exists (`whop-api.md` §3).
-/// One that carries another id or has another email is somebody else's and is
-/// not linked.
+/// One that carries another id under either key, or has another email, is
+/// somebody else's and is not linked.
 fn not_this_users(key: &UserKey, new: &NewAccount, account: &Account) -> Option<Failure> {
     let id = &account.id;
-    let carried = IDENTITY_KEYS.iter().find_map(|name| account.text(name));
+    let mut carried = IDENTITY_KEYS.iter().filter_map(|name| account.text(name));
     let email = account.email.as_ref().map(|email| email.to_lowercase());
-    let message = if let Some(other) = carried.filter(|carried| *carried != key.as_str()) {
+    let message = if let Some(other) = carried.find(|carried| *carried != key.as_str()) {
         format!("Whop answered with the account {id} of another user (`{other}`)")
     } else if email.is_some_and(|email| email != new.email.folded()) {
         format!("Whop answered with the account {id}, whose email is not the one that was sent")

@@ -98,13 +98,16 @@ fn failed(report: &Report, id: &str) -> String {
 #[tokio::test(start_paused = true)]
 async fn an_answer_about_somebody_else_links_nobody() {
     type Lie = fn(&mut Value, &Link);
-    let lies: [(&str, Lie); 6] = [
+    let lies: [(&str, Lie); 7] = [
         ("of another user (`first`)", |body, _| {
             body["metadata"]["external_id"] = "first".into();
         }),
         ("of another user (`first`)", |body, _| {
             let metadata = json!({"internal_user_id": "first"});
             body["metadata"] = metadata;
+        }),
+        ("of another user (`first`)", |body, _| {
+            body["metadata"]["internal_user_id"] = "first".into();
         }),
         ("whose email is not the one that was sent", |body, _| {
             body["email"] = "first@shop.test".into();
