@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, BufRead};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,41 +117,25 @@ pub(super) async fn run(
     if plan_file.is_none() {
         saved::is_steady(settings, known)?;
     }
-    if let Some(saved) = plan_file {
-        if known.lineage.is_done(saved.plan()) {
-            if session.loaded().interrupted {
-                // All that is left of it is its journal.
-                session.commit(known, ends.client.server_time())?;
-            }
-            let receipt = Writing::begin(
-                &settings.disk,
-                receipt_file,
-                saved.digest,
-                &Plan::new(&ends.manifest.desired),
-            )?;
-            let exit = saved::already_applied(settings, printer, &ends, saved)?;
-            let report = Report::default();
-            let end = End {
-                report: Some(&report),
-                error: None,
-                exit,
-            };
-            return Ok(receipt.map_or(exit, |receipt| receipt.end(settings, &ends, printer, end)));
-        }
-        if known.lineage.is_under_way(saved.plan()) {
-            printer.story("This plan was begun before; what is left of it is carried out now.");
-        }
+    let claimed = plan_file.filter(|saved| known.lineage.is_done(saved.plan()));
+    if plan_file.is_some_and(|saved| known.lineage.is_under_way(saved.plan())) {
+        printer.story("This plan was begun before; what is left of it is carried out now.");
     }
     let (plan, observed) = wishes.or_stop(look_and_plan(settings, &ends, known)).await??;
+    if let Some(saved) = claimed {
+        if let Some(error) = saved::is_left(saved, &ends, &plan) {
+            let changes = crate::core::saved::changes(saved, &plan, known, ends.manifest.digest);
+            return saved::refuse(settings, printer, &error, &changes);
+        }
+        return done_before(settings, printer, receipt_file, &ends, session, saved);
+    }
     let moved = plan_file.and_then(|saved| saved::moved(saved, &ends, &plan, known));
     if let Some((error, changes)) = moved {
         return saved::refuse(settings, printer, &error, &changes);
     }
     // Now, since an apply replaces them.
     let pictures = wishes.or_stop(pictures::gather(settings, &ends, &plan)).await?;
-    if plan_file.is_none()
-        && let Some(unexpected) = saved::unexpected(settings, printer, &plan, &known.lineage)
-    {
+    if let Some(unexpected) = saved::unexpected(settings, printer, &plan, &known.lineage) {
         return plan::refuse(settings, printer, &ends, &plan, &pictures, &unexpected);
     }
     if let Some(refusal) = refusal(&plan) {
@@ -215,6 +199,35 @@ pub(super) async fn run(
     let told = copy.as_ref().map(|plan| (plan, &pictures));
     let exit = finish(settings, printer, &ends, told, held, &report, error)?;
     Ok(if exit == Exit::Done { received } else { exit })
+}
+
+/// Ends a run whose plan was carried out before, now that it was looked whether
+/// that is so.
+///
+/// # Errors
+/// The journal that is left of it cannot be cleared, or the receipt not begun.
+fn done_before(
+    settings: &Settings,
+    printer: &Printer,
+    receipt_file: Option<&Path>,
+    ends: &Ends,
+    session: Session,
+    saved: &Saved,
+) -> Result<Exit> {
+    if session.loaded().interrupted {
+        // All that is left of it is its journal.
+        session.commit(&session.loaded().known, ends.client.server_time())?;
+    }
+    let nothing = Plan::new(&ends.manifest.desired, &ends.policy);
+    let receipt = Writing::begin(&settings.disk, receipt_file, saved.digest, &nothing)?;
+    let exit = saved::already_applied(settings, printer, ends, saved)?;
+    let report = Report::default();
+    let end = End {
+        report: Some(&report),
+        error: None,
+        exit,
+    };
+    Ok(receipt.map_or(exit, |receipt| receipt.end(settings, ends, printer, end)))
 }
 
 /// How a run that nothing ended early ends.

@@ -6,7 +6,7 @@
 //! from a stranger could send the key somewhere.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::apply::ApplyArgs;
 use super::args::{Args, Options, Verb};
@@ -26,7 +26,7 @@ use crate::error::{Code, Error, Exit, Result};
 use crate::fsys::OsDisk;
 use crate::render::paint::Palette;
 use crate::render::safe::Safe;
-use crate::render::{html, json, moved};
+use crate::render::{html, json, moved, words};
 use crate::store::{self, MOST_PLAN_BYTES, Replacement};
 
 /// What a plan must be, and what it is made from.
@@ -58,7 +58,6 @@ pub(super) fn take_over(args: &mut Args) -> Result<Option<Saved>> {
     let Options {
         manifests,
         only,
-        allow,
         refresh,
         ..
     } = &mut args.options;
@@ -70,11 +69,32 @@ pub(super) fn take_over(args: &mut Args) -> Result<Option<Saved>> {
     }
     let saved = store::read_plan(path, &OsDisk::beside(manifests))?;
     if manifests.is_empty() {
-        manifests.extend(saved.basis.manifests.iter().map(PathBuf::from));
+        for path in &saved.basis.manifests {
+            manifests.push(below_here(path)?);
+        }
     }
+    // The guards that were lifted are not taken over: whoever writes the file
+    // would lift them. They are lifted on the command line or not at all.
     only.extend(saved.basis.only.iter().flatten().cloned());
-    allow.extend(&saved.basis.allow);
     Ok(Some(saved))
+}
+
+/// A manifest that a saved plan names. A file must not choose what else is read
+/// on this machine, of which an error would show a line.
+///
+/// # Errors
+/// [`Code::Usage`] for a path that is not below the working folder as written.
+fn below_here(path: &str) -> Result<PathBuf> {
+    let written = Path::new(path);
+    let mut parts = written.components();
+    match parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        true => Ok(written.to_owned()),
+        false => Err(Error::new(
+            Code::Usage,
+            format!("the saved plan names the manifest `{path}`, which is not below this folder"),
+        )
+        .hint("name the manifest with `-f`")),
+    }
 }
 
 /// Where this run goes.
@@ -165,7 +185,7 @@ pub(super) fn unexpected(
     }
     let last = lineage.last().filter(|last| expected.is(&last.plan.plan));
     if plan.is_empty() && last.is_some_and(|last| !last.open) {
-        printer.story("The plan that is expected was carried out already.");
+        printer.story("The plan that is expected was carried out already: nothing of it is left to do.");
         return None;
     }
     let error = Error::new(
@@ -176,6 +196,23 @@ pub(super) fn unexpected(
         Some(_) => "the one expected was begun before, and this is what is left of it: look at it, then expect its digest",
         None => "something has moved since that plan was made: look at this one, then expect its digest",
     }))
+}
+
+/// Why a plan that the mapping calls carried out was not, if so: whoever writes
+/// the mapping can write that, and Whop shows what is left to do.
+pub(super) fn is_left(saved: &Saved, ends: &Ends, plan: &Plan) -> Option<Error> {
+    let left = saved.left(plan);
+    (left > 0).then(|| {
+        let mapping = ends.paths.mapping.display();
+        Error::new(
+            Code::PlanStale,
+            format!(
+                "the saved plan is stale: `{mapping}` says that it was carried out, and Whop does not show that for {}",
+                words::plural(left, "user")
+            ),
+        )
+        .hint("plan again and have that one looked at; nothing was changed")
+    })
 }
 
 /// What the run sets out to do, for the mapping to remember.
@@ -280,7 +317,7 @@ pub(super) fn already_applied(
     saved: &Saved,
 ) -> Result<Exit> {
     const TOLD: &str = "This plan was carried out already; nothing was done.";
-    let nothing = Plan::new(&ends.manifest.desired);
+    let nothing = Plan::new(&ends.manifest.desired, &ends.policy);
     let document = |out: &mut dyn Write| {
         json::already_applied(out, saved.digest, &Report::default(), &nothing, &ends.header)
     };

@@ -334,6 +334,7 @@ impl Settings {
     pub fn policy(&self, now: u64) -> Policy {
         Policy {
             dialect: self.dialect(),
+            server: self.server.to_string().into(),
             version: self.version.as_str().into(),
             allow: self.allow.clone(),
             only: self.only.clone(),

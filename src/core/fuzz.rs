@@ -356,5 +356,6 @@ fn account(source: &mut Source<'_>, dialect: Dialect) -> Account {
         title: source.word().into(),
         metadata,
         suspended: source.below(8) == 7,
+        created: source.maybe(|source| 1_799_900_000 + 20_000 * u64::from(source.below(8))),
     }
 }

@@ -219,6 +219,7 @@ mod tests {
             title: "Shop".into(),
             metadata: metadata.iter().map(|(k, v)| ((*k).into(), v.clone())).collect(),
             suspended: false,
+            created: None,
         }
     }
 

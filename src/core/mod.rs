@@ -12,6 +12,7 @@ pub(crate) mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub mod identity;
+mod limits;
 pub mod lineage;
 pub mod link;
 pub mod model;

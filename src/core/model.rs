@@ -2,6 +2,7 @@
 //! the policy that bounds it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
@@ -318,6 +319,8 @@ pub struct Account {
     pub metadata: Sorted<MetaValue>,
     /// Whether Whop has suspended it.
     pub suspended: bool,
+    /// When Whop says that it was made, in seconds since 1970.
+    pub created: Option<u64>,
 }
 
 impl Account {
@@ -512,12 +515,14 @@ impl Guard {
 pub enum Limit {
     /// So many users.
     Count(u32),
-    /// So many of a hundred managed users, rounded down.
+    /// So many of a hundred accounts on Whop that carry an id of the manifest,
+    /// rounded down.
     Percent(u8),
 }
 
 impl Limit {
-    /// The greatest number allowed where `of` users are managed.
+    /// The greatest number allowed where `of` accounts on Whop carry an id of
+    /// the manifest.
     pub fn most(self, of: usize) -> usize {
         match self {
             Self::Count(count) => count as usize,
@@ -526,15 +531,62 @@ impl Limit {
     }
 }
 
-/// The manifest's own limits; `None` is the default of the contract, §6.
+impl fmt::Display for Limit {
+    /// As it is written in a manifest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// The manifest's own limits; `None` is the default ([`Guardrails::defaults`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Guardrails {
-    /// Accounts one run may create; unlimited by default.
+    /// Accounts one run may create.
     pub max_creates: Option<Limit>,
-    /// Existing users one run may change; 30 % by default once 10 are mapped.
+    /// Existing accounts on which one run may change a text that Whop shows.
     pub max_updates: Option<Limit>,
-    /// Pictures one run may set; unlimited by default.
+    /// Pictures one run may set.
     pub max_avatars: Option<Limit>,
+}
+
+impl Guardrails {
+    /// The defaults hold once so many accounts on Whop carry an id of the
+    /// manifest. A company that is about to begin has nothing to lose yet.
+    pub const DEFAULTS_FROM: usize = 10;
+
+    /// The limits that hold for a guard where the manifest sets none: the most
+    /// generous of these. None means no limit.
+    pub fn defaults(guard: Guard) -> &'static [Limit] {
+        match guard {
+            // Each create mails a person.
+            Guard::MaxCreates => &[Limit::Count(50), Limit::Percent(30)],
+            Guard::MaxUpdates => &[Limit::Percent(30)],
+            Guard::MaxAvatars | Guard::Vanished | Guard::Duplicate | Guard::InDoubt | Guard::Stale => &[],
+        }
+    }
+
+    /// The default that decides where `of` accounts carry an id of the manifest.
+    pub fn default_limit(guard: Guard, of: usize) -> Option<Limit> {
+        let limits = Self::defaults(guard).iter().copied();
+        limits.max_by_key(|limit| limit.most(of))
+    }
+
+    /// The manifest's limits by guard, in the order in which they are told.
+    pub fn written(&self) -> [(Guard, Option<Limit>); 3] {
+        let Self {
+            max_creates,
+            max_updates,
+            max_avatars,
+        } = *self;
+        [
+            (Guard::MaxCreates, max_creates),
+            (Guard::MaxUpdates, max_updates),
+            (Guard::MaxAvatars, max_avatars),
+        ]
+    }
 }
 
 /// Which profiles a refresh reads (contract §7).
@@ -555,6 +607,8 @@ pub enum Refresh {
 pub struct Policy {
     /// The dialect bounds what can be changed at all.
     pub dialect: Dialect,
+    /// The server, as the mapping names it.
+    pub server: Box<str>,
     /// The API version: a request made for another one is another request.
     pub version: Box<str>,
     /// The guards lifted for this run.
@@ -573,11 +627,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The cautious policy: every user, every guard, `auto` refresh. `now` is
-    /// in seconds since 1970.
+    /// The cautious policy: production, every user, every guard, `auto` refresh.
+    /// `now` is in seconds since 1970.
     pub fn new(dialect: Dialect, version: &str, now: u64) -> Self {
         Self {
             dialect,
+            server: "production".into(),
             version: version.into(),
             allow: BTreeSet::new(),
             only: None,

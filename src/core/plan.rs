@@ -1,13 +1,13 @@
 //! The plan: everything a run will do, as plain values. What is printed and
 //! what is applied are these same values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::identity::{Contradiction, Dissent};
-use super::model::{Avatar, Desired, Guard, KnownUser, Limit, Link, MetaValue};
+use super::model::{Avatar, Desired, Guard, Guardrails, KnownUser, Limit, Link, MetaValue, Policy};
 use super::replay::Fact;
 use super::report::Verb;
 use super::resend::Resend;
@@ -388,6 +388,43 @@ pub struct Learned {
     pub entry: KnownUser,
 }
 
+/// Where a plan is carried out and which limits hold there: with the actions,
+/// what a reviewer agrees to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The server, as the mapping names it.
+    pub server: Box<str>,
+    /// The API version.
+    pub version: Box<str>,
+    /// The limits as the manifest has them, not the numbers they come to.
+    pub limits: Guardrails,
+    /// The guards lifted for this run.
+    pub lifted: BTreeSet<Guard>,
+}
+
+/// Something about the limits that a reviewer must see before the actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caution {
+    /// The manifest sets a limit that is laxer than the default.
+    Lax {
+        /// Which.
+        guard: Guard,
+        /// What the manifest says.
+        limit: Limit,
+    },
+    /// The run lifts this guard.
+    Lifted(Guard),
+    /// More accounts are to be created than the default would allow, but nearly
+    /// all accounts with an id of the manifest are so new that the platform is
+    /// still being set up, and it does not hold yet.
+    SetUp {
+        /// Accounts to create.
+        wanted: usize,
+        /// What the default would allow.
+        most: usize,
+    },
+}
+
 /// A limit that the plan breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Breach {
@@ -429,6 +466,10 @@ impl Learned {
 pub struct Plan {
     /// The platform's own account.
     pub platform: PlatformId,
+    /// Where it is carried out, and the limits that hold there.
+    pub terms: Terms,
+    /// What must be seen first.
+    pub cautions: Vec<Caution>,
     /// The actions, sorted by user.
     pub actions: Vec<Action>,
     /// The holds, sorted by user.
@@ -449,9 +490,16 @@ pub struct Plan {
 
 impl Plan {
     /// A plan that does nothing, for this manifest's platform.
-    pub fn new(desired: &Desired) -> Self {
+    pub fn new(desired: &Desired, policy: &Policy) -> Self {
         Self {
             platform: desired.platform().clone(),
+            terms: Terms {
+                server: policy.server.clone(),
+                version: policy.version.clone(),
+                limits: *desired.guardrails(),
+                lifted: policy.allow.clone(),
+            },
+            cautions: Vec::new(),
             actions: Vec::new(),
             holds: Vec::new(),
             learned: Vec::new(),
@@ -473,20 +521,6 @@ impl Action {
     /// Whether anything on Whop changes, beyond the mapping.
     pub fn changes_whop(&self) -> bool {
         matches!(self.kind, Kind::Create(_)) || !self.account.is_empty() || !self.profile.is_empty()
-    }
-
-    /// Whether a value changes that was set before. What is set for the first
-    /// time does not count: it is the rest of a create or adoption that a stop
-    /// cut short, or an addition.
-    pub fn changes_what_was_set(&self) -> bool {
-        let name = self.profile.name.iter().map(|change| change.cause);
-        let picture = self.profile.picture.iter().map(|change| change.cause);
-        let title = self.account.title.iter().map(|change| change.cause);
-        let metadata = self.account.metadata.values().map(|change| change.cause);
-        name.chain(picture)
-            .chain(title)
-            .chain(metadata)
-            .any(|cause| cause != Cause::New)
     }
 
     /// What kind of action it is, without its content.

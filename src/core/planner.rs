@@ -3,16 +3,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::limits;
 use super::link::{Linked, Links, link};
 use super::model::{
-    Account, Avatar, Desired, DesiredUser, Dialect, Doubt, Guard, IDENTITY_KEYS, Known, KnownUser, Limit,
-    Link, MetaValue, Observed, Policy, Profile, ProfileRead,
+    Account, Avatar, Desired, DesiredUser, Dialect, Doubt, Guard, IDENTITY_KEYS, Known, KnownUser, Link,
+    MetaValue, Observed, Policy, Profile, ProfileRead,
 };
 use super::plan::{
-    AccountChange, Action, Breach, Cause, Change, Evidence, Hold, Kind, Learned, NewAccount, PictureChange,
-    Plan, ProfileChange, Reason, Unmanaged, Unrepeatable,
+    AccountChange, Action, Cause, Change, Evidence, Hold, Kind, Learned, NewAccount, PictureChange, Plan,
+    ProfileChange, Reason, Unmanaged, Unrepeatable,
 };
-use super::report::Verb;
 use super::resend::{Asked, Resend};
 use super::text::Texts;
 use super::value::{AccountId, Title, UserKey};
@@ -36,7 +36,7 @@ pub fn plan(desired: &Desired, observed: &Observed, known: &Known, policy: &Poli
         known,
         policy,
         vanished: links.vanished,
-        plan: Plan::new(desired),
+        plan: Plan::new(desired, policy),
     };
     for (user, linked) in desired.users().iter().zip(&links.users) {
         if policy.covers(&user.key) {
@@ -444,45 +444,8 @@ impl Planner<'_> {
         self.plan.learned.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         self.plan.reads.accounts = self.observed.accounts.len();
         self.plan.reads.profiles = self.observed.profiles.len();
-        self.plan.breaches = self.breaches();
+        limits::judge(&mut self.plan, self.desired, self.observed, self.policy);
         self.plan
-    }
-
-    fn breaches(&self) -> Vec<Breach> {
-        let count = |wanted: fn(&Action) -> bool| self.plan.actions.iter().filter(|a| wanted(a)).count();
-        let managed = self.desired.users().len();
-        let rails = self.desired.guardrails();
-        let max_updates = rails
-            .max_updates
-            .or((self.known.users.len() >= 10).then_some(Limit::Percent(30)));
-        let limits = [
-            (
-                Guard::MaxCreates,
-                rails.max_creates,
-                count(|a| a.verb() == Verb::Create),
-            ),
-            (
-                Guard::MaxUpdates,
-                max_updates,
-                count(|a| a.verb() == Verb::Update && a.changes_what_was_set()),
-            ),
-            (
-                Guard::MaxAvatars,
-                rails.max_avatars,
-                count(|a| a.profile.picture.is_some()),
-            ),
-        ];
-        let broken = |(guard, limit, wanted): (Guard, Option<Limit>, usize)| {
-            let limit = limit?;
-            let most = limit.most(managed);
-            (wanted > most && self.policy.enforces(guard)).then_some(Breach {
-                guard,
-                most,
-                wanted,
-                limit: Some(limit),
-            })
-        };
-        limits.into_iter().filter_map(broken).collect()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::digest::Digest;
 use super::identity::{Contradiction, Dissent};
-use super::model::{AppliedPicture, Avatar, KnownUser, Link, MetaValue, PreparedCall};
+use super::model::{AppliedPicture, Avatar, Guardrails, KnownUser, Link, MetaValue, PreparedCall};
 use super::plan::{
     AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
-    ProfileChange, Reads, Reason, Unmanaged, Unrepeatable,
+    ProfileChange, Reads, Reason, Terms, Unmanaged, Unrepeatable,
 };
 use super::resend::{Asked, Resend};
 use super::text::{Sorted, Texts};
@@ -252,6 +252,13 @@ pub(crate) fn plan(mut actions: Vec<Action>, mut holds: Vec<Hold>) -> Plan {
     holds.sort_by(|a, b| a.key.cmp(&b.key));
     Plan {
         platform: PlatformId::parse("biz_Platform").unwrap(),
+        terms: Terms {
+            server: "production".into(),
+            version: "2026-10-15-1".into(),
+            limits: Guardrails::default(),
+            lifted: Default::default(),
+        },
+        cautions: Vec::new(),
         actions,
         holds,
         learned: Vec::new(),

@@ -135,6 +135,15 @@ impl Saved {
         acted_on.chain(held).cloned().collect()
     }
 
+    /// How many of its users a plan made now would still do something for, or
+    /// hold.
+    pub fn left(&self, now: &Plan) -> usize {
+        let planned = |key: &UserKey| self.actions.binary_search_by(|action| action.id.cmp(key)).is_ok();
+        let acted_on = now.actions.iter().map(|action| &action.key);
+        let held = now.holds.iter().map(|hold| &hold.key);
+        acted_on.chain(held).filter(|key| planned(key)).count()
+    }
+
     /// Whether each user stands in it once and in order, as it is written.
     pub fn is_in_order(&self) -> bool {
         self.actions.windows(2).all(|pair| pair[0].id < pair[1].id)

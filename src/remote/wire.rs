@@ -3,7 +3,7 @@
 //! as Whop asks of clients (`whop-api.md` §2).
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -87,6 +87,10 @@ struct AccountBody {
     /// The companies dialect's name of `owner`.
     #[serde(default)]
     owner_user: Option<Named>,
+    /// A moment in ISO 8601. One that is not there or cannot be read makes the
+    /// account an old one, which no limit is lifted for.
+    #[serde(default)]
+    created_at: Option<Value>,
     /// An object with an id, null, or not there at all.
     #[serde(default)]
     parent_account: Value,
@@ -108,6 +112,7 @@ impl AccountBody {
             title: self.title.unwrap_or_default(),
             metadata: metadata.map(|value| read_meta(&value)),
             suspended: self.status.as_deref() == Some("suspended"),
+            created: self.created_at.as_ref().and_then(Value::as_str).and_then(seconds),
         };
         match kept(&account) {
             kept if kept > MOST_KEPT => Err(format!(
@@ -129,10 +134,17 @@ pub(super) fn kept(account: &Account) -> usize {
         title,
         metadata,
         suspended: _,
+        created: _,
     } = account;
     let texts = title.len() + email.as_ref().map_or(0, |email| email.len());
     let entry = |(key, value): (&Text, &MetaValue)| key.len() + value.shown().len() + ENTRY;
     texts + metadata.iter().map(entry).sum::<usize>()
+}
+
+/// The seconds from 1970 to a moment in UTC; `None` for any other text.
+fn seconds(moment: &str) -> Option<u64> {
+    let time = humantime::parse_rfc3339(moment).ok()?;
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
 /// A text as such, anything else as it was written.
@@ -179,6 +191,7 @@ mod tests {
     #[test]
     fn what_an_account_is_in_either_dialect() {
         let whole = r#"{"id":"biz_c1","title":"Ana","email":"A@b.test","status":"suspended","unknown":[{}],
+            "created_at":"2026-10-20T09:00:00.500Z",
             "metadata":{"external_id":"u-1","n":1.0000000000000000001,"deep":{"a":[null, 1]},"text":"\u00e9"},
             "owner":{"id":"user_1","username":"x"},"parent_account":{"id":"biz_p1"}}"#;
         let json = |text: &str| MetaValue::Json(text.into());
@@ -196,9 +209,11 @@ mod tests {
                     ("text".into(), MetaValue::Text("é".into())),
                 ]),
                 suspended: true,
+                created: Some(1_792_486_800),
             }))
         );
-        let bare = r#"{"id":"biz_c2","title":null,"metadata":null,"owner_user":{"id":"user_2"}}"#;
+        let bare =
+            r#"{"id":"biz_c2","title":null,"metadata":null,"created_at":7,"owner_user":{"id":"user_2"}}"#;
         assert_eq!(
             read(bare),
             Ok(Some(Account {
@@ -208,6 +223,7 @@ mod tests {
                 title: "".into(),
                 metadata: Sorted::new(),
                 suspended: false,
+                created: None,
             }))
         );
     }

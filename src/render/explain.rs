@@ -156,6 +156,7 @@ impl Page<'_> {
                 title,
                 metadata,
                 suspended,
+                created: _,
             } = account;
             self.head("Whop", format_args!("account {id}, owner {owner}"))?;
             let by = carries.iter().map(|evidence| words::evidence(*evidence));

@@ -36,6 +36,7 @@ pub fn write(out: &mut dyn Write, plan: &Plan, header: &Header, palette: Palette
     // Standard output would flush after every line.
     let out = &mut BufWriter::new(out);
     let server = Safe(server);
+    cautions(out, plan, palette)?;
     writeln!(
         out,
         "Plan for {company} on {server} (API version {})",
@@ -48,6 +49,18 @@ pub fn write(out: &mut dyn Write, plan: &Plan, header: &Header, palette: Palette
     unmanaged(out, plan, palette)?;
     summarise(out, plan, header, &counts, palette)?;
     out.flush()
+}
+
+/// What must be seen of the limits, before anything else.
+fn cautions(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> {
+    for caution in &plan.cautions {
+        let told = format!("CAUTION: {}", words::caution(caution));
+        writeln!(out, "{}", palette.paint(Tone::Hold, told))?;
+    }
+    match plan.cautions.is_empty() {
+        true => Ok(()),
+        false => writeln!(out),
+    }
 }
 
 /// The loud notice of a plan that is not about everybody.
@@ -593,7 +606,7 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
         }];
         let shown = text(&plan, Palette::Plain);
         let expected = "  guardrails  BROKEN: this plan is refused
-    ! `max_updates`: 7 users to change, at most 3 (30% of the managed users)
+    ! `max_updates`: 7 users to change, at most 3 (30% of the accounts on Whop that carry an id of this manifest)
       if this is meant, pass `--allow max_updates` for this run, or raise `guardrails.max_updates` in the manifest
 ";
         assert!(shown.contains(expected), "{shown}");

@@ -9,8 +9,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::mask;
 use crate::core::identity::{Contradiction, Dissent};
-use crate::core::model::{Guard, KnownUser, Limit};
-use crate::core::plan::{Breach, Cause, Evidence, Kind, NewAccount, Reason, Unrepeatable};
+use crate::core::model::{Guard, Guardrails, KnownUser, Limit};
+use crate::core::plan::{Breach, Cause, Caution, Evidence, Kind, NewAccount, Reason, Unrepeatable};
 use crate::core::report::{Stop, Verb};
 use crate::core::summary::Counts;
 
@@ -215,7 +215,9 @@ pub fn breach(breach: &Breach) -> Words {
         Guard::Stale => return stale(*wanted),
     };
     let set = match limit {
-        Some(Limit::Percent(percent)) => format!(" ({percent}% of the managed users)"),
+        Some(limit @ Limit::Percent(_)) => {
+            format!(" ({limit} of the accounts on Whop that carry an id of this manifest)")
+        }
         Some(Limit::Count(_)) | None => String::new(),
     };
     let mend = match guard {
@@ -240,6 +242,36 @@ pub fn breach(breach: &Breach) -> Words {
         ),
         mend,
     )
+}
+
+/// What must be seen of the limits before anything else.
+pub fn caution(caution: &Caution) -> String {
+    match caution {
+        Caution::Lax { guard, limit } => {
+            let name = guard.name();
+            let defaults: Vec<String> = Guardrails::defaults(*guard)
+                .iter()
+                .map(Limit::to_string)
+                .collect();
+            let larger = if defaults.len() > 1 {
+                ", whichever is more"
+            } else {
+                ""
+            };
+            format!(
+                "the manifest sets `{name}: {limit}`, which allows more than the default of {}{larger}",
+                defaults.join(" or ")
+            )
+        }
+        Caution::Lifted(guard) => format!("`--allow {}` lifts this limit for the run", guard.name()),
+        Caution::SetUp { wanted, most } => format!(
+            "{} to create, where `max_creates` allows {} by default: it does not hold yet, \
+             because fewer than {} of the accounts on Whop with an id of this manifest are older than a day",
+            plural(*wanted, "account"),
+            number(*most),
+            Guardrails::DEFAULTS_FROM
+        ),
+    }
 }
 
 /// A manifest older than what was applied last.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 
 use super::safe::{Watch, is_hostile};
-use crate::core::model::{DesiredUser, Guardrails, Limit};
+use crate::core::model::{DesiredUser, Guardrails};
 use crate::core::value::PlatformId;
 
 /// The line by which editors find the schema (`init` writes it beside the
@@ -42,30 +42,14 @@ pub fn write<'a>(
 }
 
 fn write_guardrails(out: &mut dyn Write, guardrails: &Guardrails) -> io::Result<()> {
-    let Guardrails {
-        max_creates,
-        max_updates,
-        max_avatars,
-    } = guardrails;
-    let limits = [
-        ("max_creates", max_creates),
-        ("max_updates", max_updates),
-        ("max_avatars", max_avatars),
-    ];
+    let limits = guardrails.written().into_iter();
     let mut set = limits
-        .iter()
-        .filter_map(|(name, limit)| Some((name, (**limit)?)))
+        .filter_map(|(guard, limit)| Some((guard, limit?)))
         .peekable();
     if set.peek().is_some() {
         writeln!(out, "guardrails:")?;
     }
-    for (name, limit) in set {
-        match limit {
-            Limit::Count(count) => writeln!(out, "  {name}: {count}")?,
-            Limit::Percent(percent) => writeln!(out, "  {name}: {percent}%")?,
-        }
-    }
-    Ok(())
+    set.try_for_each(|(guard, limit)| writeln!(out, "  {}: {limit}", guard.name()))
 }
 
 fn write_user(out: &mut dyn Write, user: &DesiredUser, avatar_path: Option<&str>) -> io::Result<()> {

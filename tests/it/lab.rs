@@ -191,6 +191,7 @@ impl Lab {
             disk: MemDisk::new(),
             policy: Policy {
                 dialect,
+                server: "emulator".into(),
                 version: version.as_str().into(),
                 allow: Default::default(),
                 only: None,

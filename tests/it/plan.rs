@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use whop_sync::core::digest::Digest;
-use whop_sync::core::model::{Dialect, Doubt, Guard, Limit, MetaValue, PreparedCall, Refresh};
-use whop_sync::core::plan::{Cause, Evidence, Kind, Plan, Reason, Step, Unrepeatable};
+use whop_sync::core::model::{
+    Dialect, Doubt, Guard, Guardrails, Known, KnownUser, Limit, MetaValue, PreparedCall, Refresh,
+};
+use whop_sync::core::plan::{Cause, Caution, Evidence, Kind, Plan, Reason, Step, Unrepeatable};
 use whop_sync::core::planner::{LIST_LAG, RESEND_WITHIN, plan};
 use whop_sync::core::report::Verb;
 use whop_sync::core::resend::Resend;
@@ -480,15 +482,8 @@ fn limits_refuse_beyond_and_not_at_the_limit() {
     assert_eq!(
         world.plan().breaches,
         [],
-        "the default begins with ten mapped users"
+        "the default begins with ten accounts on Whop"
     );
-
-    let mut world = World::settled(ids(20));
-    for user in world.known.users.values_mut() {
-        user.name = None;
-    }
-    world.users.iter_mut().for_each(|user| user.name = name("New"));
-    assert_eq!(world.plan().breaches, [], "what a stop cut short is resumed");
 
     let mut world = World::new(ids(4));
     world.guardrails.max_creates = Some(Limit::Count(3));
@@ -499,6 +494,188 @@ fn limits_refuse_beyond_and_not_at_the_limit() {
     world.users[0].avatar = Some(avatar("face"));
     world.guardrails.max_avatars = Some(Limit::Percent(24));
     assert_eq!(world.plan().breaches[0].guard, Guard::MaxAvatars);
+}
+
+/// Whoever writes the mapping could make every change look like the rest of an
+/// earlier run, or like the first one of a company that is only beginning.
+#[test]
+fn the_mapping_has_no_say_in_what_counts_as_a_change() {
+    let doctors: [(&str, fn(&mut Known)); 5] = [
+        ("as it is", |_| {}),
+        ("no mapping", |known| known.users.clear()),
+        ("nine rows", |known| {
+            while known.users.len() > 9 {
+                known.users.pop_last();
+            }
+        }),
+        ("no names", |known| {
+            known.users.values_mut().for_each(|user| user.name = None);
+        }),
+        ("links alone", |known| {
+            for user in known.users.values_mut() {
+                *user = KnownUser::linked(user.link.clone());
+            }
+        }),
+    ];
+    for refresh in [Refresh::Full, Refresh::Changed, Refresh::Auto] {
+        for (what, doctor) in doctors {
+            let mut world = World::settled(ids(20));
+            world.policy.refresh = refresh;
+            world.users.iter_mut().for_each(|user| user.name = name("New"));
+            doctor(&mut world.known);
+            let told: Vec<_> = world
+                .plan()
+                .breaches
+                .iter()
+                .map(|breach| (breach.guard, breach.most, breach.wanted))
+                .collect();
+            assert_eq!(told, [(Guard::MaxUpdates, 6, 20)], "{what}, {refresh:?}");
+        }
+    }
+}
+
+#[test]
+fn percentages_are_of_the_accounts_on_whop_that_carry_an_id_of_the_manifest() {
+    let mut world = World::settled(ids(10));
+    world.guardrails.max_creates = Some(Limit::Count(5_000));
+    world.users.extend((0..1_000).map(|n| user(&format!("new{n}"))));
+    for n in 0..40 {
+        world.foreign(&format!("{n}@else.test"), &[("external_id", &format!("else{n}"))]);
+    }
+    for user in world.users.iter_mut().take(4) {
+        user.name = name("New");
+    }
+    let breach = world.plan().breaches[0];
+    assert_eq!((breach.guard, breach.most), (Guard::MaxUpdates, 3));
+    // Under a former id, or under either key, an account counts all the same.
+    world.users.truncate(10);
+    for n in 0..10 {
+        let (id, former) = (world.users[n].key.to_string(), format!("was{n}"));
+        let account = world.account_mut(&id);
+        account.metadata.retain(|key, _| *key == "internal_user_id");
+        let value = MetaValue::Text(former.as_str().into());
+        account.metadata.insert("internal_user_id".into(), value);
+        world.users[n].renamed_from = Some(key(&former));
+    }
+    let breach = world.plan().breaches[0];
+    assert_eq!((breach.guard, breach.most), (Guard::MaxUpdates, 3));
+}
+
+#[test]
+fn what_takes_no_text_from_anybody_is_no_update() {
+    let mut world = World::settled(ids(20));
+    world.known = Known::default();
+    assert_eq!(outline(&world.plan()).len(), 20);
+    assert_eq!(world.plan().breaches, [], "linking");
+
+    let mut world = World::settled(ids(20));
+    for n in 0..20 {
+        let id = world.users[n].key.to_string();
+        world.profile_mut(&id).name = None;
+        world.users[n].metadata.insert("tier".into(), "gold".into());
+        world.users[n].avatar = Some(avatar("face"));
+    }
+    assert_eq!(world.plan().actions.len(), 20);
+    assert_eq!(world.plan().breaches, [], "values over none, and pictures");
+
+    let mut world = World::settled(ids(20));
+    for n in 0..20 {
+        let id = world.users[n].key.to_string();
+        let tier = MetaValue::Json("7".into());
+        world.account_mut(&id).metadata.insert("tier".into(), tier);
+        world.users[n].metadata.insert("tier".into(), "gold".into());
+    }
+    assert_eq!(world.plan().breaches[0].wanted, 20, "a value of any kind");
+}
+
+#[test]
+fn many_creates_at_once_are_refused_once_a_platform_is_set_up() {
+    let with = |settled: usize, new: usize, age: Option<u64>| {
+        let mut world = World::settled(ids(settled));
+        world.users.extend((0..new).map(|n| user(&format!("new{n:04}"))));
+        let created = age.map(|age| world.policy.now - age);
+        world
+            .accounts
+            .iter_mut()
+            .for_each(|account| account.created = created);
+        let plan = world.plan();
+        let breach = plan
+            .breaches
+            .first()
+            .map(|it| (it.guard, it.most, it.wanted, it.limit));
+        (breach, plan.cautions)
+    };
+    let broken = |most, wanted, limit| Some((Guard::MaxCreates, most, wanted, Some(limit)));
+    let day = 24 * 3600;
+    assert_eq!(with(9, 1_000, None), (None, vec![]), "a beginning");
+    assert_eq!(with(10, 50, None), (None, vec![]));
+    assert_eq!(with(10, 51, None), (broken(50, 51, Limit::Count(50)), vec![]));
+    assert_eq!(with(200, 60, Some(day)), (None, vec![]));
+    assert_eq!(
+        with(200, 61, Some(day)),
+        (broken(60, 61, Limit::Percent(30)), vec![])
+    );
+    // What an import of today left, which is told first.
+    let told = vec![Caution::SetUp { wanted: 51, most: 50 }];
+    assert_eq!(with(100, 51, Some(day - 1)), (None, told));
+    assert_eq!(with(100, 50, Some(day - 1)), (None, vec![]));
+}
+
+#[test]
+fn a_limit_laxer_than_the_default_and_a_lifted_one_are_cautions() {
+    let told = |limits: Guardrails, seen: usize| {
+        let mut world = World::settled(ids(seen));
+        world.guardrails = limits;
+        world.plan().cautions
+    };
+    let updates = |limit| Guardrails {
+        max_updates: Some(limit),
+        ..Guardrails::default()
+    };
+    let creates = |limit| Guardrails {
+        max_creates: Some(limit),
+        ..Guardrails::default()
+    };
+    let lax = |guard, limit| vec![Caution::Lax { guard, limit }];
+    for (limit, seen, is_lax) in [
+        (Limit::Percent(30), 0, false),
+        (Limit::Percent(31), 0, true),
+        (Limit::Percent(100), 100, true),
+        (Limit::Count(3), 0, false),
+        (Limit::Count(4), 0, true),
+        (Limit::Count(30), 100, false),
+        (Limit::Count(31), 100, true),
+    ] {
+        let expected = if is_lax {
+            lax(Guard::MaxUpdates, limit)
+        } else {
+            vec![]
+        };
+        assert_eq!(told(updates(limit), seen), expected, "{limit} of {seen}");
+    }
+    for (limit, seen, is_lax) in [
+        (Limit::Percent(30), 10, false),
+        (Limit::Percent(31), 10, true),
+        (Limit::Count(50), 0, false),
+        (Limit::Count(51), 0, true),
+        (Limit::Count(60), 200, false),
+        (Limit::Count(61), 200, true),
+    ] {
+        let expected = if is_lax {
+            lax(Guard::MaxCreates, limit)
+        } else {
+            vec![]
+        };
+        assert_eq!(told(creates(limit), seen), expected, "{limit} of {seen}");
+    }
+    let avatars = Guardrails {
+        max_avatars: Some(Limit::Percent(100)),
+        ..Guardrails::default()
+    };
+    assert_eq!(told(avatars, 10), [], "pictures have no limit by default");
+    let mut world = World::settled(ids(1));
+    world.policy.allow.insert(Guard::Vanished);
+    assert_eq!(world.plan().cautions, [Caution::Lifted(Guard::Vanished)]);
 }
 
 /// What the create of a user without more than a name asks for.

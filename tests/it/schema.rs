@@ -7,6 +7,7 @@ use std::fs;
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use whop_sync::core::model::Guardrails;
 use whop_sync::manifest;
 use whop_sync::render::schema::MANIFEST;
 
@@ -318,4 +319,36 @@ fn every_field_has_a_description_and_an_example_that_fits() {
         }
     }
     assert!(count >= 14, "{count}");
+}
+
+/// The default of each limit is said by the schema and by the help as the
+/// planner has it.
+#[test]
+fn the_defaults_of_limits_are_said_as_they_are() {
+    let schema: Value = serde_json::from_str(MANIFEST).unwrap();
+    let limits = &schema["properties"]["guardrails"]["properties"];
+    let help = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/cli/help.txt"));
+    let help = help.unwrap();
+    for (guard, _) in Guardrails::default().written() {
+        let in_schema = limits[guard.name()]["description"].as_str().unwrap();
+        let start = format!("- {}: ", guard.name());
+        let in_help = help.lines().find(|line| line.trim_start().starts_with(&start));
+        let in_help = in_help.unwrap();
+        let defaults = Guardrails::defaults(guard);
+        for limit in defaults {
+            let limit = limit.to_string();
+            assert!(
+                in_schema.contains(&limit) && in_help.contains(&limit),
+                "{guard:?}: {limit}"
+            );
+        }
+        if defaults.is_empty() {
+            assert!(
+                in_schema.contains("Unlimited") && in_help.contains("unlimited"),
+                "{guard:?}"
+            );
+        }
+        let from = format!("once {} accounts", Guardrails::DEFAULTS_FROM);
+        assert!(defaults.is_empty() || in_schema.contains(&from), "{in_schema}");
+    }
 }

@@ -82,6 +82,7 @@ impl World {
             known: Known::default(),
             policy: Policy {
                 dialect: Dialect::Accounts,
+                server: "emulator".into(),
                 version: "2026-10-15-1".into(),
                 allow: BTreeSet::new(),
                 only: None,
@@ -172,6 +173,7 @@ impl World {
                 .map(|(key, value)| ((*key).into(), text(value)))
                 .collect(),
             suspended: false,
+            created: None,
         });
         id
     }

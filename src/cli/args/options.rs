@@ -125,9 +125,21 @@ fn refresh() -> impl TypedValueParser<Value = Refresh> {
 
 fn guard() -> impl TypedValueParser<Value = Guard> {
     one_of(&[
-        ("max_creates", "accounts one run may create", Guard::MaxCreates),
-        ("max_updates", "users one run may change", Guard::MaxUpdates),
-        ("max_avatars", "pictures one run may set", Guard::MaxAvatars),
+        (
+            "max_creates",
+            "accounts one run may create: by default 50 or 30%, whichever is more",
+            Guard::MaxCreates,
+        ),
+        (
+            "max_updates",
+            "accounts on which one run may change a text: by default 30%",
+            Guard::MaxUpdates,
+        ),
+        (
+            "max_avatars",
+            "pictures one run may set: unlimited by default",
+            Guard::MaxAvatars,
+        ),
         (
             "vanished",
             "creating while many mapped accounts are not found",

@@ -6,7 +6,7 @@ use super::super::report as human_report;
 use super::super::words::{self, Words, plural};
 use super::pictures::Pictures;
 use super::sink::{change, code, quoted, sentence, text, value};
-use crate::core::plan::{Action, Breach, Hold, PictureChange, Unmanaged};
+use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Unmanaged};
 use crate::core::report::{Outcome, Verb};
 use crate::core::summary;
 use crate::core::value::UserKey;
@@ -43,6 +43,11 @@ pub(super) fn hold(kind: &str, hold: &Hold) -> String {
 /// A broken limit, as an item of the refusal.
 pub(super) fn breach(breach: &Breach) -> String {
     format!("<li>{}</li>\n", told(&words::breach(breach)))
+}
+
+/// What must be seen of the limits, as an item of the box.
+pub(super) fn caution(caution: &Caution) -> String {
+    format!("<li>{}</li>\n", sentence(&words::caution(caution)))
 }
 
 fn told(words: &Words) -> String {

@@ -315,6 +315,10 @@ impl Page<'_> {
             code(version),
             code(&manifest.short()),
         );
+        if !self.plan.cautions.is_empty() {
+            let cautions: String = self.plan.cautions.iter().map(card::caution).collect();
+            top.push_str(&boxed("warn", "Caution", &format!("<ul>{cautions}</ul>")));
+        }
         top.push_str(&self.outcome);
         if !self.plan.breaches.is_empty() {
             let broken: String = self.plan.breaches.iter().map(card::breach).collect();

@@ -152,6 +152,7 @@ fn account_doc<'a>(account: &'a Account, mapped: bool, carries: &'a [Evidence]) 
         title,
         metadata,
         suspended,
+        created: _,
     } = account;
     AccountDoc {
         account_id: id,

@@ -302,7 +302,7 @@ impl<'a> ReportDoc<'a> {
             api_version: &header.version,
             complete: report.is_complete(),
             stopped: *stopped,
-            summary: SummaryDoc::new(summary::counts(plan)),
+            summary: SummaryDoc::new(plan),
             done,
             pictures: *pictures,
             troubled: Troubled(troubled),

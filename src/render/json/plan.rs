@@ -10,9 +10,10 @@ use super::super::fields::{self, Field, Value};
 use super::super::words;
 use super::{Each, Parts};
 use crate::core::digest::Digest;
-use crate::core::model::{Avatar, Dialect};
+use crate::core::model::{Avatar, Dialect, Guard, Limit};
 use crate::core::plan::{
-    Action, Breach, Cause, Evidence, Hold, Kind, Learned, PictureChange, Plan, Reads, Reason, Step, Unmanaged,
+    Action, Breach, Cause, Caution, Evidence, Hold, Kind, Learned, PictureChange, Plan, Reads, Reason, Step,
+    Unmanaged,
 };
 use crate::core::report::Verb;
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
@@ -49,6 +50,9 @@ impl<'a> PlanDoc<'a> {
     pub(super) fn new(plan: &'a Plan, header: &'a Header) -> Self {
         let Plan {
             platform: _,
+            // The header has the place, and the cautions what is lax.
+            terms: _,
+            cautions: _,
             actions,
             holds,
             learned,
@@ -74,7 +78,7 @@ impl<'a> PlanDoc<'a> {
             api_version: version,
             dialect: *dialect,
             partial: *left_out > 0,
-            summary: SummaryDoc::new(summary::counts(plan)),
+            summary: SummaryDoc::new(plan),
             reads: *reads,
             estimate_seconds: summary::floor_seconds(&requests, REQUESTS_PER_MINUTE),
             requests,
@@ -102,10 +106,36 @@ pub(super) struct SummaryDoc {
     unmanaged: usize,
     unchanged: usize,
     left_out: usize,
+    cautions: Vec<CautionDoc>,
+}
+
+/// What must be seen of the limits first.
+#[derive(Serialize)]
+struct CautionDoc {
+    caution: &'static str,
+    guard: Guard,
+    /// As the manifest has it, where it is the manifest's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Limit>,
+    message: String,
+}
+
+fn caution_doc(caution: &Caution) -> CautionDoc {
+    let (name, guard, limit) = match *caution {
+        Caution::Lax { guard, limit } => ("lax", guard, Some(limit)),
+        Caution::Lifted(guard) => ("lifted", guard, None),
+        Caution::SetUp { wanted: _, most: _ } => ("set_up", Guard::MaxCreates, None),
+    };
+    CautionDoc {
+        caution: name,
+        guard,
+        limit,
+        message: words::caution(caution),
+    }
 }
 
 impl SummaryDoc {
-    pub(super) fn new(counts: Counts) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         let Counts {
             create,
             adopt,
@@ -119,7 +149,7 @@ impl SummaryDoc {
             unmanaged,
             unchanged,
             left_out,
-        } = counts;
+        } = summary::counts(plan);
         Self {
             create,
             adopt,
@@ -133,6 +163,7 @@ impl SummaryDoc {
             unmanaged,
             unchanged,
             left_out,
+            cautions: plan.cautions.iter().map(caution_doc).collect(),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::notes::notes;
 use super::risk::Group;
 use super::words::{self, number, plural, plural_of, tally};
 use super::{plan as human, report as human_report};
-use crate::core::plan::{Action, Hold, PictureChange, Plan, Reads, Unmanaged};
+use crate::core::plan::{Action, Caution, Hold, PictureChange, Plan, Reads, Unmanaged};
 use crate::core::report::{Outcome, Report, Verb};
 use crate::core::summary::{self, Counts};
 use crate::core::value::UserKey;
@@ -34,7 +34,7 @@ const UNMANAGED_NAMED: usize = 20;
 /// A plan as one document of at most [`LIMIT`] bytes.
 pub fn plan(plan: &Plan, header: &Header) -> String {
     let counts = summary::counts(plan);
-    let mut head = top(header, &human::headline(&counts));
+    let mut head = top(plan, header, &human::headline(&counts));
     warn(&mut head, plan, &counts);
     numbers(&mut head, &counts);
     add_notes(&mut head, plan, header, &counts);
@@ -53,7 +53,7 @@ pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
         elapsed,
     } = report;
     let said = human_report::sums(done, *pictures);
-    let mut head = top(header, &format!("Applied: {said}"));
+    let mut head = top(plan, header, &format!("Applied: {said}"));
     if !report.is_complete() {
         let why = stopped.map_or(String::new(), |why| {
             format!(" It stopped early: {}.", words::stop(why))
@@ -81,8 +81,9 @@ pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
     document(&head, all, &tail(plan))
 }
 
-/// The marker, the heading, and what it is about.
-fn top(header: &Header, headline: &str) -> String {
+/// The marker, what must be seen of the limits, the heading, and what it is
+/// about.
+fn top(plan: &Plan, header: &Header, headline: &str) -> String {
     let Header {
         company,
         server,
@@ -92,7 +93,12 @@ fn top(header: &Header, headline: &str) -> String {
     } = header;
     let marker = marker("whop-sync", server, company.as_str());
     let (company, server, version) = (code(company.as_str()), code(server), code(version));
-    format!("{marker}\n### {headline}\n\n{company} on {server}, API version {version}\n\n")
+    let cautions: String = plan.cautions.iter().map(caution).collect();
+    format!("{marker}\n{cautions}### {headline}\n\n{company} on {server}, API version {version}\n\n")
+}
+
+fn caution(caution: &Caution) -> String {
+    format!("> **Caution:** {}.\n\n", sentence(&words::caution(caution)))
 }
 
 /// What must not be overlooked.

@@ -260,7 +260,7 @@ fn what_is_no_plan_and_what_only_plan_decides() {
 }
 
 #[test]
-fn a_saved_partial_plan_keeps_to_its_users_and_its_lifted_guards() {
+fn a_saved_partial_plan_keeps_to_its_users() {
     let place = applied();
     rename(&place, "Jane H. Marlow");
     place.edit(EXAMPLE, "tier: platinum", "tier: diamond");
@@ -290,7 +290,134 @@ fn a_refused_plan_is_not_saved() {
     place.expect(3, &format!("plan {OPTIONS} --out p.json"));
     assert!(!place.path("p.json").exists());
     place.expect(0, &format!("plan {OPTIONS} --out p.json --allow max_creates"));
+    // Whoever writes the file would lift it: it is lifted here or not at all.
+    let refused = place.expect(3, APPLY);
+    assert!(
+        refused.stderr.contains("--allow max_creates"),
+        "{}",
+        refused.shown()
+    );
+    place.expect(0, &format!("{APPLY} --allow max_creates"));
+}
+
+/// Writes a JSON file anew.
+fn rewrite(place: &Place, name: &str, edit: impl Fn(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&place.read(name)).unwrap();
+    edit(&mut value);
+    fs::write(place.path(name), value.to_string()).unwrap();
+}
+
+#[test]
+fn a_saved_plan_does_not_choose_what_is_read_here() {
+    let place = applied();
+    rename(&place, "Jane H. Marlow");
+    place.expect(0, &format!("plan {OPTIONS} --out p.json"));
+    let secret = place.path("../secret.txt");
+    fs::write(&secret, "apik_of_somebody: [\n").unwrap();
+    for path in [
+        secret.to_str().unwrap(),
+        "/proc/self/environ",
+        "../secret.txt",
+        "a/../../secret.txt",
+    ] {
+        rewrite(&place, "p.json", |saved| {
+            saved["basis"]["manifests"] = json!([path])
+        });
+        let ran = place.expect(64, APPLY);
+        assert!(ran.stderr.contains("not below this folder"), "{}", ran.shown());
+        assert!(!ran.stderr.contains("apik_of_somebody"), "{}", ran.shown());
+    }
+    fs::remove_file(&secret).unwrap();
+    // Named on the command line, it is the operator's choice.
+    place.expect(0, &format!("{APPLY} -f {EXAMPLE}"));
+}
+
+/// A mapping from a stranger names the plan as carried out.
+#[test]
+fn a_mapping_that_calls_a_plan_carried_out_is_not_believed() {
+    let place = applied();
+    rename(&place, "Jane H. Marlow");
+    place.expect(0, &format!("plan {OPTIONS} --out p.json"));
+    let saved: Value = serde_json::from_slice(&place.read("p.json")).unwrap();
+    let text = String::from_utf8(place.read(MAPPING)).unwrap();
+    let (head, rows) = text.split_once('\n').unwrap();
+    let mut head: Value = serde_json::from_str(head).unwrap();
+    let run = json!({"plan": saved["digest"], "base": saved["basis"]["generation"]});
+    head["applied"]["plans"].as_array_mut().unwrap().push(run);
+    fs::write(place.path(MAPPING), format!("{head}\n{rows}")).unwrap();
+    let before = place.files();
+    let ran = place.expect(4, APPLY);
+    assert!(
+        ran.stderr.contains("users.example.mapping.jsonl") && ran.stderr.contains("for 1 user"),
+        "{}",
+        ran.shown()
+    );
+    let document = place.expect(4, &format!("{APPLY} --format json")).json();
+    crate::outputs::describes(&document);
+    assert_eq!(
+        document["moved"]["users"],
+        json!([]),
+        "it would still do what it says"
+    );
+    assert_eq!(place.files(), before, "nothing was written");
+    // Once it is done, it says so.
+    let path = place.path(MAPPING);
+    fs::write(&path, text).unwrap();
     place.expect(0, APPLY);
+    let again = place.expect(0, &format!("{APPLY} --format json")).json();
+    assert_eq!(again["already_applied"], true);
+}
+
+/// The digest in a saved plan's file is what its author wrote there.
+#[test]
+fn what_a_saved_plan_says_of_its_own_digest_is_not_believed() {
+    let place = applied();
+    rename(&place, "Jane H. Marlow");
+    let reviewed = place.expect(0, &format!("plan {OPTIONS} --format json")).json()["digest"].clone();
+    let reviewed = reviewed.as_str().unwrap();
+    place.edit(EXAMPLE, "name: Jane H. Marlow\n", "name: Mallory\n");
+    place.expect(0, &format!("plan {OPTIONS} --out p.json"));
+    rewrite(&place, "p.json", |saved| saved["digest"] = json!(reviewed));
+    let before = place.files();
+    let ran = place.expect(4, &format!("{APPLY} --expect {reviewed}"));
+    assert!(ran.stderr.contains("not the one expected"), "{}", ran.shown());
+    assert_eq!(place.files(), before);
+}
+
+/// A digest that was reviewed under other terms is another one.
+#[test]
+fn a_digest_holds_for_its_server_version_and_limits_alone() {
+    let place = applied();
+    rename(&place, "Jane H. Marlow");
+    let digest = |options: &str| {
+        let planned = place
+            .expect(0, &format!("plan {OPTIONS} {options} --format json"))
+            .json();
+        planned["digest"].as_str().unwrap().to_owned()
+    };
+    let reviewed = digest("");
+    for options in [
+        "--allow max_updates",
+        "--allow stale",
+        "--api-version 2026-09-02-2",
+    ] {
+        assert_ne!(digest(options), reviewed, "{options}");
+        let line = format!("apply --yes {OPTIONS} {options} --expect {reviewed}");
+        let ran = place.expect(4, &line);
+        assert!(ran.stderr.contains(&reviewed), "{}", ran.shown());
+    }
+    for limits in [
+        "max_updates: 40%",
+        "max_updates: 30%",
+        "max_creates: 5000",
+        "max_avatars: 7",
+    ] {
+        let text = String::from_utf8(place.read(EXAMPLE)).unwrap();
+        fs::write(place.path(EXAMPLE), format!("guardrails: {{ {limits} }}\n{text}")).unwrap();
+        place.expect(4, &format!("apply --yes {OPTIONS} --expect {reviewed}"));
+        fs::write(place.path(EXAMPLE), text).unwrap();
+    }
+    place.expect(0, &format!("apply --yes {OPTIONS} --expect {reviewed}"));
 }
 
 /// Kills the program for good in the midst of a saved plan, at several points,

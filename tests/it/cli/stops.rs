@@ -225,6 +225,155 @@ fn a_guardrail_shows_the_plan_and_refuses_it() {
     );
 }
 
+/// Gives every user of the example another name.
+fn rename_everybody(place: &Place) {
+    let text = String::from_utf8(place.read(EXAMPLE)).unwrap();
+    std::fs::write(place.path(EXAMPLE), text.replace("    name: ", "    name: Dr ")).unwrap();
+}
+
+#[test]
+fn a_doctored_mapping_does_not_get_past_the_limit_of_updates() {
+    const MAPPING: &str = ".whop-sync/users.example.mapping.jsonl";
+    let place = Place::example();
+    let options = format!("-q -f {EXAMPLE} --server emulator");
+    place.expect(0, &format!("apply --yes {options}"));
+    let honest = String::from_utf8(place.read(MAPPING)).unwrap();
+    rename_everybody(&place);
+    let rows = |keep: usize, without: &[&str]| {
+        let lines = honest.lines().enumerate().take(keep + 1).map(|(n, line)| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            let row = row.as_object_mut().unwrap();
+            row.retain(|key, _| n == 0 || !without.contains(&key.as_str()));
+            format!("{}\n", json!(row))
+        });
+        lines.collect::<String>()
+    };
+    for doctored in [
+        rows(12, &[]),
+        rows(9, &[]),
+        rows(0, &[]),
+        rows(12, &["name"]),
+        rows(9, &["name", "title", "metadata", "avatar", "picture"]),
+    ] {
+        std::fs::write(place.path(MAPPING), &doctored).unwrap();
+        for refresh in ["full", "changed", "auto"] {
+            let line = format!("apply --yes {options} --refresh {refresh} --format json");
+            let ran = place.expect(3, &line).json();
+            let told: Vec<_> = ran["plan"]["breaches"].as_array().unwrap().iter().collect();
+            assert_eq!(told.len(), 1, "{ran}");
+            assert_eq!(
+                (&told[0]["guard"], &told[0]["most"], &told[0]["wanted"]),
+                (&json!("max_updates"), &json!(3), &json!(12)),
+                "{doctored}"
+            );
+        }
+    }
+}
+
+/// Moves all that was ever made in the emulator back in time.
+fn age(place: &Place, milliseconds: u64) {
+    const FIELD: &str = "\"created_at\":";
+    let path = place.path(".whop-sync/emulator.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut parts = text.split(FIELD);
+    let mut aged = parts.next().unwrap().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap();
+        let at: u64 = part[..digits].parse().unwrap();
+        aged += &format!("{FIELD}{}{}", at - milliseconds, &part[digits..]);
+    }
+    assert_ne!(aged, text);
+    std::fs::write(&path, aged).unwrap();
+}
+
+#[test]
+fn a_flood_of_creates_is_refused_once_the_platform_is_a_day_old() {
+    let place = Place::example();
+    let options = format!("-q -f {EXAMPLE} --server emulator");
+    place.expect(0, &format!("apply --yes {options}"));
+    let mut text = String::from_utf8(place.read(EXAMPLE)).unwrap();
+    for n in 0..51 {
+        text += &format!("  - {{ id: flood{n:02}, email: flood{n:02}@example.org, name: Flood }}\n");
+    }
+    std::fs::write(place.path(EXAMPLE), text).unwrap();
+    // Today an import may still be under way; the plan says so first.
+    let today = place.expect(0, &format!("plan {options}"));
+    assert!(
+        today.stdout.starts_with("CAUTION: 51 accounts to create"),
+        "{}",
+        today.shown()
+    );
+    age(&place, 25 * 3_600_000);
+    let line = format!("apply --yes {options}");
+    let refused = place.expect(3, &format!("{line} --format json")).json();
+    let breach = &refused["plan"]["breaches"][0];
+    assert_eq!(
+        (&breach["guard"], &breach["most"], &breach["wanted"]),
+        (&json!("max_creates"), &json!(50), &json!(51))
+    );
+    let lifted = place.expect(0, &format!("{line} --allow max_creates"));
+    assert!(
+        lifted
+            .stdout
+            .starts_with("CAUTION: `--allow max_creates` lifts this limit"),
+        "{}",
+        lifted.shown()
+    );
+}
+
+#[test]
+fn a_limit_laxer_than_the_default_is_told_first_in_every_format() {
+    let place = Place::example();
+    let text = String::from_utf8(place.read(EXAMPLE)).unwrap();
+    std::fs::write(
+        place.path(EXAMPLE),
+        format!("guardrails: {{ max_updates: 100% }}\n{text}"),
+    )
+    .unwrap();
+    let options = format!("-q -f {EXAMPLE} --server emulator");
+    let told = "`max_updates: 100%`, which allows more than the default of 30%";
+    for command in ["plan", "apply --yes"] {
+        let line = format!("{command} {options} --report r.md --report r.html --report r.json");
+        let human = place.expect(0, &line);
+        assert!(
+            human
+                .stdout
+                .starts_with(&format!("CAUTION: the manifest sets {told}\n")),
+            "{}",
+            human.shown()
+        );
+        let read = |name: &str| String::from_utf8(place.read(name)).unwrap();
+        let markdown = read("r.md");
+        let second = markdown.lines().nth(1).unwrap();
+        assert!(
+            second.starts_with("> **Caution:**") && second.contains("max_updates: 100%"),
+            "{markdown}"
+        );
+        let html = read("r.html");
+        let at = |text: &str| {
+            html.find(text)
+                .unwrap_or_else(|| panic!("{text} is not in {html}"))
+        };
+        assert!(at("<h1>") < at("<h2>Caution</h2>") && at("max_updates: 100%") < at("class=\"counts\""));
+        let document: Value = serde_json::from_str(&read("r.json")).unwrap();
+        crate::outputs::describes(&document);
+        let caution = &document["summary"]["cautions"][0];
+        assert_eq!(
+            (&caution["caution"], &caution["guard"], &caution["limit"]),
+            (&json!("lax"), &json!("max_updates"), &json!({"percent": 100}))
+        );
+        assert!(caution["message"].as_str().unwrap().contains(told), "{caution}");
+    }
+    // At the default and below it there is nothing to say.
+    std::fs::write(
+        place.path(EXAMPLE),
+        format!("guardrails: {{ max_updates: 30% }}\n{text}"),
+    )
+    .unwrap();
+    let plan = place.expect(0, &format!("plan {options} --format json")).json();
+    assert_eq!(plan["summary"]["cautions"], json!([]));
+}
+
 #[test]
 fn a_deadline_leaves_the_rest_for_the_next_run() {
     let place = Place::example();

@@ -1,0 +1,190 @@
+//! The limits of a plan: what they are measured by, which of them it breaks,
+//! and what a reviewer must see of them before anything else.
+//!
+//! Everything here is decided by what Whop shows and by the manifest under
+//! review. The mapping has no say: whoever wants a limit not to hold could
+//! write one that makes every change look like the rest of an earlier run.
+
+use std::collections::HashSet;
+
+use super::model::{
+    Account, Desired, Guard, Guardrails, IDENTITY_KEYS, Limit, Observed, Policy, ProfileRead,
+};
+use super::plan::{Action, Breach, Caution, Kind, Plan};
+
+/// For so long after an account was made its platform may still be being set
+/// up, in seconds.
+const SETTING_UP: u64 = 24 * 3600;
+
+/// Fills in which limits the plan breaks, and what must be seen first.
+pub(super) fn judge(plan: &mut Plan, desired: &Desired, observed: &Observed, policy: &Policy) {
+    let counts = desired.guardrails().written().into_iter();
+    let mut counts = counts.filter(|(_, limit)| matches!(limit, Some(Limit::Count(_))));
+    // Where nobody asks how many there are, a million users are not gone over.
+    let carriers = match plan.actions.is_empty() && counts.next().is_none() {
+        true => Carriers { seen: 0, settled: 0 },
+        false => Carriers::count(desired, observed, policy.now),
+    };
+    let asks = Asks::count(plan, observed);
+    plan.breaches = breaches(desired.guardrails(), &carriers, asks, policy);
+    plan.cautions = cautions(desired.guardrails(), &carriers, asks, policy);
+}
+
+/// The accounts on Whop that carry an id of the manifest, or one that a user of
+/// it had before. New users of the manifest do not add to them, and what the
+/// mapping lacks does not take away.
+#[derive(Clone, Copy, Debug)]
+struct Carriers {
+    /// All.
+    seen: usize,
+    /// Those that were there before today.
+    settled: usize,
+}
+
+impl Carriers {
+    fn count(desired: &Desired, observed: &Observed, now: u64) -> Self {
+        let mut carriers = Self { seen: 0, settled: 0 };
+        if observed.accounts.is_empty() {
+            return carriers;
+        }
+        let mut ids = HashSet::with_capacity(desired.users().len());
+        for user in desired.users() {
+            ids.insert(user.key.as_str());
+            ids.extend(user.renamed_from.as_ref().map(|from| from.as_str()));
+        }
+        for account in &observed.accounts {
+            let carries = |key| account.text(key).is_some_and(|id| ids.contains(id));
+            if IDENTITY_KEYS.into_iter().any(carries) {
+                carriers.seen += 1;
+                carriers.settled += usize::from(is_settled(account, now));
+            }
+        }
+        carriers
+    }
+
+    /// Whether a guard's default holds. A first import that was cut short must
+    /// be able to go on, although half of its accounts are there by now. What
+    /// tells that is when Whop says that they were made.
+    fn default_holds(&self, guard: Guard) -> bool {
+        let least = Guardrails::DEFAULTS_FROM;
+        match guard {
+            Guard::MaxCreates => self.settled >= least,
+            _ => self.seen >= least,
+        }
+    }
+}
+
+/// Whether an account was there before today. One without a time was, so that
+/// nothing is lifted by leaving it out.
+fn is_settled(account: &Account, now: u64) -> bool {
+    account
+        .created
+        .is_none_or(|created| created.abs_diff(now) >= SETTING_UP)
+}
+
+/// What a plan asks for, by guard.
+#[derive(Clone, Copy, Debug)]
+struct Asks {
+    creates: usize,
+    updates: usize,
+    avatars: usize,
+}
+
+impl Asks {
+    fn count(plan: &Plan, observed: &Observed) -> Self {
+        let count = |is: &dyn Fn(&Action) -> bool| plan.actions.iter().filter(|action| is(action)).count();
+        Self {
+            creates: count(&|action| matches!(action.kind, Kind::Create(_))),
+            updates: count(&|action| changes_what_shows(action, observed)),
+            avatars: count(&|action| action.profile.picture.is_some()),
+        }
+    }
+
+    fn of(&self, guard: Guard) -> usize {
+        match guard {
+            Guard::MaxCreates => self.creates,
+            Guard::MaxUpdates => self.updates,
+            Guard::MaxAvatars => self.avatars,
+            Guard::Vanished | Guard::Duplicate | Guard::InDoubt | Guard::Stale => 0,
+        }
+    }
+}
+
+/// Whether a text changes that Whop shows on an account that exists. A value
+/// where there was none takes nothing from anybody. A name that was not read
+/// counts: nobody knows what it replaces.
+fn changes_what_shows(action: &Action, observed: &Observed) -> bool {
+    let Some(link) = action.link() else {
+        return false;
+    };
+    let shows = |old: &Option<Box<str>>| old.as_deref().is_some_and(|text| !text.is_empty());
+    let was_read = || matches!(observed.profiles.get(&link.owner), Some(ProfileRead::Seen(_)));
+    let name = |old: &Option<Box<str>>| shows(old) || !was_read();
+    action
+        .profile
+        .name
+        .as_ref()
+        .is_some_and(|change| name(&change.old))
+        || action
+            .account
+            .title
+            .as_ref()
+            .is_some_and(|change| shows(&change.old))
+        || action.account.metadata.values().any(|change| shows(&change.old))
+}
+
+fn breaches(rails: &Guardrails, carriers: &Carriers, asks: Asks, policy: &Policy) -> Vec<Breach> {
+    let broken = |(guard, written): (Guard, Option<Limit>)| {
+        let default = || {
+            let limit = Guardrails::default_limit(guard, carriers.seen);
+            limit.filter(|_| carriers.default_holds(guard))
+        };
+        let limit = written.or_else(default)?;
+        let (most, wanted) = (limit.most(carriers.seen), asks.of(guard));
+        (wanted > most && policy.enforces(guard)).then_some(Breach {
+            guard,
+            most,
+            wanted,
+            limit: Some(limit),
+        })
+    };
+    rails.written().into_iter().filter_map(broken).collect()
+}
+
+fn cautions(rails: &Guardrails, carriers: &Carriers, asks: Asks, policy: &Policy) -> Vec<Caution> {
+    let mut cautions = Vec::new();
+    for (guard, written) in rails.written() {
+        if let Some(limit) = written
+            && is_laxer(guard, limit, carriers.seen)
+        {
+            cautions.push(Caution::Lax { guard, limit });
+        }
+    }
+    cautions.extend(policy.allow.iter().copied().map(Caution::Lifted));
+    let wanted = asks.creates;
+    let most =
+        Guardrails::default_limit(Guard::MaxCreates, carriers.seen).map(|limit| limit.most(carriers.seen));
+    if let Some(most) = most
+        && rails.max_creates.is_none()
+        && carriers.seen >= Guardrails::DEFAULTS_FROM
+        && !carriers.default_holds(Guard::MaxCreates)
+        && wanted > most
+    {
+        cautions.push(Caution::SetUp { wanted, most });
+    }
+    cautions
+}
+
+/// Whether a limit allows more than the default. A share is compared as it is
+/// written: however few accounts there are now, there will be more.
+fn is_laxer(guard: Guard, limit: Limit, seen: usize) -> bool {
+    let of = seen.max(Guardrails::DEFAULTS_FROM);
+    let defaults = Guardrails::defaults(guard);
+    let exceeds = |default: &Limit| match (limit, *default) {
+        (Limit::Percent(percent), Limit::Percent(default)) => percent > default,
+        // However many accounts there are, a share comes to more one day.
+        (Limit::Percent(_), Limit::Count(_)) => true,
+        (Limit::Count(_), default) => limit.most(of) > default.most(of),
+    };
+    !defaults.is_empty() && defaults.iter().all(exceeds)
+}
