@@ -289,6 +289,13 @@ fn play(dialect: Dialect, events: &[Event]) -> Result<(), String> {
     })
 }
 
+#[test]
+fn a_generation_that_is_as_large_as_can_be_stops_nobody() {
+    let head = Event::Lie(Lie::Head("generation", u64::MAX.into()));
+    let events = [head, Event::Name(0, 1), Event::Run];
+    assert_eq!(play(Dialect::Accounts, &events), Ok(()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 4000, ..ProptestConfig::default() })]
 
