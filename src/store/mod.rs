@@ -243,7 +243,10 @@ impl Session {
         if self.differs(known)? {
             Replacement::begin(&*self.disk, &self.paths.mapping)?.finish_with(|file| {
                 let mut out = BufWriter::with_capacity(CHUNK, Appending(file));
-                files::write_mapping(&mut out, &self.identity, known.generation + 1, known)?;
+                // It is only compared for equality, and a stranger's header may
+                // hold the largest number that there is.
+                let next = known.generation.wrapping_add(1);
+                files::write_mapping(&mut out, &self.identity, next, known)?;
                 out.flush()
             })?;
         }

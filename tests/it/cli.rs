@@ -40,6 +40,8 @@ mod stale;
 #[cfg(unix)]
 mod stops;
 mod story;
+#[cfg(unix)]
+mod strangers;
 mod streams;
 mod stripped;
 mod swapped;

@@ -35,6 +35,7 @@ mod requests;
 mod schema;
 mod slow;
 mod store;
+mod strangers;
 mod told;
 mod untrusted;
 mod world;
