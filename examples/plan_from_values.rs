@@ -127,6 +127,7 @@ fn account(id: &str) -> Result<Account, Box<dyn Error>> {
         title: id.into(),
         metadata: Sorted::from([own_id("external_id"), own_id("internal_user_id")]),
         suspended: false,
+        created: None,
     })
 }
 
