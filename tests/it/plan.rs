@@ -500,7 +500,8 @@ fn limits_refuse_beyond_and_not_at_the_limit() {
 /// earlier run, or like the first one of a company that is only beginning.
 #[test]
 fn the_mapping_has_no_say_in_what_counts_as_a_change() {
-    let doctors: [(&str, fn(&mut Known)); 5] = [
+    type Doctor = fn(&mut Known);
+    let doctors: [(&str, Doctor); 5] = [
         ("as it is", |_| {}),
         ("no mapping", |known| known.users.clear()),
         ("nine rows", |known| {

@@ -183,8 +183,8 @@ impl Lie {
             Self::Mapping(text) => (text.map(str::to_owned), journal),
             Self::Torn(at) => {
                 let torn = mapping.map(|text| {
-                    let at = text.floor_char_boundary(usize::from(*at) % (text.len() + 1));
-                    text[..at].to_owned()
+                    let at = usize::from(*at) % (text.len() + 1);
+                    String::from_utf8_lossy(&text.as_bytes()[..at]).into_owned()
                 });
                 (torn, journal)
             }
