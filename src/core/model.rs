@@ -478,11 +478,13 @@ pub enum Guard {
     InDoubt,
     /// A manifest older than what was applied last.
     Stale,
+    /// A plan that a comment cannot show with every id and name.
+    TooLarge,
 }
 
 impl Guard {
     /// Every guard.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MaxCreates,
         Self::MaxUpdates,
         Self::MaxAvatars,
@@ -490,6 +492,7 @@ impl Guard {
         Self::Duplicate,
         Self::InDoubt,
         Self::Stale,
+        Self::TooLarge,
     ];
 
     /// The name in manifests, plans and on the command line.
@@ -502,6 +505,7 @@ impl Guard {
             Self::Duplicate => "duplicate",
             Self::InDoubt => "in_doubt",
             Self::Stale => "stale",
+            Self::TooLarge => "too_large",
         }
     }
 }

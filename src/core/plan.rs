@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::identity::{Contradiction, Dissent};
-use super::model::{Avatar, Desired, Guard, KnownUser, Limit, Link, MetaValue};
+use super::model::{Avatar, Desired, Guard, IDENTITY_KEYS, KnownUser, Limit, Link, MetaValue};
 use super::replay::Fact;
 use super::report::Verb;
 use super::resend::Resend;
@@ -487,6 +487,27 @@ impl Action {
             .chain(title)
             .chain(metadata)
             .any(|cause| cause != Cause::New)
+    }
+
+    /// The id under which the account was known so far, where this action gives
+    /// it another: an identity change.
+    pub fn former_id(&self) -> Option<&str> {
+        let changes = IDENTITY_KEYS
+            .iter()
+            .filter_map(|key| self.account.metadata.get(*key));
+        let mut old = changes.filter_map(|change| change.old.as_deref());
+        let renamed = self.renamed_from.as_ref().map(UserKey::as_str);
+        renamed.or_else(|| old.find(|old| !old.is_empty() && *old != self.key.as_str()))
+    }
+
+    /// The name that the user will show, as far as the plan has it.
+    pub fn name(&self) -> Option<&str> {
+        let known = match &self.kind {
+            Kind::Adopt { entry, .. } | Kind::Update { entry, .. } => entry.name.as_deref(),
+            Kind::Create(_) | Kind::Forget { .. } => None,
+        };
+        let new = self.profile.name.as_ref().map(|name| name.new.as_str());
+        new.or(known)
     }
 
     /// What kind of action it is, without its content.

@@ -94,6 +94,8 @@ pub(super) struct SummaryDoc {
     adopt: usize,
     update: usize,
     forget: usize,
+    identity_changes: usize,
+    contradicted: usize,
     hold: usize,
     pictures: usize,
     uploads: usize,
@@ -111,6 +113,8 @@ impl SummaryDoc {
             adopt,
             update,
             forget,
+            identity_changes,
+            contradicted,
             pictures,
             uploads,
             pictures_again,
@@ -125,6 +129,8 @@ impl SummaryDoc {
             adopt,
             update,
             forget,
+            identity_changes,
+            contradicted,
             hold,
             pictures,
             uploads,
@@ -163,6 +169,8 @@ pub(super) struct ActionDoc<'a> {
     user_id: Option<&'a UserId>,
     renamed_from: Option<&'a UserKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    identity_change: Option<IdentityDoc<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     found_by: Option<Evidence>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replaces: Option<&'a AccountId>,
@@ -170,6 +178,13 @@ pub(super) struct ActionDoc<'a> {
     resend: bool,
     fields: Vec<FieldDoc<'a>>,
     steps: Vec<Step>,
+}
+
+/// An account that gets another id.
+#[derive(Serialize)]
+struct IdentityDoc<'a> {
+    former_id: &'a str,
+    name: Option<&'a str>,
 }
 
 pub(super) fn action_doc(action: &Action) -> ActionDoc<'_> {
@@ -186,6 +201,10 @@ pub(super) fn action_doc(action: &Action) -> ActionDoc<'_> {
         account_id: link.map(|link| &link.account),
         user_id: link.map(|link| &link.owner),
         renamed_from: action.renamed_from.as_ref(),
+        identity_change: action.former_id().map(|former_id| IdentityDoc {
+            former_id,
+            name: action.name(),
+        }),
         found_by,
         replaces,
         resend,
