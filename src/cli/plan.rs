@@ -37,6 +37,12 @@ pub struct PlanArgs {
     /// Exit with 2 when changes are pending, and with 0 when there are none
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Refuse a plan that cannot be reviewed in a comment
+    ///
+    /// Where Markdown has no room for every user's id and name, the plan is
+    /// refused with the guardrail `too_large`, which `--allow` lifts.
+    #[arg(long)]
+    pub strict: bool,
     /// Save the plan to this file, for `apply FILE`
     ///
     /// It holds no secret and no picture. A plan that a guardrail refuses
@@ -61,8 +67,11 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
     }
     saved::is_steady(settings, &loaded.known)?;
     let looking = look_and_plan(settings, &ends, &loaded.known);
-    let (plan, observed) = wishes.or_stop(looking).await??;
+    let (mut plan, observed) = wishes.or_stop(looking).await??;
     super::leave(observed);
+    if args.strict && ends.policy.enforces(Guard::TooLarge) {
+        plan.breaches.extend(markdown::too_large(&plan, &ends.header));
+    }
     let pictures = wishes.or_stop(pictures::gather(settings, &ends, &plan)).await?;
     let lineage = &loaded.known.lineage;
     if let Some(refusal) = saved::unexpected(settings, printer, &plan, lineage) {

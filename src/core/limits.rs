@@ -105,7 +105,7 @@ impl Asks {
             Guard::MaxCreates => self.creates,
             Guard::MaxUpdates => self.updates,
             Guard::MaxAvatars => self.avatars,
-            Guard::Vanished | Guard::Duplicate | Guard::InDoubt | Guard::Stale => 0,
+            Guard::Vanished | Guard::Duplicate | Guard::InDoubt | Guard::Stale | Guard::TooLarge => 0,
         }
     }
 }

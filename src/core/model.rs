@@ -481,11 +481,13 @@ pub enum Guard {
     InDoubt,
     /// A manifest older than what was applied last.
     Stale,
+    /// A plan that a comment cannot show with every id and name.
+    TooLarge,
 }
 
 impl Guard {
     /// Every guard.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MaxCreates,
         Self::MaxUpdates,
         Self::MaxAvatars,
@@ -493,6 +495,7 @@ impl Guard {
         Self::Duplicate,
         Self::InDoubt,
         Self::Stale,
+        Self::TooLarge,
     ];
 
     /// The name in manifests, plans and on the command line.
@@ -505,6 +508,7 @@ impl Guard {
             Self::Duplicate => "duplicate",
             Self::InDoubt => "in_doubt",
             Self::Stale => "stale",
+            Self::TooLarge => "too_large",
         }
     }
 }
@@ -564,7 +568,12 @@ impl Guardrails {
             // Each create mails a person.
             Guard::MaxCreates => &[Limit::Count(50), Limit::Percent(30)],
             Guard::MaxUpdates => &[Limit::Percent(30)],
-            Guard::MaxAvatars | Guard::Vanished | Guard::Duplicate | Guard::InDoubt | Guard::Stale => &[],
+            Guard::MaxAvatars
+            | Guard::Vanished
+            | Guard::Duplicate
+            | Guard::InDoubt
+            | Guard::Stale
+            | Guard::TooLarge => &[],
         }
     }
 

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::identity::{Contradiction, Dissent};
-use super::model::{Avatar, Desired, Guard, Guardrails, KnownUser, Limit, Link, MetaValue, Policy};
+use super::model::{
+    Avatar, Desired, Guard, Guardrails, IDENTITY_KEYS, KnownUser, Limit, Link, MetaValue, Policy,
+};
 use super::replay::Fact;
 use super::report::Verb;
 use super::resend::Resend;
@@ -521,6 +523,27 @@ impl Action {
     /// Whether anything on Whop changes, beyond the mapping.
     pub fn changes_whop(&self) -> bool {
         matches!(self.kind, Kind::Create(_)) || !self.account.is_empty() || !self.profile.is_empty()
+    }
+
+    /// The id under which the account was known so far, where this action gives
+    /// it another: an identity change.
+    pub fn former_id(&self) -> Option<&str> {
+        let changes = IDENTITY_KEYS
+            .iter()
+            .filter_map(|key| self.account.metadata.get(*key));
+        let mut old = changes.filter_map(|change| change.old.as_deref());
+        let renamed = self.renamed_from.as_ref().map(UserKey::as_str);
+        renamed.or_else(|| old.find(|old| !old.is_empty() && *old != self.key.as_str()))
+    }
+
+    /// The name that the user will show, as far as the plan has it.
+    pub fn name(&self) -> Option<&str> {
+        let known = match &self.kind {
+            Kind::Adopt { entry, .. } | Kind::Update { entry, .. } => entry.name.as_deref(),
+            Kind::Create(_) | Kind::Forget { .. } => None,
+        };
+        let new = self.profile.name.as_ref().map(|name| name.new.as_str());
+        new.or(known)
     }
 
     /// What kind of action it is, without its content.

@@ -34,6 +34,11 @@ pub struct Counts {
     pub update: usize,
     /// Links to drop.
     pub forget: usize,
+    /// Actions that give an account another id; they are counted above as well.
+    pub identity_changes: usize,
+    /// Users held because evidence of who they are does not agree; counted
+    /// among the holds as well.
+    pub contradicted: usize,
     /// Users who get a picture.
     pub pictures: usize,
     /// Pictures to upload: users of the same content share one.
@@ -58,6 +63,11 @@ pub fn counts(plan: &Plan) -> Counts {
     let mut counts = Counts {
         uploads: uploads(plan).len(),
         hold: plan.holds.len(),
+        contradicted: plan
+            .holds
+            .iter()
+            .filter(|hold| hold.reason.is_about_identity())
+            .count(),
         learned: plan.learned.len(),
         unmanaged: plan.unmanaged.len(),
         unchanged: plan.unchanged,
@@ -67,6 +77,7 @@ pub fn counts(plan: &Plan) -> Counts {
     for action in &plan.actions {
         let picture = usize::from(action.profile.picture.is_some());
         counts.pictures += picture;
+        counts.identity_changes += usize::from(action.former_id().is_some());
         match action.kind {
             Kind::Create(_) => counts.create += 1,
             Kind::Adopt { .. } => {

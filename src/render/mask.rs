@@ -1,6 +1,8 @@
 //! Email addresses made unreadable, for documents that more people see than
 //! may know the addresses: enough is left to recognise one that is known.
 
+use std::borrow::Cow;
+
 /// An address with all but the first character of its local part left out:
 /// `j…@shop.co`. A text without a domain is left out but for that character.
 pub(crate) fn address(text: &str) -> String {
@@ -15,6 +17,28 @@ pub(crate) fn address(text: &str) -> String {
         masked.push_str(domain);
     }
     masked
+}
+
+/// A sentence with every address in it masked. What stands between white space,
+/// quotes, brackets and commas and has something on both sides of an `@` is
+/// taken for an address.
+pub(crate) fn addresses(sentence: &str) -> Cow<'_, str> {
+    if !sentence.contains('@') {
+        return Cow::Borrowed(sentence);
+    }
+    let ends = |c: char| c.is_whitespace() || "`'\"<>()[]{},;:".contains(c);
+    let mut masked = String::with_capacity(sentence.len());
+    for piece in sentence.split_inclusive(ends) {
+        let word = piece.trim_end_matches(ends);
+        match word.rsplit_once('@') {
+            Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {
+                masked.push_str(&address(word));
+            }
+            _ => masked.push_str(word),
+        }
+        masked.push_str(&piece[word.len()..]);
+    }
+    Cow::Owned(masked)
 }
 
 #[cfg(test)]
@@ -32,6 +56,23 @@ mod tests {
             ("", "…"),
         ] {
             assert_eq!(address(text), masked);
+        }
+    }
+
+    #[test]
+    fn every_address_in_a_sentence_is_masked_and_nothing_else() {
+        for (said, masked) in [
+            (
+                "the email `jane@shop.co` is taken by <Bob@x.org>, so (b@c.de) is not",
+                "the email `j…@shop.co` is taken by <B…@x.org>, so (b…@c.de) is not",
+            ),
+            (
+                "see @all at 5 @ 3, mailto:a1@b.c",
+                "see @all at 5 @ 3, mailto:a…@b.c",
+            ),
+            ("nothing to hide", "nothing to hide"),
+        ] {
+            assert_eq!(addresses(said), masked);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Header;
 use super::change::{clipped, picture_change, quoted, text_change};
 use super::fields::{self, Field, Value};
 use super::paint::{Palette, Tone};
+use super::risk;
 use super::safe::Safe;
 use super::words::{self, number, plural, plural_of};
 use crate::core::model::Link;
@@ -17,6 +18,9 @@ use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 /// How many accounts that are left alone are named; the rest is counted, since
 /// nothing happens to them.
 const UNMANAGED_NAMED: usize = 20;
+
+/// Stands over what is about who an account is.
+const IDENTITY: &str = "Identity: whose an account is changes, or is contradicted. Read these first";
 
 /// Widest column of field names, in characters.
 const WIDEST_NAME: usize = 28;
@@ -74,10 +78,30 @@ fn partial(out: &mut dyn Write, counts: &Counts, palette: Palette) -> io::Result
     writeln!(out)
 }
 
-/// Actions and holds, merged by user; both are sorted already.
+/// Actions and holds by user; first those that are about who an account is.
 fn blocks(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> {
-    let mut holds = plan.holds.iter().peekable();
-    for action in &plan.actions {
+    let is_change = |action: &&Action| action.former_id().is_some();
+    let (changes, contradicted) = (plan.actions.iter().filter(is_change), risk::holds(plan, true));
+    if changes.clone().next().is_some() || contradicted.clone().next().is_some() {
+        writeln!(out, "{}", palette.paint(Tone::Bad, IDENTITY))?;
+        writeln!(out)?;
+        merged(out, changes, contradicted, palette)?;
+        writeln!(out, "{}", palette.paint(Tone::Strong, "The rest"))?;
+        writeln!(out)?;
+    }
+    let others = plan.actions.iter().filter(|action| !is_change(action));
+    merged(out, others, risk::holds(plan, false), palette)
+}
+
+/// Both are sorted already.
+fn merged<'a>(
+    out: &mut dyn Write,
+    actions: impl Iterator<Item = &'a Action>,
+    holds: impl Iterator<Item = &'a Hold>,
+    palette: Palette,
+) -> io::Result<()> {
+    let mut holds = holds.peekable();
+    for action in actions {
         while let Some(hold) = holds.next_if(|hold| hold.key < action.key) {
             write_hold(out, hold, palette)?;
         }
@@ -113,6 +137,16 @@ fn write_action(out: &mut dyn Write, action: &Action, palette: Palette) -> io::R
         )?;
     }
     writeln!(out)?;
+    if let Some(former) = action.former_id() {
+        let name = action
+            .name()
+            .map_or(String::new(), |name| format!(", shown as {}", quoted(name)));
+        writeln!(
+            out,
+            "    identity change: the account was {} so far{name}",
+            Safe(former)
+        )?;
+    }
     notes(out, &action.kind, palette)?;
     let fields: Vec<Field<'_>> = fields::of(action)
         .into_iter()
@@ -298,6 +332,8 @@ pub(crate) fn headline(counts: &Counts) -> String {
         adopt,
         update,
         forget,
+        identity_changes: _,
+        contradicted: _,
         pictures: _,
         uploads: _,
         pictures_again: _,
@@ -397,6 +433,18 @@ mod tests {
 
     const RICH: &str = r#"Plan for biz_Platform on production (API version 2026-10-15-1)
 
+Identity: whose an account is changes, or is contradicted. Read these first
+
+~ update u4, formerly u0 (biz_u4, user_u4)
+    identity change: the account was u0 so far, shown as "Jane Dow"
+    title          "Old studio" → "New studio"
+    metadata.team  none → "print"
+    metadata.tier  "gold" → "silver"  (drifted)
+    name           "Jane Doe" → "Jane Dow"  (edited and drifted)
+    avatar         the one on Whop → 588cd071c332 49.3 kB 512×256 PNG avatars/u1.png  (drifted)
+
+The rest
+
 + create u1
     email   "u1@example.com"
     title   "Ann"
@@ -415,13 +463,6 @@ mod tests {
     found by metadata.external_id
     name    none → "Ann"
     avatar  unknown → d2e4e6469c51 49.3 kB 512×256 PNG avatars/u3.png
-
-~ update u4, formerly u0 (biz_u4, user_u4)
-    title          "Old studio" → "New studio"
-    metadata.team  none → "print"
-    metadata.tier  "gold" → "silver"  (drifted)
-    name           "Jane Doe" → "Jane Dow"  (edited and drifted)
-    avatar         the one on Whop → 588cd071c332 49.3 kB 512×256 PNG avatars/u1.png  (drifted)
 
 ! hold u5
     why         Whop has suspended account `biz_5`
@@ -444,9 +485,7 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
   guardrails  kept
 "#;
 
-    const HOLDS: &str = r#"! hold ambiguous
-    why         2 accounts match by email: `biz_1`, `biz_2`
-    what to do  decide which one is this user's, and set its `metadata.external_id` on Whop to the user's id and to nothing of the kind on the others
+    const HOLDS: &str = r#"Identity: whose an account is changes, or is contradicted. Read these first
 
 ! hold contradicted
     why         the mapping links `u2` to account `biz_1`, but the account carries `u1` under `metadata.external_id`
@@ -455,6 +494,24 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
 ! hold email_changed
     why         account `biz_1` has another email, `w…@example.com`, and Whop cannot change it
     what to do  three ways out: write that email into the manifest (`whop-sync explain` shows it in full); or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account
+
+! hold linked_elsewhere
+    why         account `biz_1` matches, but the mapping has it for user `u8`
+    what to do  if this user was `u8` before, say `renamed_from: u8`; if the mapping is wrong, remove the line of `u8` from it; if the account is, correct its metadata on Whop
+
+! hold mapped_twice
+    why         the mapping links account `biz_1` to this user and to `u6` as well
+    what to do  remove these lines from the mapping; the next run finds each account again by its `external_id`
+
+! hold unproven
+    why         the mapping links `u2` to account `biz_1`, but the account carries no id and shows no email, so that nothing else says it is this user's
+    what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, and the next run finds it by that
+
+The rest
+
+! hold ambiguous
+    why         2 accounts match by email: `biz_1`, `biz_2`
+    what to do  decide which one is this user's, and set its `metadata.external_id` on Whop to the user's id and to nothing of the kind on the others
 
 ! hold email_taken
     why         the email already owns account `biz_1`, which carries the id `u9`
@@ -467,14 +524,6 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
 ! hold incomplete
     why         Whop did not list every account, and absence from half a list proves nothing
     what to do  run again; if it stays so, `whop-sync doctor` says what Whop does not show
-
-! hold linked_elsewhere
-    why         account `biz_1` matches, but the mapping has it for user `u8`
-    what to do  if this user was `u8` before, say `renamed_from: u8`; if the mapping is wrong, remove the line of `u8` from it; if the account is, correct its metadata on Whop
-
-! hold mapped_twice
-    why         the mapping links account `biz_1` to this user and to `u6` as well
-    what to do  remove these lines from the mapping; the next run finds each account again by its `external_id`
 
 ! hold metadata_fixed
     why         metadata differs (`team`, `tier`), and this API version cannot change it
@@ -491,10 +540,6 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
 ! hold suspended
     why         Whop has suspended account `biz_1`
     what to do  settle it with Whop, or take the user out of the manifest
-
-! hold unproven
-    why         the mapping links `u2` to account `biz_1`, but the account carries no id and shows no email, so that nothing else says it is this user's
-    what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, and the next run finds it by that
 
 ! hold unreadable
     why         this user could not be read: 503 from Whop
@@ -643,7 +688,7 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
     }
 
     #[test]
-    fn users_come_in_the_order_of_their_ids() {
+    fn users_come_in_the_order_of_their_ids_after_those_who_get_another() {
         let shown = text(&rich(), Palette::Plain);
         let signs: String = shown
             .lines()
@@ -651,7 +696,7 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
             .filter_map(|line| line.chars().next())
             .filter(|sign| "+=~-!".contains(*sign))
             .collect();
-        assert_eq!(signs, "++=~!-");
+        assert_eq!(signs, "~++=!-");
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! The order of what can go wrong: who gets mail, whose change on Whop is
 //! undone, and then what was asked for. Markdown and HTML sort by it.
 
-use super::fields;
-use crate::core::plan::{Action, Cause};
+use super::fields::{self, Field};
+use crate::core::model::IDENTITY_KEYS;
+use crate::core::plan::{Action, Cause, Evidence, Hold, Kind, Plan};
 use crate::core::report::Verb;
 
 /// Actions of one kind, the riskiest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Group {
+    /// An account that gets another id: somebody else's values from now on.
+    Identity,
+    /// An account that only its email says is the user's.
+    ByEmail,
     /// A new account, and mail to its address.
     Create,
     /// Overwrites what somebody changed on Whop.
@@ -22,11 +27,23 @@ pub(super) enum Group {
 
 impl Group {
     /// Every group, the riskiest first.
-    pub(super) const ALL: [Self; 5] = [Self::Create, Self::Undo, Self::Update, Self::Adopt, Self::Forget];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Identity,
+        Self::ByEmail,
+        Self::Create,
+        Self::Undo,
+        Self::Update,
+        Self::Adopt,
+        Self::Forget,
+    ];
 
     /// Where an action belongs.
     pub(super) fn of(action: &Action) -> Self {
+        if action.former_id().is_some() {
+            return Self::Identity;
+        }
         match action.verb() {
+            Verb::Adopt if is_by_email(action) => Self::ByEmail,
             Verb::Create => Self::Create,
             Verb::Update if is_drift(action) => Self::Undo,
             Verb::Update => Self::Update,
@@ -38,6 +55,8 @@ impl Group {
     /// Its heading, sign first.
     pub(super) fn title(self) -> &'static str {
         match self {
+            Self::Identity => "! identity changes: an account gets another id",
+            Self::ByEmail => "= to adopt by email alone",
             Self::Create => "+ to create",
             Self::Undo => "~ to update, undoing a change made on Whop",
             Self::Update => "~ to update",
@@ -45,6 +64,39 @@ impl Group {
             Self::Forget => "- to forget",
         }
     }
+}
+
+/// The heading of holds that are about who an account is.
+pub(super) const CONTRADICTED: &str = "! held: evidence contradicts who the account is";
+
+/// The holds that are about who an account is, or the others.
+pub(super) fn holds(plan: &Plan, about_identity: bool) -> impl Iterator<Item = &Hold> + Clone {
+    let holds = plan.holds.iter();
+    holds.filter(move |hold| hold.reason.is_about_identity() == about_identity)
+}
+
+/// Whether a reviewer must see it whole, however long the plan: who an account
+/// is, and what name a person shows.
+pub(super) fn is_grave(action: &Action) -> bool {
+    let renames = |action: &Action| action.link().is_some() && action.profile.name.is_some();
+    action.former_id().is_some() || is_by_email(action) || renames(action)
+}
+
+/// Whether a field may be left out where there are too many: a manifest can
+/// have any number of metadata keys, and of everything else only a few.
+pub(super) fn may_fold(field: &Field<'_>) -> bool {
+    let key = field.name.strip_prefix("metadata.");
+    key.is_some_and(|key| !IDENTITY_KEYS.contains(&key))
+}
+
+fn is_by_email(action: &Action) -> bool {
+    matches!(
+        action.kind,
+        Kind::Adopt {
+            by: Evidence::Email,
+            ..
+        }
+    )
 }
 
 /// Whether it overwrites what somebody changed on Whop.

@@ -212,6 +212,7 @@ pub fn breach(breach: &Breach) -> Words {
         Guard::Vanished => "mapped accounts not found",
         Guard::Duplicate => "emails that already own an account",
         Guard::InDoubt => "creates in doubt",
+        Guard::TooLarge => "users to review in a comment",
         Guard::Stale => return stale(*wanted),
     };
     let set = match limit {
@@ -232,6 +233,9 @@ pub fn breach(breach: &Breach) -> Words {
         Guard::Duplicate | Guard::InDoubt => {
             format!("look at the users held for it; pass `--allow {name}` only if second accounts are fine")
         }
+        Guard::TooLarge => format!(
+            "split the change, or review the JSON or HTML report, which show more, and pass `--allow {name}`"
+        ),
         Guard::Stale => return stale(*wanted),
     };
     words(
@@ -359,6 +363,8 @@ pub(crate) fn tally(counts: &Counts) -> [(&'static str, usize); 8] {
         adopt,
         update,
         forget,
+        identity_changes: _,
+        contradicted: _,
         pictures,
         uploads: _,
         pictures_again: _,

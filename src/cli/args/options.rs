@@ -160,6 +160,11 @@ fn guard() -> impl TypedValueParser<Value = Guard> {
             "applying a manifest older than what was applied last",
             Guard::Stale,
         ),
+        (
+            "too_large",
+            "a plan that a comment cannot show whole, with --strict",
+            Guard::TooLarge,
+        ),
     ])
 }
 

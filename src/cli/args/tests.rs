@@ -66,6 +66,7 @@ fn every_command_and_option_is_understood() {
     let report = |path| ReportFile::parse(path).unwrap();
     let plan = PlanArgs {
         detailed_exitcode: true,
+        strict: false,
         out: Some("p.json".into()),
         terms: Terms {
             expect: Expected::parse("0123456789abcdef0123456789abcdef").ok(),

@@ -3,7 +3,9 @@
 use super::super::change::old_picture;
 use super::super::fields::{self, Field, Value};
 use super::super::report as human_report;
+use super::super::risk;
 use super::super::words::{self, Words, plural};
+use super::Size;
 use super::pictures::Pictures;
 use super::sink::{change, code, quoted, sentence, text, value};
 use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Unmanaged};
@@ -11,7 +13,7 @@ use crate::core::report::{Outcome, Verb};
 use crate::core::summary;
 use crate::core::value::UserKey;
 
-/// The most fields of one user; a user with more must not crowd out others.
+/// The most metadata of one user; a user with more must not crowd out others.
 const FIELDS: usize = 40;
 
 /// A card's frame: its kind for the filters, its sign, verb and user.
@@ -103,7 +105,7 @@ pub(super) fn trouble(kind: &str, key: &UserKey, outcome: &Outcome) -> String {
 }
 
 /// An action with its fields.
-pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures) -> String {
+pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures, size: Size) -> String {
     let (sign, verb) = words::verb(action.verb());
     let mut user = code(action.key.as_str());
     if let Some(from) = &action.renamed_from {
@@ -111,8 +113,20 @@ pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures) -> String
     }
     let created = action.verb() == Verb::Create;
     let fields = fields::of(action);
-    let mut body =
-        words::link_note(&action.kind, code).map_or(String::new(), |note| format!("<p>{note}</p>"));
+    let mut body = String::new();
+    if let (Some(former), Some(link)) = (action.former_id(), action.link()) {
+        let name = action
+            .name()
+            .map_or(String::new(), |name| format!(", shown as {}", quoted(name)));
+        body.push_str(&format!(
+            "<p>identity change: account {} was {} so far{name}</p>",
+            code(link.account.as_str()),
+            code(former)
+        ));
+    }
+    if let Some(note) = words::link_note(&action.kind, code) {
+        body.push_str(&format!("<p>{note}</p>"));
+    }
     for field in &fields {
         if let Value::Picture(change) = field.value {
             body.push_str(&faces(change, created, pictures));
@@ -122,8 +136,14 @@ pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures) -> String
         .iter()
         .filter(|field| !field.is_identity(action.key.as_str()))
         .collect();
-    let more = rows.len().saturating_sub(FIELDS);
-    rows.truncate(FIELDS);
+    let most = if size == Size::Brief { 0 } else { FIELDS };
+    let before = rows.len();
+    let mut metadata = 0;
+    rows.retain(|field| {
+        metadata += usize::from(risk::may_fold(field));
+        !risk::may_fold(field) || metadata <= most
+    });
+    let more = before - rows.len();
     if !rows.is_empty() {
         let rows: String = rows.into_iter().map(|field| row(field, created)).collect();
         body.push_str(&format!("<dl>{rows}</dl>"));

@@ -2,8 +2,9 @@
 //! (contract §8). It asks nobody for anything, works without its script, and
 //! its policy lets nothing run or load but what is in it.
 //!
-//! The same inputs give the same bytes. However large the plan, the page is
-//! bounded: it holds the riskiest rows and says what it left out.
+//! The same inputs give the same bytes. Of what is not grave, the page holds a
+//! bounded number of rows and says what it left out. Identity changes,
+//! adoptions by email and new names are never left out.
 
 mod card;
 mod pictures;
@@ -16,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Header;
 use super::notes::notes;
-use super::risk::Group;
+use super::risk::{self, Group};
 use super::words::{self, number, plural, plural_of, tally};
 use super::{plan as human, report as human_report};
 use crate::core::digest::Digest;
@@ -157,8 +158,18 @@ struct Section<'a> {
     title: &'static str,
     /// How many cards there are.
     total: usize,
-    /// Makes the n-th.
-    card: Box<dyn Fn(usize) -> String + 'a>,
+    /// Makes the n-th, whole or without what may be folded.
+    card: Box<dyn Fn(usize, Size) -> String + 'a>,
+    /// Whether the n-th is never left out.
+    grave: Box<dyn Fn(usize) -> bool + 'a>,
+}
+
+/// How much of a card there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    Whole,
+    /// Without metadata: what is left of a grave one where there is no room.
+    Brief,
 }
 
 /// A section of these things.
@@ -172,18 +183,28 @@ fn section<'a, T: 'a>(
         kind,
         title,
         total: things.len(),
-        card: Box::new(move |at| card(kind, &things[at])),
+        card: Box::new(move |at, _| card(kind, &things[at])),
+        grave: Box::new(|_| false),
     }
 }
 
 /// What a plan holds, the riskiest first.
 fn sections<'a>(plan: &'a Plan, pictures: &'a Pictures) -> Vec<Section<'a>> {
-    let holds = plan.holds.iter().collect();
-    let mut all = vec![section("hold", "! held", holds, |kind, hold| {
-        card::hold(kind, hold)
-    })];
+    let held = |kind, title, about_identity| {
+        let holds: Vec<_> = risk::holds(plan, about_identity).collect();
+        section(kind, title, holds, |kind, hold| card::hold(kind, hold))
+    };
+    let mut all = vec![Section {
+        grave: Box::new(|_| true),
+        ..held("contradicted", risk::CONTRADICTED, true)
+    }];
     for group in Group::ALL {
+        if group == Group::Create {
+            all.push(held("hold", "! held", false));
+        }
         let kind = match group {
+            Group::Identity => "identity",
+            Group::ByEmail => "email",
             Group::Create => "create",
             Group::Undo => "undo",
             Group::Update => "update",
@@ -191,10 +212,15 @@ fn sections<'a>(plan: &'a Plan, pictures: &'a Pictures) -> Vec<Section<'a>> {
             Group::Forget => "forget",
         };
         let of_group = |action: &&Action| Group::of(action) == group;
-        let actions = plan.actions.iter().filter(of_group).collect();
-        all.push(section(kind, group.title(), actions, |kind, action| {
-            card::action(kind, action, pictures)
-        }));
+        let actions: Vec<_> = plan.actions.iter().filter(of_group).collect();
+        let grave: Vec<bool> = actions.iter().map(|action| risk::is_grave(action)).collect();
+        all.push(Section {
+            kind,
+            title: group.title(),
+            total: actions.len(),
+            card: Box::new(move |at, size| card::action(kind, actions[at], pictures, size)),
+            grave: Box::new(move |at| grave[at]),
+        });
     }
     let unmanaged = plan.unmanaged.iter().collect();
     let title = "unmanaged, and left alone";
@@ -231,21 +257,33 @@ fn troubles(report: &Report) -> Vec<Section<'_>> {
     ]
 }
 
-/// How many cards of each section the page holds.
-fn fit(sections: &[Section<'_>]) -> Vec<usize> {
+/// Which cards of each section the page holds: what is grave, and of the rest
+/// as many as there is room for.
+fn fit(sections: &[Section<'_>]) -> Vec<Vec<(usize, Size)>> {
     let (mut rows, mut bytes) = (ROWS, BYTES);
-    let take = |section: &Section<'_>| {
-        let mut taken = 0;
-        while taken < section.total && rows > 0 {
-            let Some(less) = bytes.checked_sub((section.card)(taken).len()) else {
-                rows = 0;
-                break;
-            };
-            (rows, bytes, taken) = (rows - 1, less, taken + 1);
-        }
-        taken
+    let mut has_room = |section: &Section<'_>, at| {
+        let size = if rows > 0 {
+            (section.card)(at, Size::Whole).len()
+        } else {
+            0
+        };
+        let fits = rows > 0 && size <= bytes;
+        // What comes after the first that does not fit is left out as well.
+        (rows, bytes) = if fits {
+            (rows - 1, bytes - size)
+        } else {
+            (0, bytes)
+        };
+        fits
     };
-    sections.iter().map(take).collect()
+    let mut take = |section: &Section<'_>| {
+        let size = |at| match has_room(section, at) {
+            true => Some((at, Size::Whole)),
+            false => (section.grave)(at).then_some((at, Size::Brief)),
+        };
+        (0..section.total).filter_map(size).collect()
+    };
+    sections.iter().map(&mut take).collect()
 }
 
 /// Everything around the cards.
@@ -271,7 +309,7 @@ impl Page<'_> {
         out.write_all(self.top().as_bytes())?;
         out.write_all(left_out(&sections, &shown).as_bytes())?;
         out.write_all(filters(&sections).as_bytes())?;
-        let many = if shown.iter().sum::<usize>() > LAZY {
+        let many = if shown.iter().map(Vec::len).sum::<usize>() > LAZY {
             " class=\"many\""
         } else {
             ""
@@ -280,15 +318,15 @@ impl Page<'_> {
         if sections.iter().all(|section| section.total == 0) {
             writeln!(out, "<p>Nothing to do: Whop is as the manifest asks.</p>")?;
         }
-        for (section, shown) in sections.iter().zip(shown).filter(|(_, shown)| *shown > 0) {
+        for (section, shown) in sections.iter().zip(shown).filter(|(_, shown)| !shown.is_empty()) {
             let Section { kind, title, .. } = section;
             let total = number(section.total);
             writeln!(
                 out,
                 "<section data-section=\"{kind}\"><h2>{title} <span class=\"count\">{total}</span></h2>"
             )?;
-            for at in 0..shown {
-                out.write_all((section.card)(at).as_bytes())?;
+            for (at, size) in shown {
+                out.write_all((section.card)(at, size).as_bytes())?;
             }
             writeln!(out, "</section>")?;
         }
@@ -390,13 +428,13 @@ fn counts(counts: &Counts) -> String {
 }
 
 /// Exactly what the page does not hold.
-fn left_out(sections: &[Section<'_>], shown: &[usize]) -> String {
+fn left_out(sections: &[Section<'_>], shown: &[Vec<(usize, Size)>]) -> String {
     let missing: Vec<String> = sections
         .iter()
         .zip(shown)
-        .filter(|(section, shown)| **shown < section.total)
+        .filter(|(section, shown)| shown.len() < section.total)
         .map(|(section, shown)| {
-            let left = number(section.total - shown);
+            let left = number(section.total - shown.len());
             format!("{left} of {} {}", number(section.total), section.title)
         })
         .collect();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::model::{Dialect, Guard, Limit};
-use crate::core::plan::{Breach, Cause, Change, Hold, Reason, Step};
+use crate::core::plan::{Breach, Cause, Change, Evidence, Hold, Reason, Step};
 use crate::core::report::{Failure, Stop};
 use crate::core::sample;
 
@@ -164,6 +164,50 @@ fn a_refused_plan_says_why_and_what_to_do_before_anything_else() {
 }
 
 #[test]
+fn what_is_grave_is_never_left_out() {
+    let mut actions: Vec<_> = (0..ROWS + 10)
+        .map(|n| sample::create(&format!("a{n:05}"), "Ann"))
+        .collect();
+    let mut stolen = sample::update("z9", "Jane", "Joan", Cause::New);
+    stolen.renamed_from = Some(sample::key("victim"));
+    actions.push(stolen);
+    actions.push(sample::adopt("z8", Evidence::Email));
+    actions.push(sample::update("z7", "Before", "After", Cause::Edited));
+    let mut plain = sample::update("z6", "Same", "Same", Cause::Edited);
+    plain.profile.name = None;
+    plain.account = sample::account_change();
+    actions.push(plain);
+    let page = page(&sample::plan(actions, Vec::new()), &Pictures::default());
+    let user = |id: &str| page.contains(&format!("</span> {}", code(id)));
+    assert!(user("z9") && user("z8") && user("z7"));
+    assert!(
+        !user("z6") && page.contains("1 of 1 ~ to update, undoing"),
+        "what is plain gives way"
+    );
+    assert!(page.find("identity change: account").unwrap() < page.find("+</span>").unwrap());
+}
+
+#[test]
+fn metadata_never_hides_a_new_name() {
+    let mut long = sample::update("u1", "Jane Doe", "Somebody", Cause::Edited);
+    for n in 0..60 {
+        let change = Change {
+            old: None,
+            new: "x".into(),
+            cause: Cause::Edited,
+        };
+        long.account
+            .metadata
+            .insert(format!("k{n:03}").as_str().into(), change);
+    }
+    let page = page(&sample::plan(vec![long], Vec::new()), &Pictures::default());
+    assert!(
+        page.contains("<dt>name</dt>") && page.contains("… and 20 fields more"),
+        "{page}"
+    );
+}
+
+#[test]
 fn a_report_tells_first_what_did_not_end_well() {
     let failure = |message: &str| Failure {
         step: Step::UpdateProfile,
@@ -213,6 +257,9 @@ fn long_values_do_not_make_a_long_page() {
     let mut actions = Vec::new();
     for n in 0..300 {
         let mut update = sample::update(&format!("u{n:03}"), "Old", "New", Cause::Edited);
+        if n < 150 {
+            update.profile.name = None;
+        }
         for key in 0..60 {
             let change = Change {
                 old: Some("&".repeat(5_000).into()),
@@ -228,7 +275,10 @@ fn long_values_do_not_make_a_long_page() {
     }
     let page = page(&sample::plan(actions, Vec::new()), &Pictures::default());
     assert!(page.len() < BYTES + (1 << 17), "{}", page.len());
-    assert!(page.contains("Left out") && page.contains("… and 21 fields more"));
+    assert!(page.contains("Left out") && page.contains("… and 20 fields more"));
+    // Of those whose name changes, no more than the metadata is left out.
+    assert_eq!(page.matches("<dt>name</dt>").count(), 150);
+    assert!(page.contains("… and 60 fields more"));
 }
 
 proptest! {

@@ -98,6 +98,8 @@ pub(super) struct SummaryDoc {
     adopt: usize,
     update: usize,
     forget: usize,
+    identity_changes: usize,
+    contradicted: usize,
     hold: usize,
     pictures: usize,
     uploads: usize,
@@ -141,6 +143,8 @@ impl SummaryDoc {
             adopt,
             update,
             forget,
+            identity_changes,
+            contradicted,
             pictures,
             uploads,
             pictures_again,
@@ -155,6 +159,8 @@ impl SummaryDoc {
             adopt,
             update,
             forget,
+            identity_changes,
+            contradicted,
             hold,
             pictures,
             uploads,
@@ -194,6 +200,8 @@ pub(super) struct ActionDoc<'a> {
     user_id: Option<&'a UserId>,
     renamed_from: Option<&'a UserKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    identity_change: Option<IdentityDoc<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     found_by: Option<Evidence>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replaces: Option<&'a AccountId>,
@@ -201,6 +209,13 @@ pub(super) struct ActionDoc<'a> {
     resend: bool,
     fields: Vec<FieldDoc<'a>>,
     steps: Vec<Step>,
+}
+
+/// An account that gets another id.
+#[derive(Serialize)]
+struct IdentityDoc<'a> {
+    former_id: &'a str,
+    name: Option<&'a str>,
 }
 
 pub(super) fn action_doc(action: &Action) -> ActionDoc<'_> {
@@ -217,6 +232,10 @@ pub(super) fn action_doc(action: &Action) -> ActionDoc<'_> {
         account_id: link.map(|link| &link.account),
         user_id: link.map(|link| &link.owner),
         renamed_from: action.renamed_from.as_ref(),
+        identity_change: action.former_id().map(|former_id| IdentityDoc {
+            former_id,
+            name: action.name(),
+        }),
         found_by,
         replaces,
         resend,

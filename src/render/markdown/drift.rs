@@ -3,6 +3,7 @@
 
 use super::super::Header;
 use super::super::drift::{MEND, can_be_mended, change, headline, note, notes, state};
+use super::super::mask;
 use super::super::words::plural;
 use super::LONGEST_ROW;
 use super::sink::{Section, code, document, marker, row, sentence, value};
@@ -13,7 +14,7 @@ pub fn drift(drift: &Drift, header: &Header, others: Others) -> String {
     let marker = marker("whop-sync-drift", &header.server, header.company.as_str());
     let (company, server) = (code(header.company.as_str()), code(&header.server));
     let mut head = format!(
-        "{marker}\n### {}\n\n{company} on {server}, API version {}\n\n",
+        "### {}\n\n{company} on {server}, API version {}\n\n",
         headline(drift, others),
         code(&header.version)
     );
@@ -32,7 +33,8 @@ pub fn drift(drift: &Drift, header: &Header, others: Others) -> String {
     let looked = notes(drift)
         .swap_remove(0)
         .replacen("looked at   ", "Looked at ", 1);
-    document(&head, sections(drift), &format!("{looked}.\n"))
+    let marker = format!("{marker}\n");
+    document(&marker, &head, sections(drift), &format!("{looked}.\n")).text
 }
 
 fn sections(drift: &Drift) -> Vec<Section<'_>> {
@@ -43,7 +45,8 @@ fn sections(drift: &Drift) -> Vec<Section<'_>> {
             columns: &["user", "account", "what differs"],
             total: users.clone().count(),
             open,
-            rows: Box::new(users.map(user_row)) as Box<dyn Iterator<Item = String> + '_>,
+            needed: false,
+            rows: Box::new(move || Box::new(users.clone().map(|user| user_row(user).into()))),
         }
     };
     let unreadable = Section {
@@ -51,22 +54,25 @@ fn sections(drift: &Drift) -> Vec<Section<'_>> {
         columns: &["user", "why"],
         total: drift.unreadable.len(),
         open: true,
-        rows: Box::new(
-            drift
-                .unreadable
-                .iter()
-                .map(|(key, why)| row(&[code(key.as_str()), sentence(why)])),
-        ),
+        needed: false,
+        rows: Box::new(|| {
+            let rows = drift.unreadable.iter();
+            Box::new(rows.map(|(key, why)| row(&[code(key.as_str()), sentence(why)]).into()))
+        }),
     };
     let unknown = Section {
         title: "not in the mapping",
         columns: &["account", "title", "adopted as"],
         total: drift.unknown.len(),
         open: false,
-        rows: Box::new(drift.unknown.iter().map(|NewAccount { account, title, user }| {
-            let user = user.as_ref().map_or(String::new(), |user| code(user.as_str()));
-            row(&[code(account.as_str()), value(title), user])
-        })),
+        needed: false,
+        rows: Box::new(|| {
+            let rows = drift.unknown.iter();
+            Box::new(rows.map(|NewAccount { account, title, user }| {
+                let user = user.as_ref().map_or(String::new(), |user| code(user.as_str()));
+                row(&[code(account.as_str()), value(title), user]).into()
+            }))
+        }),
     };
     vec![
         of("whose account contradicts the mapping", true, |state| {
@@ -93,7 +99,13 @@ fn sections(drift: &Drift) -> Vec<Section<'_>> {
 fn user_row(user: &UserDrift) -> String {
     let mut lines: Vec<String> = note(user).map(str::to_owned).into_iter().collect();
     let fields = user.fields.iter();
-    lines.extend(fields.map(|field| format!("{} {}", code(&field.name), change(field, value))));
+    lines.extend(fields.map(|field| {
+        let shown = |text: &str| match &*field.name {
+            "email" => value(&mask::address(text)),
+            _ => value(text),
+        };
+        format!("{} {}", code(&field.name), change(field, shown))
+    }));
     let (key, account) = (code(user.key.as_str()), code(user.link.account.as_str()));
     let whole = row(&[key.clone(), account.clone(), lines.join("<br>")]);
     if whole.len() <= LONGEST_ROW {

@@ -8,9 +8,9 @@ use crate::error::Error;
 /// marker of its environment. Whose account it is about may not be known, so
 /// the marker has no company; `kind` is ours.
 pub fn error(error: &Error, kind: &str, server: &str) -> String {
-    let marker = marker(kind, server, "");
+    let marker = format!("{}\n", marker(kind, server, ""));
     let mut head = format!(
-        "{marker}\n### Nothing was planned: {}\n\n{}\n\n",
+        "### Nothing was planned: {}\n\n{}\n\n",
         error.code().as_str(),
         sentence(error.message())
     );
@@ -25,7 +25,7 @@ pub fn error(error: &Error, kind: &str, server: &str) -> String {
         section("errors", problems, Severity::Error),
         section("warnings", problems, Severity::Warning),
     ];
-    document(&head, all.into(), "")
+    document(&marker, &head, all.into(), "").text
 }
 
 fn section<'a>(title: &'static str, problems: &'a [Problem], severity: Severity) -> Section<'a> {
@@ -37,7 +37,8 @@ fn section<'a>(title: &'static str, problems: &'a [Problem], severity: Severity)
         columns: &["where", "problem", "what to do"],
         total: such.clone().count(),
         open: true,
-        rows: Box::new(such.map(problem_row)),
+        needed: false,
+        rows: Box::new(move || Box::new(such.clone().map(|problem| problem_row(problem).into()))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Plans and reports as Markdown for a pull request's comment (contract §8):
 //! what may go wrong first, then the counts, then a table for each kind of
-//! change; folded where long, and never larger than a comment may be.
+//! change; folded where long, and never larger than a comment may be. What is
+//! about who an account is is never shortened, and email addresses are masked.
 
 mod drift;
 mod failure;
@@ -9,11 +10,13 @@ mod sink;
 use super::Header;
 use super::change::old_picture;
 use super::fields::{self, Field, Value};
+use super::mask;
 use super::notes::notes;
-use super::risk::Group;
+use super::risk::{self, Group};
 use super::words::{self, number, plural, plural_of, tally};
 use super::{plan as human, report as human_report};
-use crate::core::plan::{Action, Caution, Hold, PictureChange, Plan, Reads, Unmanaged};
+use crate::core::model::Guard;
+use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Plan, Reads, Unmanaged};
 use crate::core::report::{Outcome, Report, Verb};
 use crate::core::summary::{self, Counts};
 use crate::core::value::UserKey;
@@ -22,23 +25,46 @@ pub use drift::drift;
 pub use failure::error;
 pub use sink::LIMIT;
 pub(super) use sink::code;
-use sink::{Section, document, marker, row, sentence, value};
+use sink::{Document, Row, Section, document, marker, row, sentence, value};
 
-/// Longest row, in bytes. A longer one gives way to its user and a count, so
-/// that nobody can crowd out the others.
+/// Longest row, in bytes. Of a longer one, metadata is left out and counted, so
+/// that nobody can crowd out the others, or a new name.
 const LONGEST_ROW: usize = 4_000;
 
 /// How many accounts that are left alone are listed; nothing happens to them.
 const UNMANAGED_NAMED: usize = 20;
 
-/// A plan as one document of at most [`LIMIT`] bytes.
+/// A plan as one document of at most [`LIMIT`] bytes. Where that has no room
+/// for every user's id and name, it says first that it is too large to review.
 pub fn plan(plan: &Plan, header: &Header) -> String {
+    whole(plan, header).text
+}
+
+/// The breach of [`Guard::TooLarge`], if the document of this plan has no room
+/// for every user's id and name.
+pub fn too_large(plan: &Plan, header: &Header) -> Option<Breach> {
+    let Document {
+        text: _,
+        needed,
+        shown,
+    } = whole(plan, header);
+    let missing = needed - shown;
+    let wanted = plan.actions.len() + plan.holds.len();
+    (missing > 0).then_some(Breach {
+        guard: Guard::TooLarge,
+        most: wanted.saturating_sub(missing),
+        wanted,
+        limit: None,
+    })
+}
+
+fn whole(plan: &Plan, header: &Header) -> Document {
     let counts = summary::counts(plan);
     let mut head = top(plan, header, &human::headline(&counts));
     warn(&mut head, plan, &counts);
     numbers(&mut head, &counts);
     add_notes(&mut head, plan, header, &counts);
-    document(&head, sections(plan), &tail(plan))
+    document(&mark(header), &head, sections(plan), &tail(plan))
 }
 
 /// What an apply did, with the plan it carried out, as one document of at most
@@ -77,12 +103,21 @@ pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
             matches!(outcome, Outcome::Left { .. })
         }),
     ];
-    all.extend(sections(plan));
-    document(&head, all, &tail(plan))
+    // A report is no review: what did not end well comes first, and in full.
+    all.extend(sections(plan).into_iter().map(|section| Section {
+        needed: false,
+        ..section
+    }));
+    document(&mark(header), &head, all, &tail(plan)).text
 }
 
-/// The marker, what must be seen of the limits, the heading, and what it is
-/// about.
+/// The line by which a pipeline finds its own comment again.
+fn mark(header: &Header) -> String {
+    let marker = marker("whop-sync", &header.server, header.company.as_str());
+    format!("{marker}\n")
+}
+
+/// What must be seen of the limits, the heading, and what it is about.
 fn top(plan: &Plan, header: &Header, headline: &str) -> String {
     let Header {
         company,
@@ -91,10 +126,9 @@ fn top(plan: &Plan, header: &Header, headline: &str) -> String {
         version,
         manifest: _,
     } = header;
-    let marker = marker("whop-sync", server, company.as_str());
     let (company, server, version) = (code(company.as_str()), code(server), code(version));
     let cautions: String = plan.cautions.iter().map(caution).collect();
-    format!("{marker}\n{cautions}### {headline}\n\n{company} on {server}, API version {version}\n\n")
+    format!("{cautions}### {headline}\n\n{company} on {server}, API version {version}\n\n")
 }
 
 fn caution(caution: &Caution) -> String {
@@ -152,35 +186,51 @@ fn tail(plan: &Plan) -> String {
     )
 }
 
-/// The tables of a plan, the riskiest first: what refuses it, who is held, who
-/// gets mail, whose change on Whop is undone, and then what was asked for.
+/// The tables of a plan, the riskiest first: what refuses it, who an account
+/// is, who is held, who gets mail, whose change on Whop is undone, and then what
+/// was asked for.
 fn sections(plan: &Plan) -> Vec<Section<'_>> {
     let breaches = Section {
         title: "guardrails broken",
         columns: &["guardrail", "what to do"],
         total: plan.breaches.len(),
         open: true,
-        rows: Box::new(
-            plan.breaches
-                .iter()
-                .map(|breach| told(None, words::breach(breach))),
-        ),
+        needed: true,
+        rows: Box::new(|| {
+            let breaches = plan.breaches.iter();
+            Box::new(breaches.map(|breach| told(None, words::breach(breach)).into()))
+        }),
     };
-    let holds = Section {
-        title: "held",
-        columns: &["user", "why", "what to do"],
-        total: plan.holds.len(),
-        open: true,
-        rows: Box::new(
-            plan.holds
-                .iter()
-                .map(|Hold { key, reason }| told(Some(key), words::reason(reason))),
-        ),
-    };
-    let mut all = vec![breaches, holds];
-    all.extend(Group::ALL.map(|group| actions(group, plan)));
+    let mut all = vec![breaches, holds(plan, risk::CONTRADICTED, true)];
+    for group in Group::ALL {
+        if group == Group::Create {
+            all.push(holds(plan, "held", false));
+        }
+        all.push(actions(group, plan));
+    }
     all.push(unmanaged(&plan.unmanaged));
     all
+}
+
+/// The holds that are about who an account is, or the others.
+fn holds<'a>(plan: &'a Plan, title: &'static str, about_identity: bool) -> Section<'a> {
+    let holds = risk::holds(plan, about_identity);
+    Section {
+        title,
+        columns: &["user", "why", "what to do"],
+        total: holds.clone().count(),
+        open: true,
+        needed: true,
+        rows: Box::new(move || {
+            Box::new(holds.clone().map(move |Hold { key, reason }| {
+                let short = || row(&[code(key.as_str()), code(reason.code()), String::new()]);
+                Row {
+                    full: told(Some(key), words::reason(reason)),
+                    short: (!about_identity).then(short),
+                }
+            }))
+        }),
+    }
 }
 
 fn told(key: Option<&UserKey>, words: words::Words) -> String {
@@ -197,28 +247,61 @@ fn actions(group: Group, plan: &Plan) -> Section<'_> {
         title: group.title(),
         columns: &["user", "change"],
         total: plan.actions.iter().filter(is).count(),
-        open: false,
-        rows: Box::new(plan.actions.iter().filter(is).map(action_row)),
+        open: matches!(group, Group::Identity | Group::ByEmail),
+        needed: true,
+        rows: Box::new(move || Box::new(plan.actions.iter().filter(is).map(action_row))),
     }
 }
 
 /// One user's change. Lines within a cell are ours, so that a cell stays one.
-fn action_row(action: &Action) -> String {
+fn action_row(action: &Action) -> Row {
     let mut user = code(action.key.as_str());
-    if let Some(from) = &action.renamed_from {
-        user.push_str(&format!(", formerly {}", code(from.as_str())));
+    if let Some(from) = action.former_id() {
+        user.push_str(&format!(", formerly {}", code(from)));
+    }
+    let short = match Group::of(action) {
+        Group::Identity | Group::ByEmail => None,
+        Group::Create | Group::Undo | Group::Update | Group::Adopt | Group::Forget => {
+            Some(row(&[user.clone(), name(action)]))
+        }
+    };
+    if action.profile.name.is_none() && action.name().is_some() {
+        user.push_str(&format!(" {}", name(action)));
     }
     let created = action.verb() == Verb::Create;
     let mut lines: Vec<String> = words::link_note(&action.kind, code).into_iter().collect();
-    let fields = fields::of(action);
-    let shown = fields.iter().filter(|f| !f.is_identity(action.key.as_str()));
-    lines.extend(shown.map(|field| field_line(field, created)));
-    let whole = row(&[user.clone(), lines.join("<br>")]);
-    if whole.len() <= LONGEST_ROW {
-        return whole;
+    if let (Some(_), Some(link), true) = (action.former_id(), action.link(), lines.is_empty()) {
+        lines.push(format!("account {}", code(link.account.as_str())));
     }
-    let many = format!("{}, too long to be shown here", plural(lines.len(), "line"));
-    row(&[user, many])
+    let (mut size, mut left_out) = (user.len(), 0);
+    for field in fields::of(action) {
+        if field.is_identity(action.key.as_str()) {
+            continue;
+        }
+        let line = field_line(&field, created);
+        size += line.len();
+        match risk::may_fold(&field) && size > LONGEST_ROW {
+            true => left_out += 1,
+            false => lines.push(line),
+        }
+    }
+    if left_out > 0 {
+        lines.push(format!("… and {} of metadata", plural(left_out, "more line")));
+    }
+    Row {
+        full: row(&[user, lines.join("<br>")]),
+        short,
+    }
+}
+
+/// The name that a user shows and will show.
+fn name(action: &Action) -> String {
+    let new = action.name().map_or(String::new(), value);
+    let changed = action.profile.name.as_ref();
+    match changed.and_then(|change| change.old.as_deref()) {
+        Some(old) => format!("{} → {new}", value(old)),
+        None => new,
+    }
 }
 
 fn field_line(field: &Field<'_>, created: bool) -> String {
@@ -227,7 +310,12 @@ fn field_line(field: &Field<'_>, created: bool) -> String {
         value: content,
         cause,
     } = field;
+    let is_email = name == "email";
     let name = code(name);
+    let value = |text: &str| match is_email {
+        true => value(&mask::address(text)),
+        false => value(text),
+    };
     let change = match content {
         Value::Text { old: None, new } if created => value(new),
         Value::Text { old, new } => {
@@ -257,11 +345,15 @@ fn unmanaged(all: &[Unmanaged]) -> Section<'_> {
         columns: &["account", "user", "title"],
         total: all.len(),
         open: false,
-        rows: Box::new(rows.map(|Unmanaged { account, key, title }| {
-            let key = key.as_ref().map_or(String::new(), |key| code(key.as_str()));
-            let title = title.as_deref().map_or(String::new(), value);
-            row(&[code(account.as_str()), key, title])
-        })),
+        // Nothing happens to them.
+        needed: false,
+        rows: Box::new(move || {
+            Box::new(rows.clone().map(|Unmanaged { account, key, title }| {
+                let key = key.as_ref().map_or(String::new(), |key| code(key.as_str()));
+                let title = title.as_deref().map_or(String::new(), value);
+                row(&[code(account.as_str()), key, title]).into()
+            }))
+        }),
     }
 }
 
@@ -272,13 +364,17 @@ fn troubles<'a>(
     is: impl Fn(&Outcome) -> bool + 'a,
 ) -> Section<'a> {
     let total = troubled.values().filter(|outcome| is(outcome)).count();
-    let rows = troubled.iter().filter(move |(_, outcome)| is(outcome));
     Section {
         title,
         columns: &["user", "step", "what happened", "what to do"],
         total,
         open: true,
-        rows: Box::new(rows.map(|(key, outcome)| trouble(key, outcome))),
+        needed: false,
+        rows: Box::new(move || {
+            let rows = troubled.iter().filter(|(_, outcome)| is(outcome));
+            let rows: Vec<_> = rows.map(|(key, outcome)| trouble(key, outcome).into()).collect();
+            Box::new(rows.into_iter())
+        }),
     }
 }
 
@@ -372,11 +468,11 @@ mod tests {
         assert!(text.starts_with(start), "{text}");
         let order = [
             "guardrails broken",
+            "#### 1 = to adopt by email alone",
             "#### 1 held",
             "1 + to create",
             "undoing a change made on Whop",
             "1 ~ to update</b>",
-            "1 = to adopt",
             "1 - to forget",
             "1 unmanaged, and",
         ];
@@ -613,10 +709,94 @@ mod tests {
             &sample::plan(vec![long, short], Vec::new()),
             &header("production"),
         );
-        assert!(
-            text.contains("| `u1` | 501 lines, too long to be shown here |"),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.len() <= LONGEST_ROW + 500), "{text}");
+        assert!(text.contains("more lines of metadata |"), "{text}");
         assert!(text.contains("| `u2` | `name`"));
+    }
+
+    #[test]
+    fn many_long_metadata_keys_never_hide_a_new_name() {
+        let mut long = sample::update("u1", "Jane Doe", "Somebody", Cause::Edited);
+        for n in 0..60 {
+            let change = Change {
+                old: None,
+                new: "x".repeat(150).into(),
+                cause: Cause::Edited,
+            };
+            let key = format!("k{n:03}{}", "y".repeat(150));
+            long.account.metadata.insert(key.as_str().into(), change);
+        }
+        let text = plan(&sample::plan(vec![long], Vec::new()), &header("production"));
+        assert!(text.contains(r#"`name` `"Jane Doe"` → `"Somebody"`"#), "{text}");
+    }
+
+    /// A plan of so many creates, and of one account that gets another id.
+    fn crowded(creates: usize) -> Plan {
+        let mut actions: Vec<_> = (0..creates)
+            .map(|n| sample::create(&format!("a{n:04}"), &format!("Ann {n:04}")))
+            .collect();
+        let mut stolen = sample::update("z9", "Jane", "Jane", Cause::New);
+        stolen.profile.name = None;
+        stolen.renamed_from = Some(sample::key("victim"));
+        actions.push(stolen);
+        actions.push(sample::adopt("z8", Evidence::Email));
+        sample::plan(actions, vec![suspended("h1")])
+    }
+
+    #[test]
+    fn no_crowd_hides_who_an_account_is() {
+        for creates in [1, 799, 5_000] {
+            let text = plan(&crowded(creates), &header("production"));
+            assert!(text.len() <= LIMIT, "{}", text.len());
+            let identity = r#"| `z9`, formerly `victim` `"Jane"` | account `biz_z9` |"#;
+            let adopted = "| `z8` | account `biz_z8`, found by email |";
+            let first = text.find("| `a0000` |").unwrap();
+            for grave in [identity, adopted] {
+                assert!(text.find(grave).is_some_and(|at| at < first), "{grave}\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_plan_shows_every_id_and_name_or_says_first_that_it_does_not() {
+        let all = crowded(799);
+        let text = plan(&all, &header("production"));
+        assert_eq!(too_large(&all, &header("production")), None);
+        for n in 0..799 {
+            assert!(text.contains(&format!("| `a{n:04}` | ")), "{n}");
+            assert!(text.contains(&format!(r#"`"Ann {n:04}"`"#)), "{n}");
+        }
+        assert!(text.contains("**Shortened, to fit into a comment:**"));
+        assert!(!text.contains("too large") && !text.contains("Left out"));
+
+        let all = crowded(5_000);
+        let text = plan(&all, &header("production"));
+        let first = text.lines().nth(1).unwrap();
+        assert!(
+            first.starts_with("> **This plan is too large to review here:** ")
+                && first.contains("Review the JSON report"),
+            "{first}"
+        );
+        let breach = too_large(&all, &header("production")).unwrap();
+        let shown = text.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!((breach.guard, breach.wanted), (Guard::TooLarge, 5_003));
+        assert_eq!(breach.most, shown);
+    }
+
+    #[test]
+    fn addresses_are_masked_wherever_they_stand() {
+        let mut all = sample::plan(vec![sample::create("u1", "Ann")], sample::every_hold());
+        all.holds.push(Hold {
+            key: sample::key("zz"),
+            reason: Reason::Unreadable {
+                message: "no mail to jane.doe@shop.co".into(),
+            },
+        });
+        let text = plan(&all, &header("production"));
+        assert!(text.contains(r#"`email` `"u…@example.com"`"#), "{text}");
+        assert!(text.contains("no mail to j…@shop.co"), "{text}");
+        for whole in ["u1@example.com", "was@example.com", "jane.doe@"] {
+            assert!(!text.contains(whole), "{whole}\n{text}");
+        }
     }
 }

@@ -8,8 +8,9 @@
 
 use std::fmt::Write as _;
 
+use super::super::mask;
 use super::super::safe::Watch;
-use super::super::words::{number, plural};
+use super::super::words::{number, plural, plural_of};
 
 /// The most bytes a document has, however large the plan. GitHub takes 65,536
 /// characters in a comment, and the rest is left to whoever posts it.
@@ -37,9 +38,10 @@ pub(super) fn value(text: &str) -> String {
 }
 
 /// A sentence of ours that quotes foreign text in backticks. Which of them are
-/// ours cannot be told, so the whole of it is one span.
+/// ours cannot be told, so the whole of it is one span. Addresses are masked: a
+/// comment is read by more people than may know them.
 pub(super) fn sentence(text: &str) -> String {
-    code(&text.replace('`', "'"))
+    code(&mask::addresses(text).replace('`', "'"))
 }
 
 /// The one function that all foreign text goes through.
@@ -105,8 +107,27 @@ pub(super) struct Section<'a> {
     pub(super) total: usize,
     /// Whether it is never folded: what stands in the way must be seen.
     pub(super) open: bool,
-    /// The rows, without line ends.
-    pub(super) rows: Box<dyn Iterator<Item = String> + 'a>,
+    /// Whether a review needs every row.
+    pub(super) needed: bool,
+    /// Makes the rows, without line ends.
+    pub(super) rows: Box<dyn Fn() -> Rows<'a> + 'a>,
+}
+
+/// The rows of a section.
+pub(super) type Rows<'a> = Box<dyn Iterator<Item = Row> + 'a>;
+
+/// A row, and what stays of it where there is no room for all.
+pub(super) struct Row {
+    /// The whole of it.
+    pub(super) full: String,
+    /// The id and the name alone; `None` where nothing may be left out.
+    pub(super) short: Option<String>,
+}
+
+impl From<String> for Row {
+    fn from(full: String) -> Self {
+        Self { full, short: None }
+    }
 }
 
 /// A row of a table.
@@ -114,70 +135,163 @@ pub(super) fn row(cells: &[String]) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
-/// Puts a document together: as many rows as fit, the first sections first,
-/// and before them exactly what was left out.
-pub(super) fn document(head: &str, sections: Vec<Section<'_>>, tail: &str) -> String {
-    let mut room = LIMIT.saturating_sub(head.len() + tail.len() + RESERVE);
-    let (mut body, mut left_out) = (String::new(), Vec::new());
-    for section in sections {
-        let (title, total) = (section.title, section.total);
-        let shown = fill(&mut body, &mut room, section);
-        if shown < total {
-            left_out.push(format!("{} of {} {title}", number(total - shown), number(total)));
-        }
-    }
-    let mut out = head.to_owned();
-    if !left_out.is_empty() {
-        out.push_str("**Left out, to fit into a comment:** ");
-        out.push_str(&left_out.join("; "));
-        out.push_str(". The JSON report lists all.\n\n");
-    }
-    out + &body + tail
+/// A document, and how much of what a review needs is in it.
+pub(super) struct Document {
+    /// The document.
+    pub(super) text: String,
+    /// How many rows a review needs.
+    pub(super) needed: usize,
+    /// How many of them are there, if only with an id and a name.
+    pub(super) shown: usize,
 }
 
-/// Writes one section as far as there is room. Says how many rows it took.
-fn fill(body: &mut String, room: &mut usize, section: Section<'_>) -> usize {
-    let Section {
-        title,
-        columns,
-        total,
-        open,
-        rows,
-    } = section;
-    let count = number(total);
-    let (before, after) = if open {
-        (format!("#### {count} {title}\n\n"), "\n")
-    } else {
-        let open = if total > UNFOLDED { "" } else { " open" };
-        // The blank line ends HTML: what follows is Markdown again.
-        let summary = format!("<details{open}><summary><b>{count} {title}</b></summary>\n\n");
-        (summary, "\n</details>\n\n")
+/// Puts a document together. Every row that a review needs comes first by id
+/// and name, and then as many rows in full as fit, the first sections first.
+/// Before them stands exactly what was shortened or left out, and that the
+/// whole is too large to review where rows that a review needs are missing.
+pub(super) fn document(marker: &str, head: &str, sections: Vec<Section<'_>>, tail: &str) -> Document {
+    let room = LIMIT.saturating_sub(marker.len() + head.len() + tail.len() + RESERVE);
+    let kept = reserve(&sections, room);
+    let mut spare = kept.unwrap_or(room);
+    let (mut body, mut left_out, mut shortened) = (String::new(), Vec::new(), 0);
+    let (mut needed, mut shown) = (0, 0);
+    for section in &sections {
+        let filled = fill(&mut body, &mut spare, section, kept.is_some());
+        let Section { title, total, .. } = *section;
+        if filled.shown < total {
+            left_out.push(format!(
+                "{} of {} {title}",
+                number(total - filled.shown),
+                number(total)
+            ));
+        }
+        shortened += filled.shortened;
+        if section.needed {
+            (needed, shown) = (needed + total, shown + filled.shown);
+        }
+    }
+    let mut text = marker.to_owned();
+    if shown < needed {
+        let users = plural_of(needed - shown, "user is", "users are");
+        text.push_str(&format!(
+            "> **This plan is too large to review here:** {users} not shown. Review the JSON report, which has all of them, or the HTML report.\n\n"
+        ));
+    }
+    text.push_str(head);
+    if !left_out.is_empty() {
+        text.push_str("**Left out, to fit into a comment:** ");
+        text.push_str(&left_out.join("; "));
+        text.push_str(". The JSON report lists all.\n\n");
+    }
+    if shortened > 0 {
+        let users = plural(shortened, "user");
+        text.push_str(&format!(
+            "**Shortened, to fit into a comment:** {users}, shown by id and name. The HTML and JSON reports have the rest.\n\n"
+        ));
+    }
+    text.push_str(&body);
+    text.push_str(tail);
+    Document { text, needed, shown }
+}
+
+/// The room that is left once every row that a review needs is there in its
+/// shortest form; `None` where that is more than there is.
+fn reserve(sections: &[Section<'_>], room: usize) -> Option<usize> {
+    let mut left = room;
+    for section in sections
+        .iter()
+        .filter(|section| section.needed && section.total > 0)
+    {
+        left = left.checked_sub(Frame::of(section).len())?;
+        for Row { full, short } in (section.rows)() {
+            left = left.checked_sub(short.unwrap_or(full).len() + 1)?;
+        }
+    }
+    Some(left)
+}
+
+/// What stands around the rows of a section.
+struct Frame {
+    before: String,
+    after: &'static str,
+}
+
+impl Frame {
+    fn of(section: &Section<'_>) -> Self {
+        let Section {
+            title,
+            columns,
+            total,
+            open,
+            needed: _,
+            rows: _,
+        } = section;
+        let count = number(*total);
+        let (mut before, after) = if *open {
+            (format!("#### {count} {title}\n\n"), "\n")
+        } else {
+            let open = if *total > UNFOLDED { "" } else { " open" };
+            // The blank line ends HTML: what follows is Markdown again.
+            let summary = format!("<details{open}><summary><b>{count} {title}</b></summary>\n\n");
+            (summary, "\n</details>\n\n")
+        };
+        let rule = " --- |".repeat(columns.len());
+        before.push_str(&format!("| {} |\n|{rule}\n", columns.join(" | ")));
+        Self { before, after }
+    }
+
+    fn len(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+}
+
+/// How many rows of a section are there, and how many of them are short.
+struct Filled {
+    shown: usize,
+    shortened: usize,
+}
+
+/// Writes one section as far as there is room. `kept` says that room is kept
+/// for the shortest form of each row that a review needs.
+fn fill(body: &mut String, spare: &mut usize, section: &Section<'_>, kept: bool) -> Filled {
+    let frame = Frame::of(section);
+    let mut filled = Filled {
+        shown: 0,
+        shortened: 0,
     };
-    let table = format!(
-        "| {} |\n|{}\n",
-        columns.join(" | "),
-        " --- |".repeat(columns.len())
-    );
-    let frame = before.len() + table.len() + after.len();
-    let mut shown = 0;
-    for row in rows {
-        let needs = row.len() + 1 + if shown == 0 { frame } else { 0 };
-        let Some(less) = room.checked_sub(needs) else {
+    for Row { full, short } in (section.rows)() {
+        let short = short.filter(|_| section.needed);
+        let paid = match (&short, section.needed && kept) {
+            (_, false) => 0,
+            (Some(short), true) => short.len(),
+            (None, true) => full.len(),
+        };
+        let frame_cost = if filled.shown == 0 { frame.len() } else { 0 };
+        let around = if section.needed && kept { 0 } else { 1 + frame_cost };
+        let cost = |text: &str| (text.len() + around).saturating_sub(paid);
+        let fits = kept && cost(&full) <= *spare;
+        let row = match short {
+            Some(short) if !fits => {
+                filled.shortened += 1;
+                short
+            }
+            _ => full,
+        };
+        let Some(less) = spare.checked_sub(cost(&row)) else {
             break;
         };
-        *room = less;
-        if shown == 0 {
-            body.push_str(&before);
-            body.push_str(&table);
+        *spare = less;
+        if filled.shown == 0 {
+            body.push_str(&frame.before);
         }
         body.push_str(&row);
         body.push('\n');
-        shown += 1;
+        filled.shown += 1;
     }
-    if shown > 0 {
-        body.push_str(after);
+    if filled.shown > 0 {
+        body.push_str(frame.after);
     }
-    shown
+    filled
 }
 
 #[cfg(test)]
@@ -229,13 +343,58 @@ mod tests {
             columns: &["user"],
             total,
             open: false,
-            rows: Box::new((0..total).map(|_| row(&["x".repeat(30_000)]))),
+            needed: false,
+            rows: Box::new(move || Box::new((0..total).map(|_| row(&["x".repeat(30_000)]).into()))),
         };
-        let text = document("head\n\n", vec![section(1), section(5)], "tail\n");
+        let text = document("", "head\n\n", vec![section(1), section(5)], "tail\n").text;
         assert!(text.len() <= LIMIT);
         assert!(text.contains("4 of 5 to create."), "{}", &text[..200]);
-        let none = document("", vec![section(0)], "");
-        assert_eq!(none, "");
+        let none = document("", "", vec![section(0)], "");
+        assert_eq!(none.text, "");
+    }
+
+    #[test]
+    fn rows_that_a_review_needs_are_shortened_before_any_is_left_out() {
+        let section = |title, total, size: usize, short: bool| Section {
+            title,
+            columns: &["user"],
+            total,
+            open: false,
+            needed: true,
+            rows: Box::new(move || {
+                Box::new((0..total).map(move |_| Row {
+                    full: row(&["f".repeat(size)]),
+                    short: short.then(|| row(&["s".to_owned()])),
+                }))
+            }),
+        };
+        let told = |sections| {
+            let Document { text, needed, shown } = document("marker\n", "head\n\n", sections, "tail\n");
+            assert!(
+                text.len() <= LIMIT && text.starts_with("marker\n"),
+                "{}",
+                text.len()
+            );
+            (text, needed - shown)
+        };
+        // What may not be shortened comes last and is there all the same.
+        let (text, missing) = told(vec![
+            section("plain", 50, 5_000, true),
+            section("grave", 3, 9_000, false),
+        ]);
+        assert_eq!((missing, text.matches("| fff").count()), (0, 3 + 7));
+        assert!(text.contains("**Shortened, to fit into a comment:** 43 users, shown by id and name."));
+        assert!(!text.contains("Left out") && !text.contains("too large"));
+
+        let (text, missing) = told(vec![
+            section("grave", 9, 9_000, false),
+            section("plain", 50, 5_000, true),
+        ]);
+        assert_eq!(missing, 4);
+        let notice =
+            "marker\n> **This plan is too large to review here:** 4 users are not shown. Review the JSON";
+        assert!(text.starts_with(notice), "{}", &text[..300]);
+        assert!(text.contains("2 of 9 grave; 2 of 50 plain."), "{}", &text[..600]);
     }
 
     proptest! {

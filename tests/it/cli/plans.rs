@@ -606,3 +606,29 @@ fn saving_a_plan_sends_get_only_and_applying_it_looks_at_its_users_only() {
         .filter(|seen| seen.method == "GET" && seen.path.contains("/users/"));
     assert_eq!(profiles.count(), 1, "{sent:?}");
 }
+
+#[test]
+fn a_plan_too_large_for_a_comment_says_so_first_and_strict_refuses_it() {
+    let manifest = |users: usize| {
+        let users = (0..users).map(|n| format!("  - {{ id: u{n}, email: u{n}@shop.co, name: Name {n} }}\n"));
+        let head = "version: 1\ncompany: biz_ExamplePlatform\nusers:\n".to_owned();
+        users.fold(head, |text, user| text + &user)
+    };
+    let large = Place::with(&manifest(3_000));
+    let shown = large.expect(0, "plan -q --server emulator --format markdown");
+    let first = shown.stdout.lines().nth(1).unwrap();
+    assert!(
+        first.starts_with("> **This plan is too large to review here:** "),
+        "{first}"
+    );
+    let refused = large.expect(3, "plan -q --server emulator --strict --format json");
+    assert!(
+        refused.stdout.contains(r#""guard": "too_large""#) && refused.stdout.contains("--allow too_large"),
+        "{}",
+        &refused.stdout[..2_000]
+    );
+    large.expect(0, "plan -q --server emulator --strict --allow too_large");
+    let small = Place::with(&manifest(300));
+    let shown = small.expect(0, "plan -q --server emulator --strict --format markdown");
+    assert!(!shown.stdout.contains("too large"), "{}", shown.shown());
+}
