@@ -223,6 +223,7 @@ fn bare_url(url: &str) -> Box<str> {
 mod tests {
     use super::super::Effect;
     use super::super::script::{Script, answer, body_of, header_of, unsent};
+    use super::super::transport::{Lost, Response};
     use super::*;
 
     const NEW: &str = "2026-10-15-1";
@@ -230,6 +231,16 @@ mod tests {
 
     fn user() -> UserId {
         UserId::parse("user_a1").unwrap()
+    }
+
+    /// A profile with a name and a picture's URL of so many bytes.
+    fn named(name: usize, url: usize) -> Result<Response, Lost> {
+        let name = "n".repeat(name);
+        let url = format!("{:x<url$}", "https://i.test/");
+        answer(
+            200,
+            format!(r#"{{"id":"user_a1","name":"{name}","profile_picture":{{"url":"{url}?v=1"}}}}"#),
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -263,6 +274,9 @@ mod tests {
             (answer(422, ""), Ok("unreadable")),
             (answer(200, "<html>"), Ok("unreadable")),
             (answer(200, r#"{"id":"user_b2","name":"B"}"#), Ok("unreadable")),
+            (named(LONGEST, 30), Ok("seen")),
+            (named(LONGEST + 1, 30), Ok("unreadable")),
+            (named(3, LONGEST + 1), Ok("unreadable")),
             (answer(401, ""), Err(CallErrorKind::Unauthorized)),
             (answer(500, ""), Err(CallErrorKind::Server)),
             (unsent(), Err(CallErrorKind::Network)),
