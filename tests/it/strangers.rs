@@ -120,6 +120,8 @@ impl Story {
                 self.lab.users.retain(|user| user.email.as_str() != email);
                 self.lab.others.extend([format!("u{n}"), format!("v{n}")]);
             }
+            // The older dialect cannot change what an account carries.
+            Event::Rename(_) | Event::Tier(..) if self.lab.policy.dialect == Dialect::Companies => {}
             Event::Rename(n) => self.edit(*n, |user| {
                 user.key = key(&format!("v{n}"));
                 user.renamed_from = Some(key(&format!("u{n}")));
@@ -297,7 +299,7 @@ fn a_generation_that_is_as_large_as_can_be_stops_nobody() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn no_state_file_makes_a_run_do_more_or_something_else(

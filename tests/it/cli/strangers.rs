@@ -179,6 +179,7 @@ impl Story {
             }
             Event::Saved(at, by) => self.saved(*at, *by)?,
             Event::Look => {
+                self.whop.emulator.reset_counts();
                 for line in ["show", "drift --server BASE", "explain u0 --server BASE"] {
                     self.command(line)?;
                 }
