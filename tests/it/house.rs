@@ -254,13 +254,21 @@ fn is_a_test(name: &str) -> bool {
     })
 }
 
+/// The rows of every table of the threats, without their headings.
+fn threats() -> Vec<&'static str> {
+    let lines: Vec<&str> = include_str!("../../src/threats.md").lines().collect();
+    let is_row = |at: &usize| {
+        let is_rule = |line: &&str| line.starts_with("| ---");
+        let line = &lines[*at];
+        line.starts_with("| ") && !is_rule(line) && !lines.get(at + 1).is_some_and(is_rule)
+    };
+    (0..lines.len()).filter(is_row).map(|at| lines[at]).collect()
+}
+
 #[test]
 fn every_threat_has_a_test_that_exists() {
     assert!(!is_a_test("house::nothing_of_the_kind") && !is_a_test("house::is_a_test"));
-    let text = include_str!("../../src/threats.md");
-    let rows = text
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| must") && !line.starts_with("| ---"));
+    let rows = threats();
     let (mut count, mut wrong) = (0, Vec::new());
     for row in rows {
         count += 1;
@@ -273,4 +281,39 @@ fn every_threat_has_a_test_that_exists() {
         wrong.extend(missing.map(|name| format!("there is no test {name}")));
     }
     assert!(count > 30 && wrong.is_empty(), "{count} rows: {wrong:#?}");
+}
+
+/// What opens a file or reads the environment.
+const OPENERS: [&str; 8] = [
+    "File::open(",
+    "fs::read",
+    "OpenOptions",
+    "openat(",
+    "var_os(",
+    "read_most(",
+    "read_named(",
+    "read_secret(",
+];
+
+#[test]
+fn everything_that_is_read_has_its_author_listed() {
+    let rows = threats();
+    let (mut found, mut missing) = (0, Vec::new());
+    for (file, text) in sources() {
+        let is_tests = file.ends_with("tests.rs") || file.ends_with("fuzz.rs") || file == "fuzzing.rs";
+        let code = code(&text);
+        let opens = OPENERS.iter().any(|opener| code.contains(opener))
+            || (code.contains("crate::fsys") && code.contains("How::"));
+        if is_tests || part(&file) == "fsys" || !opens {
+            continue;
+        }
+        found += 1;
+        if !rows.iter().any(|row| row.contains(&format!("`{file}`"))) {
+            missing.push(file);
+        }
+    }
+    assert!(
+        found > 12 && missing.is_empty(),
+        "not in threats.md: {missing:#?}"
+    );
 }
