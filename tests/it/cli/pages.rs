@@ -60,6 +60,7 @@ fn a_refused_plan_and_one_whose_pictures_are_gone_are_reported_too() {
         "examples/avatars/xiaoyu.jpeg",
     );
     place.edit(EXAMPLE, "name: Studio North\n", "name: Studio South\n");
+    place.edit(EXAMPLE, "name: Jane Holloway\n", "name: Jane Marlow\n");
     place.edit(
         EXAMPLE,
         "version: 1\n",
