@@ -134,7 +134,10 @@ const COVERED: [Edit; 43] = [
     ("a resend less", |p| created(p, |new| new.resend = None)),
     ("another body that means the same", |p| {
         resent(p, |call| {
-            call.body = call.body.replacen('{', "{\"external_id\":\"c2\",", 1)
+            // Fields of a body are in the order of their names.
+            call.body = call
+                .body
+                .replacen(",\"metadata\"", ",\"external_id\":\"c2\",\"metadata\"", 1)
         });
     }),
     ("another version of the body", |p| {
