@@ -75,6 +75,9 @@
 //! Who writes each input, what its author must never be able to do, and which
 //! test proves it, stands in [`threats`].
 //!
+//! What Whop's API promises, and what is assumed where it is silent, is on a
+//! page of its own: [`whop_api`]. Comments link to its parts.
+//!
 //! `tests/it/house.rs` reads the source and fails when the map is not true.
 
 pub mod cli;
@@ -93,3 +96,4 @@ pub mod remote;
 pub mod render;
 pub mod store;
 pub mod threats;
+pub mod whop_api;
