@@ -129,7 +129,7 @@ impl StdError for Error {
     }
 }
 
-/// Exit statuses (contract §6).
+/// Exit statuses, which pipelines rely on: a number never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done; nothing to do, or everything done.

@@ -365,7 +365,7 @@ async fn ask(printer: &Printer) -> Result<bool> {
 
 /// Asks Whop beforehand whether the key may do what the plan needs: otherwise
 /// missing permissions come up one 403 at a time, half-way through
-/// (`whop-api.md` §9). The old dialect cannot be asked.
+/// ([permissions](crate::whop_api#permissions)). The old dialect cannot be asked.
 async fn check_permissions(ends: &Ends, plan: &Plan) -> Result<()> {
     let needed = permissions(plan);
     if ends.client.dialect() == Dialect::Companies || needed.is_empty() {

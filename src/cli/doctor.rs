@@ -32,7 +32,7 @@ const APPLIES: [(Operation, &str); 3] = [
 ];
 
 /// How far clocks may be apart, in seconds, before it is worth a look. A
-/// create whose answer was lost is settled by times (`whop-api.md` §7).
+/// create whose answer was lost is settled by times ([idempotency](crate::whop_api#idempotency)).
 const CLOCKS_APART: u64 = 300;
 
 /// How many accounts that the list leaves out are asked for one by one.

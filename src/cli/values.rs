@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::core::digest::Digest;
 
-/// The base of Whop's production API (`whop-api.md` §1).
+/// The base of Whop's production API ([transport](crate::whop_api#transport)).
 const PRODUCTION: &str = "https://api.whop.com/api/v1";
 
-/// The base of Whop's sandbox API (`whop-api.md` §1).
+/// The base of Whop's sandbox API ([transport](crate::whop_api#transport)).
 const SANDBOX: &str = "https://sandbox-api.whop.com/api/v1";
 
 /// Which server is spoken to.

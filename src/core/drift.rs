@@ -17,7 +17,7 @@ use super::text::Text;
 use super::value::{AccountId, PlatformId, UserKey};
 
 /// One value, three ways. Pictures are told apart by the digest we sent and,
-/// on Whop, by the URL: Whop gives no digest (`whop-api.md` §5).
+/// on Whop, by the URL: Whop gives no digest ([users](crate::whop_api#users)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldDrift {
     /// The manifest's name of it; metadata as `metadata.key`, and `owner` for

@@ -121,7 +121,7 @@ pub fn export(observed: &Observed, known: &Known) -> Export {
 }
 
 /// Takes out users of one email or one owner: a manifest refuses them, since
-/// they would overwrite each other's profile (`whop-api.md` §11.3).
+/// they would overwrite each other's profile ([traps](crate::whop_api#traps)).
 fn share_email<'a>(
     taken: &mut BTreeMap<UserKey, (&'a Account, DesiredUser, Option<Box<str>>)>,
     left: &mut Vec<(&'a Account, Why)>,

@@ -14,7 +14,7 @@ use super::plan::{Evidence, Reason};
 use super::value::{AccountId, UserId, UserKey};
 
 /// `auto` reads every profile up to this many mapped users, and at most this
-/// many in turn above it: one minute of Whop's limit (contract §7).
+/// many in turn above it: one minute of Whop's limit.
 pub const AUTO_PROFILES: usize = 600;
 
 /// What a user of the manifest is on Whop.
@@ -342,7 +342,7 @@ fn hold_named_twice<'a>(desired: &'a Desired, known: &'a Known, users: &mut [Lin
 }
 
 /// Two users who are one person on Whop would overwrite each other's profile
-/// (`whop-api.md` §11.3): both are held.
+/// ([traps](crate::whop_api#traps)): both are held.
 fn hold_shared_owners<'a>(desired: &'a Desired, users: &mut [Linked<'a>]) {
     let owner = |at: usize| users[at].account().map(|account| &account.owner);
     let mut owners: Vec<(&UserId, usize)> = alike(users.len(), owner);

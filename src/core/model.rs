@@ -13,7 +13,7 @@ use super::problem::{Pointer, Problem, Related, Severity};
 use super::text::{Sorted, Text, Texts, fingerprint};
 use super::value::{AccountId, DisplayName, Email, ImageFormat, PlatformId, Title, UserId, UserKey};
 
-/// The two metadata keys that carry the platform's own id (`whop-api.md` §3).
+/// The two metadata keys that carry the platform's own id ([accounts](crate::whop_api#accounts)).
 /// Both are ours: a manifest may not set them.
 pub const IDENTITY_KEYS: [&str; 2] = ["external_id", "internal_user_id"];
 
@@ -264,7 +264,7 @@ fn twice(
     }
 }
 
-/// Which generation of Whop's API is spoken (`whop-api.md` §2).
+/// Which generation of Whop's API is spoken ([versions](crate::whop_api#versions)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
@@ -336,7 +336,7 @@ pub struct Profile {
     /// The name shown.
     pub name: Option<Box<str>>,
     /// The picture's URL without its query; Whop gives no digest
-    /// (`whop-api.md` §5).
+    /// ([users](crate::whop_api#users)).
     pub picture: Option<Box<str>>,
 }
 
@@ -435,7 +435,7 @@ pub struct Doubt {
 }
 
 /// A POST fixed to the byte, so that it can be repeated exactly
-/// (`whop-api.md` §7).
+/// ([idempotency](crate::whop_api#idempotency)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreparedCall {
     /// The API version it was made for; another one is another request.
@@ -598,7 +598,7 @@ impl Guardrails {
     }
 }
 
-/// Which profiles a refresh reads (contract §7).
+/// Which profiles a refresh reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Refresh {

@@ -78,7 +78,7 @@ pub struct AccountChange {
     /// Metadata keys that change, by key; identity keys among them.
     pub metadata: BTreeMap<Text, Change<Text>>,
     /// The whole map to send when `metadata` is not empty: Whop may replace
-    /// rather than merge (`whop-api.md` §3), so others' keys ride along.
+    /// rather than merge ([accounts](crate::whop_api#accounts)), so others' keys ride along.
     pub whole: Sorted<MetaValue>,
 }
 
@@ -95,7 +95,7 @@ pub struct NewAccount {
     /// Its owner's address.
     pub email: Email,
     /// Its title; never left out, or Whop would publish the address
-    /// (`whop-api.md` §11.5).
+    /// ([traps](crate::whop_api#traps)).
     pub title: Title,
     /// Its metadata, identity keys included.
     pub metadata: Texts,

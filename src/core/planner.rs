@@ -22,7 +22,7 @@ use super::value::{AccountId, Title, UserKey};
 pub const LIST_LAG: u64 = 600;
 
 /// How long, in seconds, a create may be sent again under its idempotency
-/// key: Whop keeps keys for 24 hours (`whop-api.md` §7), and an hour is left
+/// key: Whop keeps keys for 24 hours ([idempotency](crate::whop_api#idempotency)), and an hour is left
 /// for clocks that disagree.
 pub const RESEND_WITHIN: u64 = 23 * 3600;
 
@@ -348,7 +348,7 @@ impl Planner<'_> {
             }
         }
         if self.policy.dialect == Dialect::Companies {
-            // The old API sets metadata at creation only (whop-api.md §4).
+            // The old API sets metadata at creation only (`whop_api#companies`).
             result.metadata.retain(|key, _| !IDENTITY_KEYS.contains(&&**key));
             if !result.metadata.is_empty() {
                 return Err(Reason::MetadataFixed {
@@ -474,7 +474,7 @@ fn change(applied: Option<&str>, shown: Option<&str>, wanted: &str) -> Option<Ca
 }
 
 /// Whether and why a picture must be set. Whop gives a URL but no digest, so
-/// drift shows only as another URL (`whop-api.md` §5). A URL seen for the
+/// drift shows only as another URL ([users](crate::whop_api#users)). A URL seen for the
 /// first time goes into `entry`.
 fn picture_change(avatar: &Avatar, entry: &mut KnownUser, seen: Option<&Profile>) -> Option<PictureChange> {
     let old_url = seen.and_then(|profile| profile.picture.clone());

@@ -14,13 +14,13 @@ use super::plan::{
 use super::text::Texts;
 
 /// Requests a minute that Whop allows for each operation and key
-/// (`whop-api.md` §8).
+/// ([errors and limits](crate::whop_api#errors-and-limits)).
 pub const REQUESTS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(600) {
     Some(rate) => rate,
     None => NonZeroU32::MIN,
 };
 
-/// Files that one status poll asks about (contract §7).
+/// Files that one status poll asks about.
 const FILES_PER_POLL: u64 = 100;
 
 /// How much of each kind a plan holds.
@@ -44,7 +44,7 @@ pub struct Counts {
     /// Pictures to upload: users of the same content share one.
     pub uploads: usize,
     /// Adopted users who get a picture that they may already have, since Whop
-    /// does not say which one it holds (contract §3).
+    /// does not say which one it holds.
     pub pictures_again: usize,
     /// Users wanted but refused.
     pub hold: usize,
@@ -128,7 +128,7 @@ pub fn requests(plan: &Plan, dialect: Dialect) -> BTreeMap<&'static str, u64> {
     add("upload_file", files);
     match dialect {
         Dialect::Accounts => add("list_files", files.div_ceil(FILES_PER_POLL)),
-        // The old dialect cannot ask about several (`whop-api.md` §2).
+        // The old dialect cannot ask about several (`whop_api#versions`).
         Dialect::Companies => add("retrieve_file", files),
     }
     requests

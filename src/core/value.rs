@@ -98,7 +98,7 @@ macro_rules! text_type {
 
 text_type!(
     /// The platform's own id of a user, such as `user_12345`. Becomes
-    /// `metadata.external_id`, which must not contain `%` (`whop-api.md` §3).
+    /// `metadata.external_id`, which must not contain `%` ([accounts](crate::whop_api#accounts)).
     UserKey, |text| {
         plain(text, 255)?;
         if text.trim() != text {
@@ -142,7 +142,7 @@ impl Email {
 
     /// Whether the domain is reserved for examples and tests (RFC 2606, RFC
     /// 6761), so that no mail can arrive and Whop may refuse it
-    /// (`whop-api.md` §3).
+    /// ([accounts](crate::whop_api#accounts)).
     pub fn is_reserved(&self) -> bool {
         let folded = self.folded();
         let domain = folded.rsplit('@').next().unwrap_or_default();
@@ -157,7 +157,7 @@ impl Email {
 
 text_type!(
     /// A company-specific display name: 1 to 100 characters
-    /// (`whop-api.md` §5), without white space around it.
+    /// ([users](crate::whop_api#users)), without white space around it.
     DisplayName, |text| {
         if text.trim() != text {
             return invalid("must not begin or end with white space");
@@ -229,7 +229,7 @@ text_type!(
     FileId, |text| whop_id(text, "file_")
 );
 
-/// The picture formats that Whop takes for a user (`whop-api.md` §6).
+/// The picture formats that Whop takes for a user ([files](crate::whop_api#files)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
@@ -255,7 +255,7 @@ impl ImageFormat {
     }
 
     /// The file name extension we upload it under; Whop takes the type from
-    /// the name (`whop-api.md` §6).
+    /// the name ([files](crate::whop_api#files)).
     pub fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",

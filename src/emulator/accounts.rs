@@ -1,4 +1,4 @@
-//! Accounts, current generation (`whop-api.md` §3).
+//! Accounts, current generation ([accounts](crate::whop_api#accounts)).
 //!
 //! A key sees its platform and everything below it, and nothing else: another
 //! platform's account is 404, as if it did not exist. It may change its
@@ -16,10 +16,10 @@ use super::request::{Fields, Query, Sent};
 use super::state::{World, fold};
 
 /// The most metadata an account takes, in bytes of JSON. Whop names no limit;
-/// this is the one that `whop-api.md` §3 assumes.
+/// this is the one that the page on Whop's API assumes ([accounts](crate::whop_api#accounts)).
 const METADATA_BYTES: usize = 16 * 1024;
 
-/// The largest page (`whop-api.md` §3).
+/// The largest page ([accounts](crate::whop_api#accounts)).
 pub(super) const PAGE: usize = 50;
 
 /// What a new account is made from.
@@ -156,7 +156,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     Ok(Answer::created(ask.look.account(world, account)))
 }
 
-/// The account that a create comes back to, by the table of `whop-api.md` §3:
+/// The account that a create comes back to, by the table of [accounts](crate::whop_api#accounts):
 /// same address and same external id; or same address and neither has one.
 /// An external id in use by another address is a conflict only in the field of
 /// its own; in metadata it is assumed to make a second account. Of several that
@@ -184,7 +184,7 @@ fn existing<'a>(
 }
 
 /// `GET /accounts`. With a parent its direct children; without one the platform
-/// itself too, which a client must not take for a user (trap 10).
+/// itself too, which a client must not take for a user ([traps](crate::whop_api#traps)).
 ///
 /// `order=volume` gives the order of creation: nothing here ever sells.
 /// Unknown parameters are ignored, so a misspelt parent lists everything.
@@ -295,7 +295,7 @@ pub(super) fn own(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
 }
 
 /// `PATCH /accounts/{id}`. Metadata is replaced as a whole: the assumption of
-/// `whop-api.md` §3, and the one under which a careless client loses keys.
+/// [accounts](crate::whop_api#accounts), and the one under which a careless client loses keys.
 /// Email and owner cannot be changed; sending them is refused like any unlisted
 /// field.
 ///
@@ -357,7 +357,7 @@ pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
 
 /// `DELETE /accounts/{id}`. The owner's user stays, and so do its other
 /// accounts; overrides that the account showed are gone with it. The id stops
-/// resolving at once (trap 14). Nothing here has a balance, so none refuses.
+/// resolving at once ([traps](crate::whop_api#traps)). Nothing here has a balance, so none refuses.
 pub(super) fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     if !ask.look.version.deletes() {
         return Err(Refusal::not_found());

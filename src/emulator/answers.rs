@@ -20,7 +20,7 @@ pub(super) struct Look<'a> {
     /// Milliseconds since 1970.
     pub(super) now: u64,
     /// Grows with each request: picture URLs carry it as `?v=`, since nothing
-    /// says that their query is stable (`whop-api.md` §5).
+    /// says that their query is stable ([users](crate::whop_api#users)).
     pub(super) serial: u64,
 }
 
@@ -63,7 +63,7 @@ impl Look<'_> {
     }
 
     /// An account's owner. The name is the global one: nothing says that the
-    /// platform's override shows here (`whop-api.md` §3).
+    /// platform's override shows here ([accounts](crate::whop_api#accounts)).
     fn summary(&self, owner: &User) -> Value {
         json!({
             "id": owner.id,
@@ -116,7 +116,7 @@ impl Look<'_> {
     }
 
     /// The URL of a profile picture, or of a generated one: current versions
-    /// always have one, so "has a picture" cannot be read from it (trap 13).
+    /// always have one, so "has a picture" cannot be read from it ([traps](crate::whop_api#traps)).
     fn picture(&self, user: &User, file: Option<&str>) -> String {
         let (folder, name) = match file {
             Some(file) => ("profile", picture_token(file)),

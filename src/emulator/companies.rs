@@ -1,4 +1,4 @@
-//! Companies, legacy generation (`whop-api.md` §4): the same accounts, told
+//! Companies, legacy generation ([companies](crate::whop_api#companies)): the same accounts, told
 //! with neither email nor parent, and hardly changeable.
 
 use super::accounts::{self, Made, NewAccount, PAGE, child, metadata, visible};

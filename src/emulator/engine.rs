@@ -396,7 +396,7 @@ impl Engine {
     }
 
     /// The version that serves a request: its header's, else the key's, else the
-    /// stable one (`whop-api.md` §2). One that is newer than the server is
+    /// stable one ([versions](crate::whop_api#versions)). One that is newer than the server is
     /// unknown to it.
     fn version(&self, call: &Call, caller: &Caller) -> Result<Version, Refusal> {
         let newest = self.settings.newest.as_deref();

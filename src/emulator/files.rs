@@ -1,4 +1,4 @@
-//! File records (`whop-api.md` §6). Their bytes go to [`super::storage`].
+//! File records ([files](crate::whop_api#files)). Their bytes go to [`super::storage`].
 //!
 //! A record is made first and says where to send the bytes; then it goes from
 //! `pending` over `processing` to `ready` or `failed`. Only the credential that
@@ -21,7 +21,7 @@ use super::settings::{Settings, millis};
 use super::state::World;
 
 /// The most that a profile picture may have, in bytes (assumed,
-/// `whop-api.md` §6).
+/// [files](crate::whop_api#files)).
 pub(super) const PICTURE_BYTES: u64 = 5 * 1024 * 1024;
 /// How long the URL for a whole upload lives, in milliseconds.
 const UPLOAD: u64 = 60 * 60 * 1_000;
@@ -38,7 +38,7 @@ const IDS: usize = 250;
 /// `POST /files`. Needs no scope.
 ///
 /// The upload destination is told here and never again. A file is private
-/// unless asked otherwise (trap 7), except in the legacy version, where the
+/// unless asked otherwise ([traps](crate::whop_api#traps)), except in the legacy version, where the
 /// older guide says public. There is no field for the type: it follows the
 /// name's extension, so a name without one is refused.
 pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
@@ -254,7 +254,7 @@ pub(super) fn is_picture(file: &File) -> bool {
 }
 
 /// Whether the bytes begin as any of those kinds does. Which one is not
-/// compared: the type follows the name (`whop-api.md` §6).
+/// compared: the type follows the name ([files](crate::whop_api#files)).
 fn is_image(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89PNG\r\n\x1a\n")
         || bytes.starts_with(b"\xff\xd8\xff")

@@ -1,4 +1,4 @@
-//! Remembered POSTs (`whop-api.md` §7).
+//! Remembered POSTs ([idempotency](crate::whop_api#idempotency)).
 //!
 //! Kept for 24 hours and per credential, with 2xx and 4xx alike. Not
 //! remembered are answers given before a request is looked into: 401 (no

@@ -12,7 +12,9 @@ use super::refusal::Refusal;
 use super::request::Call;
 use super::state::World;
 
-/// Every scope that anything here asks for (`whop-api.md` §3, §4, §5, §9, §10).
+/// Every scope that anything here asks for ([accounts](crate::whop_api#accounts),
+/// [companies](crate::whop_api#companies), [users](crate::whop_api#users),
+/// [permissions](crate::whop_api#permissions), [chat tokens](crate::whop_api#chat-tokens)).
 pub(super) const SCOPES: [&str; 15] = [
     "company:create",
     "company:create_child",
@@ -143,7 +145,7 @@ impl Caller {
     }
 
     /// Refuses a key that may not make companies: today's scope for children,
-    /// or its older name (`whop-api.md` §3, §4).
+    /// or its older name ([accounts](crate::whop_api#accounts), [companies](crate::whop_api#companies)).
     pub(super) fn needs_create(&self) -> Result<(), Refusal> {
         let today = self.needs(&["company:create_child"]);
         today.or_else(|refusal| self.needs(&["company:create"]).map_err(|_| refusal))
@@ -238,7 +240,7 @@ pub(super) fn found(world: &mut World, id: Option<&str>, now: u64) -> u64 {
 }
 
 /// `GET /permissions`: needs no scope. Something the key cannot see reads as
-/// nothing granted, not as an error (`whop-api.md` §9).
+/// nothing granted, not as an error ([permissions](crate::whop_api#permissions)).
 pub(super) fn list_permissions(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let resource = ask.query.get("resource_id").filter(|id| !id.is_empty());
     let resource = resource.ok_or_else(|| Refusal::missing("resource_id"))?;

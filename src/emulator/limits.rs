@@ -1,5 +1,5 @@
 //! So many requests a minute for each operation and credential
-//! (`whop-api.md` §8).
+//! ([errors and limits](crate::whop_api#errors-and-limits)).
 //!
 //! Whop does not say what kind of window that minute is, so each kind can be
 //! had. By default it slides: no 60 seconds, wherever they begin, see more than

@@ -2,7 +2,7 @@
 //! against.
 //!
 //! It follows the published contract, refuses what Whop would refuse, and
-//! where nothing is known it behaves as `whop-api.md` assumes. It speaks both
+//! where nothing is known it behaves as [`whop_api`](crate::whop_api) assumes. It speaks both
 //! generations, keeps global profiles and one company's overrides apart, and
 //! remembers everything in a state file if asked. It shares no JSON type with
 //! the client, so a wrong field name cannot agree with itself.

@@ -72,7 +72,7 @@ impl Operation {
     }
 
     /// Whether errors follow the older, GraphQL-backed endpoints, which name
-    /// the parameter (`whop-api.md` §8).
+    /// the parameter ([errors and limits](crate::whop_api#errors-and-limits)).
     pub(super) fn has_old_errors(self) -> bool {
         matches!(
             self,

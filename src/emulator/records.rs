@@ -81,7 +81,7 @@ pub(super) struct Account {
 
 impl Account {
     /// The id under which the platform knows this account: the field of its
-    /// own, else a text in `metadata.external_id` (`whop-api.md` §3).
+    /// own, else a text in `metadata.external_id` ([accounts](crate::whop_api#accounts)).
     pub(super) fn external(&self) -> Option<&str> {
         let own = self.external_id.as_deref();
         own.or(self.metadata.external_id.as_deref())
@@ -266,7 +266,7 @@ impl File {
         }
     }
 
-    /// What the name's extension promises (`whop-api.md` §6).
+    /// What the name's extension promises ([files](crate::whop_api#files)).
     pub(super) fn content_type(&self) -> &'static str {
         match self.extension().as_str() {
             "png" => "image/png",

@@ -1,4 +1,4 @@
-//! Why a request is refused, and how Whop says so (`whop-api.md` §8).
+//! Why a request is refused, and how Whop says so ([errors and limits](crate::whop_api#errors-and-limits)).
 
 use serde_json::{Map, Value, json};
 
@@ -103,7 +103,7 @@ impl Refusal {
         Self::new(409, "conflict", message)
     }
 
-    /// 429. The delay stands in the message alone (`whop-api.md` §8).
+    /// 429. The delay stands in the message alone ([errors and limits](crate::whop_api#errors-and-limits)).
     pub(super) fn limited(seconds: u64) -> Self {
         let unit = if seconds == 1 { "second" } else { "seconds" };
         Self::new(

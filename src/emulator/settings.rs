@@ -36,7 +36,7 @@ pub struct Settings {
     pub processing: Duration,
     /// Domains whose addresses are refused as undeliverable, below them too.
     /// Whop refuses reserved ones such as `example.com`; the emulator takes
-    /// those (contract §2).
+    /// those.
     pub undeliverable: Vec<String>,
     /// The newest version it knows, so that it passes for an older server;
     /// `None` for every version in the table.

@@ -337,7 +337,7 @@ pub(super) fn fold(email: &str) -> String {
 }
 
 /// The last part of a profile picture's path. It differs from the file's own
-/// URL, as Whop's may (`whop-api.md` §5), and stays when the same file is set
+/// URL, as Whop's may ([users](crate::whop_api#users)), and stays when the same file is set
 /// again.
 pub(super) fn picture_token(file: &str) -> String {
     ids::fingerprint(&[b"picture", file.as_bytes()])

@@ -3,7 +3,7 @@
 //!
 //! Neither takes an API key. A request that brings one is refused: the key has
 //! been sent to a third party, which is what a test must notice
-//! (`whop-api.md` §6, §11).
+//! ([files](crate::whop_api#files), [traps](crate::whop_api#traps)).
 
 use bytes::Bytes;
 

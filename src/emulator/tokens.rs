@@ -1,4 +1,4 @@
-//! Access tokens (`whop-api.md` §10). They look like the real ones and open
+//! Access tokens ([chat tokens](crate::whop_api#chat-tokens)). They look like the real ones and open
 //! nothing.
 
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! Users: the global profile, and what one account shows instead
-//! (`whop-api.md` §5).
+//! ([users](crate::whop_api#users)).
 //!
 //! The two are kept in different records and meet only when a profile is
 //! shown, so a test can tell which of them a request has touched.

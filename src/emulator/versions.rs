@@ -1,4 +1,4 @@
-//! The API's versions, and what each changed (`whop-api.md` §2).
+//! The API's versions, and what each changed ([versions](crate::whop_api#versions)).
 //!
 //! Values are opaque: "from" means a place in the table, never a comparison
 //! of dates.

@@ -144,7 +144,7 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
     Ok(link)
 }
 
-/// Whop may answer a create with an account that exists (`whop-api.md` §3).
+/// Whop may answer a create with an account that exists ([accounts](crate::whop_api#accounts)).
 /// One that carries another id under either key, or has another email, is
 /// somebody else's and is not linked.
 fn not_this_users(key: &UserKey, new: &NewAccount, account: &Account) -> Option<Failure> {

@@ -96,7 +96,7 @@ pub struct Run {
     /// Reads a picture; an error fails the users who have it.
     pub read_picture: Arc<ReadPicture>,
     /// The run's random id: idempotency keys must differ between runs, since
-    /// Whop also replays refusals for a day (`whop-api.md` §7).
+    /// Whop also replays refusals for a day ([idempotency](crate::whop_api#idempotency)).
     pub id: String,
     /// What it sets out to do, for the mapping to remember.
     pub purpose: Option<Purpose>,

@@ -41,11 +41,11 @@ const UPLOAD_SECONDS: f64 = 4.0;
 /// Kilobytes of pictures held in memory for that.
 const UPLOAD_KB: u32 = 80 << 10;
 
-/// Files one status request asks for (`whop-api.md` §6: pages of 100).
+/// Files one status request asks for ([files](crate::whop_api#files): pages of 100).
 const POLL_BATCH: usize = 100;
 
 /// When a file is looked at for the first time, while nothing is known of how
-/// long they take, and how much later again (`whop-api.md` §6).
+/// long they take, and how much later again ([files](crate::whop_api#files)).
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Requests' worth of the limit between two polls: a second at Whop's.
@@ -57,7 +57,7 @@ const PATIENCE_SHARE: f64 = 0.025;
 /// Bounds of that, in polls.
 const PATIENCE: (f64, f64) = (1.0, 8.0);
 
-/// When a file that is still not ready counts as failed (`whop-api.md` §6).
+/// When a file that is still not ready counts as failed ([files](crate::whop_api#files)).
 const GIVE_UP: Duration = Duration::from_secs(120);
 
 /// The longest that later files are let alone because earlier ones took long.

@@ -17,7 +17,7 @@ use super::scalar::Raw;
 use super::suggest;
 
 /// What one user's metadata may come to, in bytes of keys and values. Whop
-/// names no limit; under 16 KB is assumed (`whop-api.md` §3), and
+/// names no limit; under 16 KB is assumed ([accounts](crate::whop_api#accounts)), and
 /// [`IDENTITY_KEYS`] need some of it.
 const MOST_METADATA: usize = 15_000;
 /// The longest metadata key, in characters. Ours; Whop names no limit.
@@ -35,7 +35,7 @@ struct Field<T> {
     parse: fn(&str) -> Result<T, Invalid>,
 }
 
-/// The platform's own id; it becomes metadata (`whop-api.md` §3).
+/// The platform's own id; it becomes metadata ([accounts](crate::whop_api#accounts)).
 const ID: Field<UserKey> = Field {
     name: "id",
     code: "bad_id",
@@ -67,7 +67,7 @@ const STRIP: Field<bool> = Field {
     parse: parse_switch,
 };
 /// The account's title; without one, Whop would show the email as the title
-/// (`whop-api.md` §11), so the planner falls back to the name.
+/// ([traps](crate::whop_api#traps)), so the planner falls back to the name.
 const TITLE: Field<Title> = Field {
     name: "title",
     code: "bad_title",

@@ -28,7 +28,7 @@ pub(crate) use thumbnail::{Thumbnail, thumbnail};
 
 /// The greatest file, in bytes: 5 MB as people count it in binary. Whop names
 /// no limit for a user's picture; its neighbour, the account's logo, has this
-/// one (`whop-api.md` §6).
+/// one ([files](crate::whop_api#files)).
 pub(crate) const MOST_BYTES: u64 = 5 * 1024 * 1024;
 /// The greatest width and height, in pixels.
 pub(crate) const MOST_PIXELS: u32 = 4096;

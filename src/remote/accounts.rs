@@ -1,5 +1,5 @@
 //! Connected accounts: `/accounts`, or `/companies` in the older dialect
-//! (`whop-api.md` §3, §4).
+//! ([accounts](crate::whop_api#accounts), [companies](crate::whop_api#companies)).
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -34,7 +34,7 @@ impl Client {
         });
         if self.dialect() == Dialect::Companies {
             // Without it the company would belong to the key's own user
-            // (`whop-api.md` §4).
+            // (`whop_api#companies`).
             body["parent_company_id"] = Value::from(self.platform().as_str());
         }
         PreparedCall {
@@ -82,7 +82,7 @@ impl Client {
     }
 
     /// Changes an account's title, its metadata, or both. The metadata is the
-    /// whole map: Whop may replace rather than merge (`whop-api.md` §3).
+    /// whole map: Whop may replace rather than merge ([accounts](crate::whop_api#accounts)).
     ///
     /// # Errors
     /// Nothing to change, or metadata in the companies dialect, which cannot
@@ -127,7 +127,7 @@ impl Client {
         }
     }
 
-    /// The account that owns the key (`whop-api.md` §9). The companies dialect
+    /// The account that owns the key ([permissions](crate::whop_api#permissions)). The companies dialect
     /// has no such question of its own; new endpoints answer in every version.
     ///
     /// # Errors

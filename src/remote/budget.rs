@@ -1,7 +1,8 @@
 //! How fast one operation may be called.
 //!
 //! Whop counts the requests of one operation and key in a minute
-//! (`whop-api.md` §8). How its window lies in time is not documented, and when
+//! ([errors and limits](crate::whop_api#errors-and-limits)).
+//! How its window lies in time is not documented, and when
 //! it counts a request we cannot see: somewhere between our sending it and
 //! the answer's arrival. Hence two rules, and a request starts when both allow
 //! it:

@@ -68,7 +68,7 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// Whether the server remembers the idempotency key, so that a later
-    /// answer speaks for the earlier attempts too (`whop-api.md` §7).
+    /// answer speaks for the earlier attempts too ([idempotency](crate::whop_api#idempotency)).
     fn is_keyed(&self) -> bool {
         self.request.method == Method::Post && self.version.dialect() == Dialect::Accounts
     }

@@ -24,7 +24,7 @@ use crate::core::value::PlatformId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Requests a minute of each operation; `None` is unlimited, for servers
-    /// that have no limit. Whop's is 600 (`whop-api.md` §8).
+    /// that have no limit. Whop's is 600 ([errors and limits](crate::whop_api#errors-and-limits)).
     pub per_minute: Option<NonZeroU32>,
     /// The most requests in flight at once, over all operations; at least 1.
     /// A limit of `r` requests a second is only reached with `r` × latency in

@@ -152,7 +152,7 @@ impl Asked<'_> {
     }
 
     /// Whop documents that the message names the supported versions, but
-    /// neither a type nor a code (`whop-api.md` §2).
+    /// neither a type nor a code ([versions](crate::whop_api#versions)).
     fn is_about_version(self, told: &Told) -> bool {
         let message = told.message.to_lowercase();
         let named = message.contains("api-version-date")
@@ -180,7 +180,7 @@ fn effect(kind: CallErrorKind) -> Effect {
 }
 
 /// The parts of an error answer. Each is optional on the wire, and a proxy
-/// may answer HTML (`whop-api.md` §8).
+/// may answer HTML ([errors and limits](crate::whop_api#errors-and-limits)).
 pub(super) struct Told {
     /// The message, or else the raw text.
     pub(super) message: String,
@@ -211,7 +211,7 @@ impl Told {
 
 impl Told {
     /// Whether a 400 refuses what the key may not do, as some endpoints do
-    /// (`whop-api.md` §8).
+    /// ([errors and limits](crate::whop_api#errors-and-limits)).
     fn is_about_permission(&self) -> bool {
         let message = self.message.to_lowercase();
         message.contains("not authorized") || (message.contains("missing") && message.contains("permission"))
@@ -253,7 +253,7 @@ fn raw_text(answer: &Response) -> String {
     text.into_owned()
 }
 
-/// Whop's id of the request (`whop-api.md` §1).
+/// Whop's id of the request ([transport](crate::whop_api#transport)).
 pub(super) fn request_id(answer: &Response) -> Option<String> {
     let id = answer.header("x-request-id").or_else(|| answer.header("cf-ray"));
     id.and_then(scrub::clean_id)

@@ -1,5 +1,5 @@
 //! Pictures on their way to Whop: a file record, the bytes to storage, and
-//! the wait until Whop has looked at them (`whop-api.md` §6).
+//! the wait until Whop has looked at them ([files](crate::whop_api#files)).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -80,7 +80,7 @@ pub enum FileState {
 
 impl Client {
     /// Makes a public file record; Whop's own default would be private
-    /// (`whop-api.md` §11.7). The name's extension decides the type.
+    /// ([traps](crate::whop_api#traps)). The name's extension decides the type.
     ///
     /// Repeated after a lost answer in either dialect: a record without bytes
     /// is nothing to anybody. Who waited for leave before, hands in the permit.

@@ -78,7 +78,7 @@ pub struct ApiBase {
 }
 
 impl ApiBase {
-    /// Whop's production API (`whop-api.md` §1).
+    /// Whop's production API ([transport](crate::whop_api#transport)).
     pub fn production() -> Self {
         Self::fixed("https://api.whop.com/api/v1")
     }

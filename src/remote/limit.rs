@@ -1,7 +1,8 @@
 //! What is known of one operation's limit, and how it is learnt. Pure but for
 //! being told the time.
 //!
-//! We begin with what Whop documents (`whop-api.md` §8) and believe better
+//! We begin with what Whop documents
+//! ([errors and limits](crate::whop_api#errors-and-limits)) and believe better
 //! knowledge as it comes:
 //!
 //! * **Headers** name the limit, and what is left of it. None are documented,

@@ -1,4 +1,5 @@
-//! The list of connected accounts (`whop-api.md` §3, §4), in one walk from the
+//! The list of connected accounts ([accounts](crate::whop_api#accounts),
+//! [companies](crate::whop_api#companies)), in one walk from the
 //! oldest to the newest or, where that would only wait for answers, in several
 //! at once.
 //!
@@ -43,7 +44,7 @@ use crate::core::model::{Account, Dialect, Known};
 use crate::core::text::{KeyLists, fingerprint};
 use crate::core::value::AccountId;
 
-/// Entries of a page: the most that the API gives (`whop-api.md` §3).
+/// Entries of a page: the most that the API gives ([accounts](crate::whop_api#accounts)).
 const PAGE: usize = 50;
 
 /// A walk has at least this many pages to itself, or it does not pay.

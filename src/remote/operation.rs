@@ -1,5 +1,5 @@
 //! What the client can ask for. Whop counts requests by operation, so each
-//! has a budget of its own (`whop-api.md` §8).
+//! has a budget of its own ([errors and limits](crate::whop_api#errors-and-limits)).
 
 use crate::core::model::Dialect;
 
@@ -84,7 +84,9 @@ impl Operation {
     }
 
     /// What the API key must be allowed to do, all of it; nothing where any key
-    /// will do (`whop-api.md` §3, §4, §5, §9). The one list of it: advice,
+    /// will do ([accounts](crate::whop_api#accounts),
+    /// [companies](crate::whop_api#companies), [users](crate::whop_api#users),
+    /// [permissions](crate::whop_api#permissions)). The one list of it: advice,
     /// `doctor` and the look before an apply go by it.
     pub fn scope(self, dialect: Dialect) -> &'static [&'static str] {
         match (self, dialect) {
@@ -116,7 +118,7 @@ impl Operation {
 }
 
 /// What no custom API key can be allowed to do: only a key with a role that
-/// has it, such as Owner (`whop-api.md` §9).
+/// has it, such as Owner ([permissions](crate::whop_api#permissions)).
 pub const ROLE_ONLY: [&str; 2] = ["user:profile:update", "company:create"];
 
 #[cfg(test)]

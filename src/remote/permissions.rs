@@ -1,4 +1,4 @@
-//! What the key may do (`whop-api.md` §9).
+//! What the key may do ([permissions](crate::whop_api#permissions)).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Profiles as they show in the platform's company (`whop-api.md` §5). The
+//! Profiles as they show in the platform's company ([users](crate::whop_api#users)). The
 //! same path without the platform means the person's global profile, which is
 //! none of our business; so nothing here can be asked without it.
 
@@ -214,7 +214,7 @@ fn read(body: &[u8], user: &UserId) -> Result<Profile, String> {
 }
 
 /// A URL without query and fragment: signatures and versions there change
-/// while the picture stays (`whop-api.md` §5).
+/// while the picture stays ([users](crate::whop_api#users)).
 fn bare_url(url: &str) -> Box<str> {
     url.split(['?', '#']).next().unwrap_or_default().into()
 }

@@ -37,7 +37,7 @@ fn escape(text: &str, into: &mut String) {
 }
 
 /// What a page says about the next one. The companies dialect promises only
-/// `end_cursor` (`whop-api.md` §3, §4).
+/// `end_cursor` ([accounts](crate::whop_api#accounts), [companies](crate::whop_api#companies)).
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PageInfo {
     #[serde(default)]

@@ -40,7 +40,7 @@ pub(super) enum Repeat {
     /// It could not: a read, a change to given values, or a create under an
     /// idempotency key that the server honours.
     Safe,
-    /// It could: a create in the companies dialect (`whop-api.md` §4).
+    /// It could: a create in the companies dialect ([companies](crate::whop_api#companies)).
     OnlyIfUndone,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn next(
     jitter: f64,
 ) -> Next {
     // A stored answer stays the same for as long as the key is remembered
-    // (`whop-api.md` §7).
+    // (`whop_api#idempotency`).
     let replayed = answer
         .and_then(|answer| answer.header("idempotent-replayed"))
         .is_some_and(|v| v == "true");
@@ -120,7 +120,7 @@ fn backoff(base: Duration, cap: Duration, n: u32, jitter: f64) -> Duration {
 
 /// How long the answer asks to wait: `Retry-After`, `X-RateLimit-Reset`, else
 /// the message of a 429. The headers are not documented but honoured by
-/// Whop's own SDKs (`whop-api.md` §8).
+/// Whop's own SDKs ([errors and limits](crate::whop_api#errors-and-limits)).
 pub(super) fn named_wait(answer: &Response, message: &str) -> Option<Duration> {
     let date = answer.header("date").and_then(http_date);
     let after = answer

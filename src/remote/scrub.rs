@@ -14,7 +14,7 @@ const LOOKED_AT: usize = 4096;
 const HIDDEN: &str = "<hidden>";
 
 /// The prefixes of Whop's secrets that are telling enough to be looked for
-/// inside words (`whop-api.md` §1).
+/// inside words ([transport](crate::whop_api#transport)).
 const ANYWHERE: [&str; 2] = ["apik_", "whsec_"];
 
 /// Those that also end ordinary words, with how many characters must follow.

@@ -1,7 +1,7 @@
 //! Which version of Whop's API is spoken, and what follows from it.
 //!
 //! Every request names its version: without one, Whop answers in the shape
-//! that happens to be stored on the key (`whop-api.md` §2).
+//! that happens to be stored on the key ([versions](crate::whop_api#versions)).
 
 use std::fmt;
 
@@ -15,18 +15,18 @@ pub(super) const LEGACY: &str = "2025-01-01";
 const DEFAULT: &str = "2026-10-15-1";
 
 /// The oldest dated version in which everything we need has the shape we
-/// know, files above all (`whop-api.md` §2, §6).
+/// know, files above all ([versions](crate::whop_api#versions), [files](crate::whop_api#files)).
 const FLOOR: &str = "2026-08-21-1";
 
 /// The first version in which `GET /files?file_ids=` was seen
-/// (`whop-api.md` §2).
+/// ([versions](crate::whop_api#versions)).
 const LISTS_FILES: &str = "2026-09-02-1";
 
 /// Well-formed, and no version: a server is asked in it to hear which it has.
 pub(super) const NOWHERE: &str = "0000-01-01";
 
 /// The first version whose accounts are assumed to have a top-level
-/// `external_id` (`whop-api.md` §2).
+/// `external_id` ([versions](crate::whop_api#versions)).
 const EXTERNAL_ID: &str = "2026-10-15-1";
 
 /// The longest message in which versions are looked for, in bytes. The 70
@@ -34,7 +34,7 @@ const EXTERNAL_ID: &str = "2026-10-15-1";
 const LONGEST_LIST: usize = 65_536;
 
 /// The dated versions known when this was written, oldest first
-/// (`whop-api.md` §2).
+/// ([versions](crate::whop_api#versions)).
 const KNOWN: [&str; 69] = [
     "2026-06-08",
     "2026-06-09",
@@ -125,7 +125,7 @@ impl Version {
     /// The age of an unknown one is read from its text, against Whop's advice,
     /// because the risk is one-sided: in an old shape a change meant for the
     /// company-specific profile would hit the person's global one
-    /// (`whop-api.md` §11.1).
+    /// ([traps](crate::whop_api#traps)).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text == LEGACY {
             return Ok(Self {

@@ -1,6 +1,6 @@
 //! The JSON of accounts. Both dialects are read by the same shape: what one
 //! lacks is optional in it, and fields that we do not know are passed over,
-//! as Whop asks of clients (`whop-api.md` §2).
+//! as Whop asks of clients ([versions](crate::whop_api#versions)).
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};

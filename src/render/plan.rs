@@ -1,4 +1,4 @@
-//! A plan for people (contract §8): one block for each user that changes or
+//! A plan for people: one block for each user that changes or
 //! is held, in the order of their ids, then the summary.
 
 use std::io::{self, BufWriter, Write};
@@ -260,7 +260,7 @@ fn summarise(
         )?;
     }
     if counts.create > 0 {
-        // `whop-api.md` §3; a resent create may have mailed already.
+        // `whop_api#accounts`; a resent create may have mailed already.
         let addresses = plural_of(counts.create, "address", "addresses");
         writeln!(
             out,

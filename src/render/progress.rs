@@ -17,7 +17,7 @@ use crate::core::report::{Event, Outcome, Stop};
 /// while Whop's limit is waited out.
 const STALLED: Duration = Duration::from_secs(5);
 
-/// Time between two plain lines (contract §5).
+/// Time between two plain lines.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// How progress is shown.

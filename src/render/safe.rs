@@ -1,5 +1,5 @@
 //! Shows foreign text so that it can neither act on a terminal nor look like
-//! other text (contract §8).
+//! other text.
 //!
 //! Names, titles, paths and messages come from manifests, from Whop and from
 //! other people. Control characters could move the cursor, bidirectional ones

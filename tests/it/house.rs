@@ -317,3 +317,38 @@ fn everything_that_is_read_has_its_author_listed() {
         "not in threats.md: {missing:#?}"
     );
 }
+
+/// Comments cite Whop's API by the parts of its page, and nothing that is not in
+/// the repository.
+#[test]
+fn every_citation_leads_to_a_part_of_the_page_on_whops_api() {
+    let page = include_str!("../../src/whop-api.md");
+    let headings = page.lines().filter_map(|line| line.strip_prefix("# "));
+    let parts: BTreeSet<String> = headings
+        .map(|heading| heading.to_lowercase().replace(' ', "-"))
+        .collect();
+    assert!(parts.contains("errors-and-limits"), "{parts:?}");
+    let page = (
+        "whop-api.md".to_owned(),
+        page.replace("](#", "](crate::whop_api#"),
+    );
+    let (mut count, mut broken) = (0, Vec::new());
+    for (file, text) in sources().into_iter().chain([page]) {
+        for cited in text.split("whop_api#").skip(1) {
+            let part: String = cited
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                .collect();
+            count += 1;
+            if !parts.contains(&part) {
+                broken.push(format!("{file} cites `{part}`"));
+            }
+        }
+        for gone in ["whop-api.md` §", "contract §", "(trap "] {
+            if text.contains(gone) {
+                broken.push(format!("{file} has `{gone}`"));
+            }
+        }
+    }
+    assert!(count > 90 && broken.is_empty(), "{count} citations: {broken:#?}");
+}

@@ -48,7 +48,7 @@ pub(crate) fn user(id: &str) -> DesiredUser {
     }
 }
 
-/// Accounts of one email share one owner (`whop-api.md` §3).
+/// Accounts of one email share one owner (`whop_api#accounts`).
 pub(crate) fn owner_of(email: &str) -> UserId {
     let folded: String = email
         .to_lowercase()
@@ -183,7 +183,7 @@ impl World {
         self.next
     }
 
-    /// Accounts of one email share one owner (`whop-api.md` §3).
+    /// Accounts of one email share one owner (`whop_api#accounts`).
     fn owner_of(&mut self, email: &str) -> UserId {
         let folded: String = email
             .to_lowercase()

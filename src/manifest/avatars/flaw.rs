@@ -111,7 +111,7 @@ fn plainly(cause: &io::Error) -> String {
 }
 
 /// The name's extension must say what the content is: Whop takes a picture's
-/// type from the name (`whop-api.md` §6), and people take it from there too.
+/// type from the name ([files](crate::whop_api#files)), and people take it from there too.
 pub(super) fn agree(path: &str, format: ImageFormat) -> Result<(), Flaw> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);

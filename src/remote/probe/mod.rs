@@ -93,7 +93,7 @@ struct List {
 
 impl Client {
     /// Asks in a version that cannot exist, which the server should refuse by
-    /// naming those it has (`whop-api.md` §2). One request.
+    /// naming those it has ([versions](crate::whop_api#versions)). One request.
     ///
     /// `None` where it does not name them: an answer that leaves out the very
     /// version in use is not such a list.

@@ -1,5 +1,5 @@
-//! Plans and reports as one HTML file with the pictures before and after
-//! (contract §8). It asks nobody for anything, works without its script, and
+//! Plans and reports as one HTML file with the pictures before and after.
+//! It asks nobody for anything, works without its script, and
 //! its policy lets nothing run or load but what is in it.
 //!
 //! The same inputs give the same bytes. Of what is not grave, the page holds a

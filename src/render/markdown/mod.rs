@@ -1,4 +1,4 @@
-//! Plans and reports as Markdown for a pull request's comment (contract §8):
+//! Plans and reports as Markdown for a pull request's comment:
 //! what may go wrong first, then the counts, then a table for each kind of
 //! change; folded where long, and never larger than a comment may be. What is
 //! about who an account is is never shortened, and email addresses are masked.

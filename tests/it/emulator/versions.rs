@@ -10,7 +10,7 @@ use super::*;
 const DATED: &str = "2026-06-08";
 
 /// Each difference, and the first version with the new form
-/// (`whop-api.md` §2).
+/// (`whop_api#versions`).
 const DIFFERENCES: [(&str, &str); 22] = [
     ("creates answer 201", DATED),
     ("the parent of a create is implied by the key", DATED),
