@@ -64,7 +64,7 @@ fn a_refused_plan_and_one_whose_pictures_are_gone_are_reported_too() {
     place.edit(
         EXAMPLE,
         "version: 1\n",
-        "version: 1\nguardrails: { max_updates: 1 }\n",
+        "version: 1\nguardrails: { max_updates: 0 }\n",
     );
     place.expect(3, &format!("plan {example} --report refused.html"));
     let page = page(&place, "refused.html");
