@@ -80,7 +80,6 @@ fn a_plan_reads_back_with_everything_in_it() {
         "create": 1, "adopt": 0, "update": 1, "forget": 1, "hold": sample::every_hold().len(), "pictures": 2, "uploads": 2,
         "identity_changes": 0, "contradicted": 5, "cautions": [],
         "pictures_again": 0, "learned": 1, "unmanaged": 1, "unchanged": 7, "left_out": 0,
-        "cautions": [],
     });
     assert_eq!(value["summary"], summary);
     assert_eq!(value["requests"]["create_account"], 1);
