@@ -125,7 +125,7 @@ fn the_companies_dialect_tells_it_too() {
 /// told with `-q`.
 fn same_place(told: &str) -> String {
     let same = |line: &str| match line.split_once("  digest      ") {
-        Some((_, digest)) => format!("  digest      of {} digits", digest.len()),
+        Some(_) => "  digest".to_owned(),
         None => line.replace("http://127.0.0.1:PORT/api/v1", "emulator"),
     };
     steady(told).lines().map(same).collect::<Vec<_>>().join("\n")
