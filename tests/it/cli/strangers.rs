@@ -316,12 +316,15 @@ impl Story {
 
     /// Removes every state file.
     fn clear(&self) {
-        for name in FILES {
-            if !self.at(".whop-sync").is_symlink() {
-                remove(&self.at(name));
-            }
+        // First, since it may be a link: nothing is removed through it.
+        let folder = self.at(".whop-sync");
+        if folder.is_symlink() {
+            remove(&folder);
         }
-        remove(&self.at(".whop-sync"));
+        for name in FILES {
+            remove(&self.at(name));
+        }
+        remove(&folder);
     }
 
     const ALLOWED: &str =
