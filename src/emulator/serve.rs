@@ -1,7 +1,7 @@
 //! The emulator behind a socket of this machine.
 //!
 //! Anybody who can connect is let in, so nothing but loopback is listened on,
-//! and no web page is let in that a browser shows ([`super::visitor`]).
+//! and no web page is let in that a browser shows (`visitor`).
 //! Connections, bodies and the memory of bodies on their way are bounded, and a
 //! connection that does nothing makes room for one that wants to. On shutdown no new connection is taken,
 //! requests in hand are answered within a limit, and the rest is dropped.
