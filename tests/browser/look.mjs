@@ -112,7 +112,13 @@ try {
     const kinds = await page.locator("section h2").allInnerTexts();
     assert.deepEqual(
       kinds.map((kind) => kind.replace(/ [\d,]+$/, "")),
-      ["! held", "+ to create", "~ to update, undoing a change made on Whop", "~ to update", "unmanaged, and left alone"],
+      [
+        "! held: evidence contradicts who the account is",
+        "+ to create",
+        "~ to update, undoing a change made on Whop",
+        "~ to update",
+        "unmanaged, and left alone",
+      ],
       "the riskiest first",
     );
     const marks = await page.locator("ins mark").allInnerTexts();
