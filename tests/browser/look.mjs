@@ -28,6 +28,8 @@ async function look(name, options, check) {
     javaScriptEnabled: script,
     reducedMotion: "reduce",
   });
+  // A busy machine is slow, and not wrong.
+  context.setDefaultTimeout(300_000);
   const page = await context.newPage();
   const said = [];
   const asked = [];
