@@ -10,8 +10,8 @@ use moxcms::{
     Chromaticity, ColorPrimaries, ColorProfile, DataColorSpace, Layout, ToneReprCurve, TransformOptions, XyY,
 };
 
+use super::container;
 use super::strip::checksum;
-use super::structure;
 use crate::core::value::ImageFormat;
 
 /// Why a picture cannot be shown as browsers show it.
@@ -141,7 +141,7 @@ impl Said {
     fn by(bytes: &[u8]) -> Result<Self, &'static str> {
         let mut reading = Reading::default();
         // It was examined before, so the walk comes to its end.
-        let _ = structure::walk(bytes, ImageFormat::Png, &mut |chunk, _| reading.take(chunk));
+        let _ = container::walk(bytes, ImageFormat::Png, &mut |chunk, _| reading.take(chunk));
         let Reading {
             unclear,
             is_animated,

@@ -1,8 +1,8 @@
 //! What fuzzing sees of pictures.
 
-use super::index::seal;
+use super::cache::seal;
+use super::container::{self, Piece};
 use super::strip::checksum;
-use super::structure::{self, Piece};
 use super::{
     Index, MOST_BYTES, MOST_PIXELS, Picture, examine, examine_with_notes, recognise, strip, thumbnail,
 };
@@ -113,7 +113,7 @@ fn stripped_once(bytes: &[u8]) {
 
 fn exif_pieces(bytes: &[u8], format: ImageFormat) -> usize {
     let mut count = 0;
-    let whole = structure::walk(bytes, format, &mut |_, piece| {
+    let whole = container::walk(bytes, format, &mut |_, piece| {
         count += usize::from(matches!(piece, Piece::Exif(_)));
     });
     assert!(whole.is_ok(), "it was examined");

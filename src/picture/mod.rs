@@ -6,24 +6,24 @@
 //! end, which finds every file that was cut off, and its size is read from its
 //! header. Only the HTML report's [`thumbnail()`] decodes, within limits.
 
+mod cache;
 mod colours;
+mod container;
 mod exif;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod index;
-mod notes;
+mod metadata;
 mod strip;
-mod structure;
 mod thumbnail;
 
 use std::fmt;
 
 use crate::core::value::ImageFormat;
-pub use index::Index;
-pub(crate) use index::{Facts, Stamp};
-pub(crate) use notes::Notes;
+pub use cache::Index;
+pub(crate) use cache::{Facts, Stamp};
+use container::{Flaw, Visit};
+pub(crate) use metadata::Notes;
 pub(crate) use strip::strip;
-use structure::{Flaw, Visit};
 pub(crate) use thumbnail::{Thumbnail, thumbnail};
 
 /// The greatest file, in bytes: 5 MB as people count it in binary. Whop names
@@ -95,7 +95,7 @@ pub(crate) fn examine_with_notes(bytes: &[u8]) -> Result<(Picture, Notes), Fault
 /// Recognises a whole picture while its pieces are shown to somebody.
 fn examine_with<'b>(bytes: &'b [u8], visit: Visit<'_, 'b>) -> Result<Picture, Fault> {
     let format = recognise(bytes).ok_or_else(|| Fault::Foreign(guess(bytes)))?;
-    structure::walk(bytes, format, visit).map_err(|flaw| match flaw {
+    container::walk(bytes, format, visit).map_err(|flaw| match flaw {
         Flaw::Ends => Fault::Truncated(format),
         Flaw::Nonsense => Fault::Broken(format),
     })?;

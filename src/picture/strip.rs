@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::container::{self, Piece};
 use super::exif::{self, Turned};
-use super::structure::{self, Piece};
 use super::{examine_with_notes, recognise};
 use crate::core::value::ImageFormat;
 
@@ -21,7 +21,7 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut kept = Vec::new();
     let mut first = true;
     let mut same = true;
-    structure::walk(bytes, format, &mut |whole, piece| match piece {
+    container::walk(bytes, format, &mut |whole, piece| match piece {
         Piece::Picture => kept.extend_from_slice(whole),
         Piece::Exif(exif) => {
             same = false;
@@ -85,7 +85,7 @@ fn announce(kept: &mut [u8]) -> Option<()> {
     kept.get_mut(4..8)?.copy_from_slice(&size.to_le_bytes());
     if kept.get(12..16)? == b"VP8X" {
         let mut exif = false;
-        structure::walk(kept, ImageFormat::Webp, &mut |_, piece| {
+        container::walk(kept, ImageFormat::Webp, &mut |_, piece| {
             exif |= matches!(piece, Piece::Exif(_));
         })
         .ok()?;

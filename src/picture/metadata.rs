@@ -4,8 +4,8 @@
 
 use std::fmt;
 
+use super::container::Piece;
 use super::exif;
-use super::structure::Piece;
 
 /// What a picture tells about people. Notes that tell nobody anything, such as
 /// which program wrote the file, count for nothing.
