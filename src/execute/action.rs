@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::claims::{Claim, Holder};
-use super::scribe::NotWritten;
+use super::journal_writer::NotWritten;
 use crate::core::model::{Account, AppliedPicture, Avatar, Doubt, IDENTITY_KEYS, Link};
 use crate::core::plan::{AccountChange, Action, Kind, NewAccount, ProfileChange, Step};
 use crate::core::replay::{Fact, Intent};
@@ -61,7 +61,7 @@ async fn steps(shared: &Shared, client: &Client, action: Action) -> Result<(), H
     } = action;
     let link = match kind {
         Kind::Forget { link } => {
-            shared.scribe.record(Fact::Dropped { key: key.clone() }).await?;
+            shared.journal.record(Fact::Dropped { key: key.clone() }).await?;
             shared.stepped(Step::DropLink, &key, &link, Trace::default());
             return Ok(());
         }
@@ -69,7 +69,7 @@ async fn steps(shared: &Shared, client: &Client, action: Action) -> Result<(), H
         Kind::Adopt { entry, .. } | Kind::Update { entry, record: true } => {
             let link = entry.link.clone();
             shared
-                .scribe
+                .journal
                 .record(Fact::Recorded {
                     key: key.clone(),
                     known: entry,
@@ -109,7 +109,7 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
             call: call.clone(),
         };
         shared
-            .scribe
+            .journal
             .begin(Intent::Create {
                 key: key.clone(),
                 doubt,
@@ -137,7 +137,7 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
         link: link.clone(),
         replaces: new.replaces.clone(),
     };
-    if let Some(holder) = shared.scribe.link(claim, created(key, new, &account)).await? {
+    if let Some(holder) = shared.journal.link(claim, created(key, new, &account)).await? {
         return Err(Halt::With(Outcome::Failed(held_by(&link, &holder))));
     }
     shared.stepped(step, key, &link, trace);
@@ -224,7 +224,7 @@ async fn update_account(
     } = change;
     let step = Step::UpdateAccount;
     let permit = shared.admit(client, Operation::UpdateAccount, step).await?;
-    shared.scribe.begin(Intent::Account { key: key.clone() }).await?;
+    shared.journal.begin(Intent::Account { key: key.clone() }).await?;
     let title = title.map(|title| title.new);
     let whole = (!metadata.is_empty()).then_some(whole);
     let answer = client
@@ -249,7 +249,7 @@ async fn update_account(
             .map(|(name, change)| (name.clone(), change.new.clone()))
             .collect(),
     };
-    shared.scribe.record(fact).await?;
+    shared.journal.record(fact).await?;
     shared.stepped(step, key, link, trace);
     let differs = if wrong_title {
         Some("the title".to_owned())
@@ -280,7 +280,7 @@ async fn update_profile(
         return Ok(());
     };
     let permit = shared.admit(client, Operation::UpdateUser, step).await?;
-    shared.scribe.begin(Intent::Profile { key: key.clone() }).await?;
+    shared.journal.begin(Intent::Profile { key: key.clone() }).await?;
     let (shown, trace) = match client.update_profile(permit, &update).await {
         Ok(Answered { value, trace }) => (value, trace),
         Err(error) => return Err(shared.settle_failure(key, step, error).await),
@@ -295,7 +295,7 @@ async fn update_profile(
             url: shown.picture,
         }),
     };
-    shared.scribe.record(fact).await?;
+    shared.journal.record(fact).await?;
     shared.stepped(step, key, link, trace);
     if refused {
         Err(not_as_asked(step, "the name"))
@@ -348,7 +348,7 @@ impl Shared {
     async fn settle_failure(&self, key: &UserKey, step: Step, error: CallError) -> Halt {
         if error.effect == Effect::None
             && self
-                .scribe
+                .journal
                 .record(Fact::Refused { key: key.clone() })
                 .await
                 .is_err()

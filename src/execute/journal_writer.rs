@@ -38,7 +38,7 @@ pub(super) struct NotWritten;
 
 /// The tasks' end. Clones write to the same journal.
 #[derive(Clone)]
-pub(super) struct Scribe(mpsc::Sender<Message>);
+pub(super) struct JournalWriter(mpsc::Sender<Message>);
 
 /// The end that gives back what is known.
 pub(super) struct Writing(JoinHandle<Written>);
@@ -51,7 +51,7 @@ pub(super) struct Written {
     pub(super) failure: Option<Error>,
 }
 
-impl Scribe {
+impl JournalWriter {
     /// Starts the writer. The claims are those of the plan that is carried out.
     pub(super) fn start(journal: Journal, known: Known, claims: Claims) -> (Self, Writing) {
         let (sender, receiver) = mpsc::channel(BATCH);
@@ -100,7 +100,7 @@ impl Scribe {
 }
 
 impl Writing {
-    /// Waits until every [`Scribe`] is gone.
+    /// Waits until every [`JournalWriter`] is gone.
     ///
     /// # Errors
     /// [`Code::Internal`] when the writer panicked.

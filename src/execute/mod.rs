@@ -48,8 +48,8 @@
 
 mod action;
 mod claims;
+mod journal_writer;
 mod pictures;
-mod scribe;
 
 use std::collections::HashMap;
 use std::iter::Enumerate;
@@ -62,8 +62,8 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use self::claims::Claims;
+use self::journal_writer::JournalWriter;
 use self::pictures::Pictures;
-use self::scribe::Scribe;
 use crate::core::digest::Hasher;
 use crate::core::lineage::Purpose;
 use crate::core::model::Avatar;
@@ -158,8 +158,8 @@ pub async fn execute(
         journal.append([&opened])?;
         replay::replay(&mut known, [opened]);
         let claims = Claims::new(&plan, &known);
-        let (scribe, writing) = Scribe::start(journal, known, claims);
-        error = carry_out(plan, run, scribe, &mut |event: &Event| {
+        let (journal, writing) = JournalWriter::start(journal, known, claims);
+        error = carry_out(plan, run, journal, &mut |event: &Event| {
             report.fold(event);
             on_event(event);
         })
@@ -193,7 +193,7 @@ pub async fn execute(
 /// What all tasks of a run share.
 struct Shared {
     client: Client,
-    scribe: Scribe,
+    journal: JournalWriter,
     pictures: Pictures,
     events: mpsc::UnboundedSender<Event>,
     run_id: String,
@@ -267,7 +267,7 @@ impl Shared {
 async fn carry_out(
     plan: Plan,
     run: Run,
-    scribe: Scribe,
+    journal: JournalWriter,
     on_event: &mut (impl FnMut(&Event) + ?Sized),
 ) -> Option<Error> {
     let (events, mut incoming) = mpsc::unbounded_channel();
@@ -278,7 +278,7 @@ async fn carry_out(
     });
     let shared = Arc::new(Shared {
         client: run.client,
-        scribe,
+        journal,
         pictures: Pictures::of(&plan),
         events,
         run_id: run.id,
