@@ -38,13 +38,13 @@
 //! | where | what | imports |
 //! | --- | --- | --- |
 //! | [`core`] | the three facts, the plan, its audit, the journal's meaning | nothing |
-//! | `crew` | work side by side, whatever it is | nothing |
+//! | `parallel` | work side by side, whatever it is | nothing |
 //! | [`fsys`] | opens files, by rules that strangers' files cannot get around | nothing |
 //! | [`error`] | the one error, its codes and exit statuses | `core`'s data, `fsys` |
 //! | `picture` | pictures by their content, without reading any file | `core` |
-//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `crew`, `fsys`, `picture` |
+//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `parallel`, `fsys`, `picture` |
 //! | [`remote`] | Whop's API in both dialects over a one-method transport | `core`, `picture` |
-//! | [`store`] | lock, mapping and journal | `core`, `crew`, `fsys` |
+//! | [`store`] | lock, mapping and journal | `core`, `parallel`, `fsys` |
 //! | [`execute`] | carries a plan out | `core`, `remote`, `store` |
 //! | [`render`] | plans, reports and errors as text | `core`, `picture` |
 //! | [`emulator`] | Whop in the box, for trials, pull requests and tests | `fsys`, the transport's types |
@@ -82,7 +82,6 @@
 
 pub mod cli;
 pub mod core;
-mod crew;
 pub mod emulator;
 pub mod error;
 pub mod execute;
@@ -91,6 +90,7 @@ pub mod fsys;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod manifest;
+mod parallel;
 mod picture;
 pub mod remote;
 pub mod render;

@@ -10,7 +10,7 @@ const MOST_THREADS: usize = 8;
 
 /// Does all of the work, on as many threads as there are processors; the
 /// results have the work's order. Every thread begins with tools of its own.
-pub(crate) fn side_by_side<W: Sync, T, R: Send>(
+pub(crate) fn map_parallel<W: Sync, T, R: Send>(
     work: &[W],
     tools: impl Fn() -> T + Sync,
     perform: impl Fn(&mut T, &W) -> R + Sync,
@@ -51,9 +51,9 @@ mod tests {
     fn work_keeps_its_order() {
         let work: Vec<u32> = (0..1_000).collect();
         assert_eq!(
-            side_by_side(&work, || (), |(), n| n * 2),
+            map_parallel(&work, || (), |(), n| n * 2),
             work.iter().map(|n| n * 2).collect::<Vec<_>>()
         );
-        assert!(side_by_side(&[] as &[u32], || (), |(), n| *n).is_empty());
+        assert!(map_parallel(&[] as &[u32], || (), |(), n| *n).is_empty());
     }
 }

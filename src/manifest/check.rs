@@ -11,8 +11,8 @@ use crate::core::text::{KeyLists, Texts};
 use crate::core::value::{DisplayName, Email, Invalid, Title, UserKey};
 
 use super::avatars::Wanted;
+use super::diagnostics::{Found, RESERVED_HINT, error, quoted};
 use super::document::{COMPANY, GUARDRAILS, Odd, RawUser, Shape, TOP, USER};
-use super::found::{Found, RESERVED_HINT, error, quoted};
 use super::scalar::Raw;
 use super::suggest;
 

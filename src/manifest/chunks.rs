@@ -13,12 +13,12 @@
 //! whole and has the words for it. So this never decides that a text is wrong.
 
 use super::check::{self, Checked};
+use super::diagnostics::Found;
 use super::document::{self, RawPart, RawUsers, Skips};
-use super::found::Found;
-use super::quick;
+use super::fast_path;
 use super::sources::Part;
 use super::syntax;
-use crate::crew::side_by_side;
+use crate::parallel::map_parallel;
 
 /// How long a piece is, in bytes, up to the next user.
 const PIECE: usize = 256 * 1024;
@@ -69,7 +69,7 @@ fn read_by(parts: &[Part], length: usize) -> Vec<Option<InPieces<'_>>> {
         .collect();
     let mut read = work
         .chunks(ROUND)
-        .flat_map(|round| side_by_side(round, || (), |(), (part, piece)| users(*part, *piece)));
+        .flat_map(|round| map_parallel(round, || (), |(), (part, piece)| users(*part, *piece)));
     cuts.into_iter()
         .map(|cut| {
             let Cut { head, pieces } = cut?;
@@ -105,7 +105,7 @@ fn join<'t>(
 
 /// Reads and checks a piece; `None` if it is not what it looked like.
 fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
-    let users = quick::users(piece.text).or_else(|| document::read_users(piece.text).ok())?;
+    let users = fast_path::users(piece.text).or_else(|| document::read_users(piece.text).ok())?;
     if users.len() != piece.users as usize {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::pieces;
+use super::chunks;
 use super::sources::{Part, Sources};
 use super::{Manifest, Memory, Result, from_sources};
 
@@ -19,7 +19,7 @@ pub(crate) fn load_text(text: &[u8], folder: &Path) -> Result<Manifest> {
 pub(crate) fn pieces_and_whole(text: &[u8], length: usize) -> Option<(String, Option<String>)> {
     let part = Part::of_text(text, Path::new("."));
     Some((
-        pieces::shown_in_pieces(std::slice::from_ref(&part), length)?,
-        pieces::shown_whole(&part),
+        chunks::shown_in_pieces(std::slice::from_ref(&part), length)?,
+        chunks::shown_whole(&part),
     ))
 }

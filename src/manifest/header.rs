@@ -8,8 +8,8 @@ use crate::core::problem::{Pointer, Problem, Related};
 use crate::core::value::PlatformId;
 
 use super::check::{STRIP_HINT, odd, parse_switch, text};
+use super::diagnostics::{Found, error, quoted};
 use super::document::{RawPart, RawUsers};
-use super::found::{Found, error, quoted};
 use super::scalar::Raw;
 
 /// The platform and the limits that a manifest states, as far as it does.

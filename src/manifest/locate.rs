@@ -13,7 +13,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use crate::core::problem::Pointer;
 
 use super::document::{COMPANY, Skips, USER};
-use super::lines::Stretch;
+use super::text_position::Stretch;
 
 /// How deep lists and mappings may lie within each other. A manifest needs
 /// four levels; both parsers stay fast at fifty, and libyaml takes time in
@@ -470,7 +470,7 @@ mod tests {
         };
         let text = TEXT.replace("- *a", "- {}");
         let found = find(&text, &[(&pointer, side)]);
-        let place = crate::manifest::lines::places(&text, "f", &found).remove(0);
+        let place = crate::manifest::text_position::places(&text, "f", &found).remove(0);
         (place.line, place.column, place.length)
     }
 

@@ -26,19 +26,19 @@
 
 mod avatars;
 mod check;
+mod chunks;
+mod diagnostics;
 mod document;
-mod found;
+mod fast_path;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod head;
-mod lines;
-mod pieces;
-mod places;
-mod quick;
+mod header;
+mod locate;
 mod scalar;
 mod sources;
 mod suggest;
 mod syntax;
+mod text_position;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,16 +47,16 @@ use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Desired, Entry, Stand};
 use crate::core::problem::{Place, Pointer, Problem};
 use crate::core::value::{PlatformId, UserKey};
-use crate::crew::side_by_side;
 use crate::error::{Code, Error, Result};
+use crate::parallel::map_parallel;
 
 pub use crate::picture::Index;
 pub use avatars::Memory;
 use check::Checked;
+use chunks::InPieces;
+use diagnostics::Found;
 use document::{RawPart, RawUsers};
-use found::Found;
-use pieces::InPieces;
-use places::Side;
+use locate::Side;
 use sources::Part;
 pub use sources::Sources;
 pub use suggest::{field_called, nearest};
@@ -150,7 +150,7 @@ fn assemble(sources: &Sources, memory: &mut Memory, found: &mut Found) -> Option
     let (heads, Checked { mut entries, wanted }) = read(sources, found, &mut of_users);
     // A part that is left out would look like users who were taken out.
     let whole = heads.iter().all(Option::is_some);
-    let head = head::head(&heads, found);
+    let head = header::head(&heads, found);
     found.append(of_users);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
     avatars::read_all(wanted, &folders, head.strip, memory, &mut entries, found);
@@ -178,13 +178,13 @@ fn read<'s>(
 ) -> (Vec<Option<RawPart<'s>>>, Checked) {
     let mut heads = Vec::with_capacity(sources.parts().len());
     let mut all = Checked::default();
-    let in_pieces = pieces::read(sources.parts());
+    let in_pieces = chunks::read(sources.parts());
     let rest: Vec<(u32, &Part)> = (0..)
         .zip(sources.parts())
         .zip(&in_pieces)
         .filter_map(|(part, in_pieces)| in_pieces.is_none().then_some(part))
         .collect();
-    let whole = side_by_side(&rest, || (), |(), (index, part)| read_whole(*index, part));
+    let whole = map_parallel(&rest, || (), |(), (index, part)| read_whole(*index, part));
     let mut whole = whole.into_iter();
     for in_pieces in in_pieces {
         if let Some(InPieces { head, users, found }) = in_pieces {
@@ -239,8 +239,8 @@ fn place(problems: &mut [Problem], sources: &Sources) {
         if wanted.is_empty() {
             continue;
         }
-        let stretches = places::find(&part.text, &wanted);
-        let mut found = lines::places(&part.text, &part.display, &stretches).into_iter();
+        let stretches = locate::find(&part.text, &wanted);
+        let mut found = text_position::places(&part.text, &part.display, &stretches).into_iter();
         for problem in problems.iter_mut() {
             if problem.place.is_none() && problem.at.part == index {
                 problem.place = found.next();
@@ -333,8 +333,8 @@ impl Manifest {
         for (part, wanted) in by_part {
             let (part, text) = (&self.sources.parts()[part as usize], &texts[part as usize]);
             let pointers: Vec<_> = wanted.iter().map(|(_, pointer)| (pointer, Side::Value)).collect();
-            let stretches = places::find(text, &pointers);
-            let found = lines::places(text, &part.display, &stretches);
+            let stretches = locate::find(text, &pointers);
+            let found = text_position::places(text, &part.display, &stretches);
             places.extend(
                 wanted
                     .iter()

@@ -8,11 +8,11 @@
 
 use crate::core::problem::{Pointer, Problem, Related};
 
+use super::diagnostics::{Found, error};
 use super::document::{self, RawPart, Skips, Unread};
-use super::found::{Found, error};
-use super::lines::{self, Stretch};
-use super::places::{self, Kind, MOST_LEVELS, Misfit, Wrong};
+use super::locate::{self, Kind, MOST_LEVELS, Misfit, Wrong};
 use super::sources::{Garbled, Part};
+use super::text_position::{self, Stretch};
 
 /// How many `[` and `{` a text may hold without a closer look: so many cannot
 /// lie too deep within each other.
@@ -64,7 +64,7 @@ impl<'t> Reader<'t> {
     /// A problem with the text itself, at a stretch of it.
     fn at(&self, stretch: Stretch, code: &'static str, message: &str, hint: &str) -> Problem {
         let mut problem = error(code, self.document(), message, hint);
-        problem.place = lines::places(&self.part.text, &self.part.display, &[stretch]).pop();
+        problem.place = text_position::places(&self.part.text, &self.part.display, &[stretch]).pop();
         problem
     }
 
@@ -88,10 +88,10 @@ impl<'t> Reader<'t> {
             return Some(self.garbled(garbled));
         }
         if let Some((byte, odd)) = odd_character(text) {
-            return Some(self.odd(lines::character(text, byte), odd));
+            return Some(self.odd(text_position::character(text, byte), odd));
         }
         if let Some(byte) = far_text(text) {
-            let at = lines::character(text, byte);
+            let at = text_position::character(text, byte);
             return Some(self.at(
                 (at, at + 1),
                 "hidden_text",
@@ -106,7 +106,7 @@ impl<'t> Reader<'t> {
             // `lines` hands out slices of the text, so the difference of their
             // addresses is the offset.
             let byte = line.as_ptr() as usize - text.as_ptr() as usize;
-            let at = lines::character(text, byte);
+            let at = text_position::character(text, byte);
             return Some(self.at(
                 (at, at + 1),
                 "too_many_directives",
@@ -141,7 +141,7 @@ impl<'t> Reader<'t> {
 
     /// Bytes that are no text. PowerShell's `>` writes UTF-16, so that is told.
     fn garbled(&self, garbled: Garbled) -> Problem {
-        let at = lines::character(&self.part.text, garbled.offset);
+        let at = text_position::character(&self.part.text, garbled.offset);
         if garbled.utf16 {
             return self.at(
                 (0, 1),
@@ -168,7 +168,7 @@ impl<'t> Reader<'t> {
         if brackets.take(FEW_BRACKETS + 1).count() <= FEW_BRACKETS {
             return None;
         }
-        let (at, words) = places::depth(text)?;
+        let (at, words) = locate::depth(text)?;
         Some(match words {
             None => self.at(
                 (at, at + 1),
@@ -187,8 +187,8 @@ impl<'t> Reader<'t> {
             return self.several_documents();
         };
         let (what, context) = words.split_once(", while ").unwrap_or((words, ""));
-        let at = lines::character(text, offset);
-        let begins = line_and_column(context).map(|(line, column)| lines::index(text, line, column));
+        let at = text_position::character(text, offset);
+        let begins = line_and_column(context).map(|(line, column)| text_position::index(text, line, column));
         let what = without_positions(what);
         if what.contains("end of stream")
             && let Some(begins) = begins
@@ -201,7 +201,7 @@ impl<'t> Reader<'t> {
         if let Some(begins) = begins.filter(|begins| *begins < at) {
             problem.related = vec![Related {
                 at: self.document(),
-                place: lines::places(text, &self.part.display, &[(begins, begins + 1)]).pop(),
+                place: text_position::places(text, &self.part.display, &[(begins, begins + 1)]).pop(),
                 note: format!("while {}, which begins here", without_positions(context)),
             }];
         }
@@ -218,7 +218,7 @@ impl<'t> Reader<'t> {
 
     /// A text of several documents: only one of them could be meant.
     fn several_documents(&self) -> Problem {
-        let (_, passed) = places::misfits(&self.part.text);
+        let (_, passed) = locate::misfits(&self.part.text);
         self.at(
             passed.second_document.unwrap_or((0, 1)),
             "several_documents",
@@ -230,7 +230,7 @@ impl<'t> Reader<'t> {
     /// Reports what serde could not read past, and reads everything else.
     fn reread(&self, unread: Unread, found: &mut Found) -> Option<RawPart<'t>> {
         let text = &*self.part.text;
-        let (misfits, passed) = places::misfits(text);
+        let (misfits, passed) = locate::misfits(text);
         let (words, offset) = match unread {
             Unread::Bomb => {
                 found.push(self.at(
@@ -253,12 +253,12 @@ impl<'t> Reader<'t> {
         let lost = |misfit: &Misfit| misfit.user.is_none() && misfit.field.is_empty();
         let again = match misfits.iter().any(lost) {
             true => None,
-            false => document::read(text, &places::skips(&misfits)).ok(),
+            false => document::read(text, &locate::skips(&misfits)).ok(),
         };
         if again.is_none() && silent {
             // The walk and serde disagree: then serde's word is all we have.
             let words = without_positions(&words);
-            let at = offset.map_or(0, |offset| lines::character(text, offset));
+            let at = offset.map_or(0, |offset| text_position::character(text, offset));
             let message = format!("this cannot be read: {words}");
             let hint = "compare it with the example in the documentation";
             found.push(self.at((at, at + 1), "bad_yaml", &message, hint));

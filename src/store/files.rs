@@ -14,8 +14,8 @@ use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
 use crate::core::replay::Entry;
 use crate::core::text::{KeyLists, Text, Texts};
 use crate::core::value::{AccountId, PlatformId, UserId, UserKey};
-use crate::crew::side_by_side;
 use crate::error::{Code, Error, Result};
+use crate::parallel::map_parallel;
 
 /// The versions we write, and the newest we read.
 const VERSION: u32 = 1;
@@ -173,7 +173,7 @@ fn many_at_once(rows: &[u8]) -> Option<Vec<(UserKey, KnownUser)>> {
     };
     let mut users = Vec::new();
     for round in parts.chunks(ROUND) {
-        for part in side_by_side(round, KeyLists::default, read) {
+        for part in map_parallel(round, KeyLists::default, read) {
             users.append(&mut part?);
         }
     }

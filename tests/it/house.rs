@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 /// What each part may import of ours, and which packages only it may name.
 const PARTS: [(&str, &[&str]); 13] = [
     ("core", &["core"]),
-    ("crew", &[]),
+    ("parallel", &[]),
     ("fsys", &["fsys"]),
     ("error", &["core", "fsys"]),
     ("picture", &["core", "picture"]),
     (
         "manifest",
-        &["core", "crew", "error", "fsys", "picture", "manifest"],
+        &["core", "parallel", "error", "fsys", "picture", "manifest"],
     ),
     ("remote", &["core", "error", "picture", "remote"]),
-    ("store", &["core", "crew", "error", "fsys", "store"]),
+    ("store", &["core", "parallel", "error", "fsys", "store"]),
     ("execute", &["core", "error", "remote", "store", "execute"]),
     ("render", &["core", "error", "picture", "render"]),
     ("emulator", &["emulator", "fsys", "remote::transport"]),

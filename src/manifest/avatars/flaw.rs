@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use super::super::found::quoted;
+use super::super::diagnostics::quoted;
 use super::path::outside;
 use super::{Lost, MOST_FOLDERS};
 use crate::core::value::ImageFormat;

@@ -22,10 +22,10 @@ use std::path::Path;
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Entry};
 use crate::core::problem::Pointer;
-use crate::crew::side_by_side;
+use crate::parallel::map_parallel;
 use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
 
-use super::found::{Found, NOTES_HINT, error, quoted};
+use super::diagnostics::{Found, NOTES_HINT, error, quoted};
 use super::suggest;
 use flaw::Flaw;
 use path::check;
@@ -118,7 +118,7 @@ pub(super) fn read_all(
     let (facts, of_wanted) = {
         let (jobs, of_wanted) = jobs(&wanted, folders, strip);
         let index = &memory.index;
-        let facts = side_by_side(&jobs, Reader::default, |reader, job| {
+        let facts = map_parallel(&jobs, Reader::default, |reader, job| {
             let (stamp, facts) = reader.recall_or_inspect(job, index)?;
             flaw::agree(&job.path, facts.picture.format)?;
             Ok::<Known, Box<Flaw>>((stamp, facts))

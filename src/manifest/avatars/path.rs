@@ -1,6 +1,6 @@
 //! What the text of a picture's path alone tells.
 
-use super::super::found::quoted;
+use super::super::diagnostics::quoted;
 use super::flaw::{Flaw, flaw};
 
 /// The longest path taken from a manifest, in bytes.
