@@ -34,7 +34,7 @@ use whop_sync::core::{planner, summary};
 use whop_sync::manifest::{self, Manifest};
 use whop_sync::remote::{Client, Options, Version, refresh};
 use whop_sync::render::html::Pictures;
-use whop_sync::render::paint::Palette;
+use whop_sync::render::style::Palette;
 use whop_sync::render::{self, Header};
 use whop_sync::store::{self, Holder, Identity, OsDisk, Paths, Session};
 

@@ -18,7 +18,7 @@ use whop_sync::core::model::{
 use whop_sync::core::planner;
 use whop_sync::core::text::Sorted;
 use whop_sync::core::value::{AccountId, DisplayName, Email, PlatformId, UserId, UserKey};
-use whop_sync::render::paint::Palette;
+use whop_sync::render::style::Palette;
 use whop_sync::render::{self, Header};
 
 const VERSION: &str = "2026-10-15-1";
@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let careful = planner::plan(&desired, &half_read, &known, &policy);
     println!("\nHad Whop listed only some of the accounts:\n");
     for hold in &careful.holds {
-        let words = render::words::reason(&hold.reason);
+        let words = render::messages::reason(&hold.reason);
         println!("! hold {}: {}", hold.key, words.message);
     }
     Ok(())

@@ -28,7 +28,7 @@ use crate::core::model::{Desired, DesiredUser, Known, Limit};
 use crate::core::replay::{outstanding, replay};
 use crate::error::Error;
 use crate::render::problems::Look;
-use crate::render::{annotations, failure, json, safe};
+use crate::render::{annotations, escape, failure, json};
 
 /// A manifest's text.
 ///
@@ -127,7 +127,7 @@ fn refused(bytes: &[u8], error: &Error) {
 fn shown(text: &str) {
     let odd = text
         .chars()
-        .find(|c| safe::is_hostile(*c) && *c != '\n' && *c != '\t');
+        .find(|c| escape::is_hostile(*c) && *c != '\n' && *c != '\t');
     assert_eq!(odd, None, "{text:?}");
 }
 

@@ -7,8 +7,8 @@ use std::io::{self, BufRead as _};
 use super::output::Printer;
 use crate::core::model::IDENTITY_KEYS;
 use crate::manifest;
+use crate::render::escape;
 use crate::render::init::Made;
-use crate::render::safe;
 
 /// The most characters of a header that a question shows.
 const MOST_SHOWN: usize = 60;
@@ -115,7 +115,7 @@ pub(super) fn question(printer: &Printer, field: &str, header: &[String], taken:
     let mut text = format!("\nNo column is for `{field}` by its name. These are left:\n");
     for at in &free {
         let shown: String = header[*at].chars().take(MOST_SHOWN).collect();
-        text += &format!("  {}  {}\n", at + 1, safe::terminal(&shown));
+        text += &format!("  {}  {}\n", at + 1, escape::terminal(&shown));
     }
     printer.must_be_seen(&text);
     for _ in 0..MOST_TIMES {

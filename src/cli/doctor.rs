@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Exit, Result};
 use crate::manifest::{self, Manifest};
 use crate::remote::{CallError, Client, Operation, Version, where_to_get};
 use crate::render::doctor::{self, Diagnosis, Health};
-use crate::render::{json, words};
+use crate::render::{json, messages};
 use crate::store::{self, Identity};
 
 /// What a plan does, and why; then what an apply does besides.
@@ -117,22 +117,22 @@ fn look_at_manifest(found: &mut Diagnosis, settings: &Settings, manifest: &Resul
             let bytes: u64 = pictures.clone().map(|avatar| avatar.bytes).sum();
             let warnings = connect::warnings(settings, manifest).len();
             let (users, pictures) = (
-                words::plural(users.len(), "user"),
-                words::plural(pictures.count(), "picture"),
+                messages::plural(users.len(), "user"),
+                messages::plural(pictures.count(), "picture"),
             );
             match warnings {
                 0 => found.add("manifest", Health::Ok, format!("valid: {users}")),
                 count => found.mend(
                     "manifest",
                     Health::Warning,
-                    format!("valid: {users}, with {}", words::plural(count, "warning")),
+                    format!("valid: {users}, with {}", messages::plural(count, "warning")),
                     "`whop-sync validate` shows them",
                 ),
             }
             found.add(
                 "pictures",
                 Health::Ok,
-                format!("{pictures} found and whole, {}", words::size(bytes)),
+                format!("{pictures} found and whole, {}", messages::size(bytes)),
             );
         }
         Err(error) => {
@@ -147,7 +147,7 @@ fn look_at_manifest(found: &mut Diagnosis, settings: &Settings, manifest: &Resul
             };
             found.mend("manifest", Health::Bad, error.message(), mend);
             if of_pictures > 0 {
-                let count = words::plural(of_pictures, "picture");
+                let count = messages::plural(of_pictures, "picture");
                 found.add("pictures", Health::Bad, format!("{count} cannot be used"));
             } else {
                 found.add("pictures", Health::Skipped, "the manifest could not be read");
@@ -248,7 +248,7 @@ async fn good_connection(found: &mut Diagnosis, settings: &Settings, client: &Cl
 
 async fn look_at_company(found: &mut Diagnosis, client: &Client, accounts: &[Account], complete: bool) {
     let company = client.platform();
-    let count = words::plural(accounts.len(), "account");
+    let count = messages::plural(accounts.len(), "account");
     match client.own_account().await {
         Ok(own) if own != *company => found.mend(
             "company",
@@ -391,7 +391,7 @@ async fn look_at_mapping(
             format!("none yet at `{path}`: the first apply writes it"),
         );
     }
-    let entries = words::plural_of(known.users.len(), "entry", "entries");
+    let entries = messages::plural_of(known.users.len(), "entry", "entries");
     let Some((client, accounts)) = listed else {
         return found.add(
             "mapping",
@@ -406,8 +406,8 @@ async fn look_at_mapping(
             Health::Bad,
             format!(
                 "{} of {entries} name an account that is not that user's: {}",
-                words::number(wrong.len()),
-                words::list(&wrong)
+                messages::number(wrong.len()),
+                messages::list(&wrong)
             ),
             "`whop-sync plan` says what each account carries instead; remove these lines from the mapping, and the next run finds the accounts again by their `external_id`",
         );
@@ -425,8 +425,8 @@ async fn look_at_mapping(
                 Health::Warning,
                 format!(
                     "{} of {entries} name an account that is gone: {}",
-                    words::number(count),
-                    words::list(&dead)
+                    messages::number(count),
+                    messages::list(&dead)
                 ),
                 "`whop-sync plan` shows which are made again and which are forgotten",
             ),
@@ -517,7 +517,7 @@ fn look_at_clock(found: &mut Diagnosis, ahead: Option<i64>) {
     found.mend(
         "clock",
         Health::Warning,
-        format!("this computer's is {} {side} the server's", words::span(apart)),
+        format!("this computer's is {} {side} the server's", messages::span(apart)),
         "set the clock: creates whose answer was lost are settled by it",
     );
 }

@@ -12,7 +12,7 @@ use super::signals::Wishes;
 use super::values::{Format, ReportFile};
 use crate::core::drift::{Others, drift};
 use crate::error::{Exit, Result};
-use crate::render::paint::Palette;
+use crate::render::style::Palette;
 use crate::render::{self, html, json, markdown};
 use crate::store;
 

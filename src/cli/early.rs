@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 
 use super::settings::Facts;
 use crate::error::{Code, Error, Exit};
-use crate::render::paint::{Choice, Palette};
-use crate::render::{json, safe};
+use crate::render::style::{Choice, Palette};
+use crate::render::{escape, json};
 
 /// What ends the program before it does anything: a help text, the version,
 /// or a command line that cannot be meant.
@@ -43,7 +43,7 @@ impl Early {
             Palette::Colour if !error.use_stderr() => error.render().ansi().to_string(),
             // A usage error quotes what was typed, which may come from anywhere;
             // colours could not be told from its escapes.
-            _ => safe::lines(&in_one_line(&plain, raw)).into_owned(),
+            _ => escape::lines(&in_one_line(&plain, raw)).into_owned(),
         };
         let (stdout, stderr) = match (error.use_stderr(), is_json) {
             (false, false) => (text(paint(facts.stdout_is_terminal)), String::new()),
@@ -61,7 +61,7 @@ fn in_one_line(text: &str, raw: &[OsString]) -> String {
     words.fold(text.to_owned(), |text, word| {
         let value = word.split_once('=').map_or(&*word, |(_, value)| value);
         match value.contains(['\n', '\t']) {
-            true => text.replace(value, &safe::terminal(value)),
+            true => text.replace(value, &escape::terminal(value)),
             false => text,
         }
     })
@@ -209,7 +209,7 @@ mod tests {
             OsString::from("pl\u{1b}[2J\u{202e}an"),
         ];
         let stderr = parse(&line, &Facts::default()).unwrap_err().stderr;
-        let quiet = stderr.chars().all(|c| c == '\n' || !safe::is_hostile(c));
+        let quiet = stderr.chars().all(|c| c == '\n' || !escape::is_hostile(c));
         assert!(quiet && stderr.contains("\\u{202e}"), "{stderr}");
         for typed in [["--allow", "x\n::error::y"], ["--allow=x\n::error::y", "-v"]] {
             let line = ["whop-sync", "plan"].into_iter().chain(typed).map(OsString::from);

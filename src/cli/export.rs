@@ -23,7 +23,7 @@ use crate::fsys::{How, OsDisk};
 use crate::manifest;
 use crate::remote::refresh::{Progress as Looked, read_profiles};
 use crate::remote::{Client, Downloaded};
-use crate::render::{plan, words, yaml};
+use crate::render::{messages, plan, yaml};
 use crate::store::{self, Identity, Replacement};
 
 pub(super) const EXAMPLES: &str = "\
@@ -98,7 +98,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExportArg
         .map_err(|cause| Error::new(Code::Internal, "the manifest could not be made").caused_by(cause))?;
     if let Some(path) = &args.out {
         save(&settings.disk, path, &text, args.force)?;
-        let count = words::plural(users.len(), "user");
+        let count = messages::plural(users.len(), "user");
         printer.story(&format!("{count} written to {}", path.display()));
     }
     if args.out.is_none() || printer.is_json() {
@@ -275,7 +275,7 @@ impl<'a> Gallery<'a> {
         }
         self.refused.sort();
         if let Some(first) = self.refused.first() {
-            let count = words::plural(self.refused.len(), "picture");
+            let count = messages::plural(self.refused.len(), "picture");
             return Err(Error::new(
                 Code::IoFailed,
                 format!("{count} would overwrite another one, such as `{first}`"),
@@ -303,7 +303,7 @@ impl AsRef<str> for Wanted {
 }
 
 fn safe(text: &str) -> String {
-    crate::render::safe::terminal(text).into_owned()
+    crate::render::escape::terminal(text).into_owned()
 }
 
 /// Longest part of an id in a file's name, in characters.
@@ -386,7 +386,7 @@ fn foretell(settings: &Settings, printer: &Printer, desired: &Desired, observed:
     if counts.pictures > 0 {
         printer.story(&format!(
             "  {} set once more: what Whop serves is not, or not known to be, the file that was sent",
-            words::plural(counts.pictures, "picture")
+            messages::plural(counts.pictures, "picture")
         ));
     }
 }
@@ -400,13 +400,16 @@ fn tell_left_out(printer: &Printer, left_out: &[LeftOut]) {
     }
     printer.story(&format!(
         "Not exported: {}",
-        words::plural(left_out.len(), "account")
+        messages::plural(left_out.len(), "account")
     ));
     for LeftOut { account, title, why } in left_out.iter().take(NAMED) {
         printer.story(&format!("  {account} {}: {}", safe(title), safe(&because(why))));
     }
     if left_out.len() > NAMED {
-        printer.story(&format!("  and {} more", words::number(left_out.len() - NAMED)));
+        printer.story(&format!(
+            "  and {} more",
+            messages::number(left_out.len() - NAMED)
+        ));
     }
 }
 

@@ -13,10 +13,10 @@ use super::values::{Format, LogFormat};
 use crate::core::problem::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::{Client, Waiting};
-use crate::render::paint::Palette;
 use crate::render::problems::{self, Look};
 use crate::render::progress::{Progress, Waits};
-use crate::render::{annotations, failure, json, safe};
+use crate::render::style::Palette;
+use crate::render::{annotations, escape, failure, json};
 
 /// Writes to the two streams as the settings say.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl Printer {
     /// foreign text as it is.
     pub(super) fn story(&self, line: &str) {
         if !self.quiet {
-            let line = format!("{}\n", safe::lines(line));
+            let line = format!("{}\n", escape::lines(line));
             let _ = Story(self.lines).write_all(line.as_bytes());
         }
     }
@@ -183,7 +183,7 @@ impl Write for Story {
                         "message": message,
                     });
                     let line = format!("{object}\n");
-                    io::stderr().write_all(safe::log(&line, safe::Log::Json).as_bytes())?;
+                    io::stderr().write_all(escape::log(&line, escape::Log::Json).as_bytes())?;
                 }
             }
         }
@@ -197,12 +197,12 @@ impl Write for Story {
 
 /// Where log lines go: to stderr, with nothing in them that acts. Each event
 /// comes in one piece.
-struct Logs(safe::Log);
+struct Logs(escape::Log);
 
 impl Write for Logs {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        io::stderr().write_all(safe::log(&text, self.0).as_bytes())?;
+        io::stderr().write_all(escape::log(&text, self.0).as_bytes())?;
         Ok(line.len())
     }
 
@@ -234,9 +234,9 @@ pub(super) fn waits(client: &Client) -> Waits {
 pub(super) fn start_logs(output: &Output) {
     let Some(filter) = &output.log else { return };
     let form = match (output.log_format, output.stderr) {
-        (LogFormat::Json, _) => safe::Log::Json,
-        (LogFormat::Text, Palette::Plain) => safe::Log::Plain,
-        (LogFormat::Text, Palette::Colour) => safe::Log::Coloured,
+        (LogFormat::Json, _) => escape::Log::Json,
+        (LogFormat::Text, Palette::Plain) => escape::Log::Plain,
+        (LogFormat::Text, Palette::Colour) => escape::Log::Coloured,
     };
     let logs = tracing_subscriber::fmt::layer()
         .with_writer(move || Logs(form))

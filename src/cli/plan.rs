@@ -20,7 +20,7 @@ use crate::core::planner;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::refresh::{self, Progress as Looked};
 use crate::render::html::{self, Pictures};
-use crate::render::{self, json, markdown, words};
+use crate::render::{self, json, markdown, messages};
 use crate::store;
 
 pub(super) const EXAMPLES: &str = "\
@@ -173,9 +173,9 @@ pub(super) fn refusal(plan: &Plan) -> Option<Error> {
     let told: Vec<_> = plan
         .breaches
         .iter()
-        .map(|breach| words::breach(breach).message)
+        .map(|breach| messages::breach(breach).message)
         .collect();
-    Some(Error::new(Code::PlanRefused, told.join("; ")).hint(words::breach(first).what_to_do))
+    Some(Error::new(Code::PlanRefused, told.join("; ")).hint(messages::breach(first).what_to_do))
 }
 
 /// Prints a plan.

@@ -13,8 +13,8 @@ use crate::core::plan::Plan;
 use crate::core::report::{Event, Report};
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys::OsDisk;
+use crate::render::escape::Safe;
 use crate::render::json::receipt::{Log, Receipt, receipt};
-use crate::render::safe::Safe;
 use crate::store::Replacement;
 
 /// The receipt of the run in hand.

@@ -10,8 +10,8 @@ use super::values::{ReportFile, ReportKind};
 use crate::core::problem::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys::{How, OsDisk};
+use crate::render::escape::Safe;
 use crate::render::problems::Look;
-use crate::render::safe::Safe;
 use crate::render::{failure, html, json, markdown, sarif};
 use crate::store::Replacement;
 

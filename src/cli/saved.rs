@@ -24,9 +24,9 @@ use crate::core::saved::{self, Changes, Place, Saved};
 use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys::OsDisk;
-use crate::render::paint::Palette;
-use crate::render::safe::Safe;
-use crate::render::{html, json, moved, words};
+use crate::render::escape::Safe;
+use crate::render::style::Palette;
+use crate::render::{html, json, messages, plan_difference};
 use crate::store::{self, MOST_PLAN_BYTES, Replacement};
 
 /// What a plan must be, and what it is made from.
@@ -208,7 +208,7 @@ pub(super) fn is_left(saved: &Saved, ends: &Ends, plan: &Plan) -> Option<Error> 
             Code::PlanStale,
             format!(
                 "the saved plan is stale: `{mapping}` says that it was carried out, and Whop does not show that for {}",
-                words::plural(left, "user")
+                messages::plural(left, "user")
             ),
         )
         .hint("plan again and have that one looked at; nothing was changed")
@@ -265,7 +265,7 @@ pub(super) fn moved(saved: &Saved, ends: &Ends, plan: &Plan, known: &Known) -> O
     (!changes.is_empty()).then(|| {
         let error = Error::new(
             Code::PlanStale,
-            format!("the saved plan is stale: {}", moved::headline(&changes)),
+            format!("the saved plan is stale: {}", plan_difference::headline(&changes)),
         );
         (
             error.hint("plan again and have that one looked at; nothing was changed"),
@@ -287,17 +287,21 @@ pub(super) fn refuse(
     let reported = reports::write(
         settings,
         |out| json::stale(out, error, changes),
-        || moved::markdown(changes),
+        || plan_difference::markdown(changes),
         |out| {
             html::lines(out, "The saved plan is stale", |out| {
-                moved::write(out, changes, Palette::Plain)
+                plan_difference::write(out, changes, Palette::Plain)
             })
         },
     );
     match printer.format() {
         Format::Json => {}
-        Format::Markdown => printer.result(|out| out.write_all(moved::markdown(changes).as_bytes()))?,
-        Format::Human | Format::Csv => printer.result(|out| moved::write(out, changes, printer.palette))?,
+        Format::Markdown => {
+            printer.result(|out| out.write_all(plan_difference::markdown(changes).as_bytes()))?
+        }
+        Format::Human | Format::Csv => {
+            printer.result(|out| plan_difference::write(out, changes, printer.palette))?
+        }
     }
     // That it is refused weighs more than that a report is missing.
     if let Err(error) = &reported {

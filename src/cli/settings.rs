@@ -22,9 +22,9 @@ use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
 use crate::fsys::OsDisk;
 use crate::remote::{Hosts, OwnHosts, Version};
-use crate::render::paint::{Choice, Palette, Surroundings};
 use crate::render::problems::Look;
 use crate::render::progress::{Mode, Wanted};
+use crate::render::style::{Choice, Palette, Surroundings};
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.

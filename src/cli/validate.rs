@@ -5,7 +5,7 @@ use super::output::Printer;
 use super::settings::Settings;
 use super::values::ReportFile;
 use crate::error::{Exit, Result};
-use crate::render::{Validation, json, words};
+use crate::render::{Validation, json, messages};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -49,8 +49,8 @@ pub(super) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
     }
     printer.warnings(&manifest.warnings);
     let (users, avatars) = (
-        words::plural(users.len(), "user"),
-        words::plural(avatars, "picture"),
+        messages::plural(users.len(), "user"),
+        messages::plural(avatars, "picture"),
     );
     printer.result(|out| writeln!(out, "The manifest is valid: {users}, {avatars}."))?;
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::safe;
+use super::escape;
 use crate::core::problem::{Place, Problem, Severity};
 
 /// The most problems told this way. GitHub shows ten of each kind for a step
@@ -54,7 +54,7 @@ fn push(out: &mut String, word: &str, problem: &Problem) {
 /// Text after the second pair of colons. What could end the line or hide is
 /// shown by number before the command's own escapes.
 fn data(text: &str) -> String {
-    safe::terminal(text).replace('%', "%25")
+    escape::terminal(text).replace('%', "%25")
 }
 
 /// A property's value, which must not look like the next one.
@@ -138,9 +138,9 @@ mod tests {
             let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
             prop_assert_eq!(names, ["title", "file", "line", "col"]);
             let plain = text.replacen("%0A", "\n", 1).replace("%25", "%");
-            prop_assert_eq!(plain, format!("{}\n{}", safe::terminal(&message), safe::terminal(&hint)));
+            prop_assert_eq!(plain, format!("{}\n{}", escape::terminal(&message), escape::terminal(&hint)));
             let shown = properties[1].1.replace("%3A", ":").replace("%2C", ",").replace("%25", "%");
-            prop_assert_eq!(shown, safe::terminal(&file).into_owned());
+            prop_assert_eq!(shown, escape::terminal(&file).into_owned());
         }
     }
 }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use similar::{Algorithm, ChangeTag};
 
+use super::escape::{self, Safe, Watch};
 use super::fields;
-use super::paint::{Palette, Tone};
-use super::safe::{self, Safe, Watch};
-use super::words::plural;
+use super::messages::plural;
+use super::style::{Palette, Tone};
 use crate::core::plan::{Cause, PictureChange};
 
 /// Longest value shown whole, in characters. Names and titles are shorter;
@@ -40,7 +40,7 @@ pub(super) fn clipped(text: &str) -> String {
 /// A foreign value in quotes, cut if it is long.
 pub(super) fn quoted(text: &str) -> String {
     let (text, more) = cut(text);
-    safe::quoted(text) + &ellipsis(more)
+    escape::quoted(text) + &ellipsis(more)
 }
 
 /// Old → new, with the parts that differ emphasised.
@@ -57,7 +57,7 @@ pub(super) fn text_change(old: Option<&str>, new: &str, palette: Palette) -> Str
 /// values that have little in common stand out whole.
 fn emphasised(old: &str, new: &str, palette: Palette) -> (String, String) {
     if palette == Palette::Plain {
-        return (safe::quoted(old), safe::quoted(new));
+        return (escape::quoted(old), escape::quoted(new));
     }
     let (before, after) = parts(old, new);
     let painted = |parts: Vec<(bool, &str)>, tone| {
@@ -102,7 +102,8 @@ pub(super) fn parts<'a>(old: &'a str, new: &'a str) -> (Parts<'a>, Parts<'a>) {
 /// A part of a value, escaped as inside quotes.
 fn push_inner(out: &mut String, watch: &mut Watch, text: &str, tone: Option<Tone>) {
     let mut inner = String::with_capacity(text.len());
-    text.chars().for_each(|c| safe::push_quoted(&mut inner, watch, c));
+    text.chars()
+        .for_each(|c| escape::push_quoted(&mut inner, watch, c));
     match tone {
         // Writing to a String cannot fail.
         Some(tone) if !inner.is_empty() => {
@@ -144,7 +145,7 @@ pub(super) fn old_picture(change: &PictureChange, created: bool) -> Option<Strin
 
 #[cfg(test)]
 mod tests {
-    use super::super::paint::stripped;
+    use super::super::style::stripped;
     use super::*;
     use crate::core::sample;
 

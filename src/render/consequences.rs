@@ -2,7 +2,7 @@
 //! labelled sentences. Markdown and HTML share them.
 
 use super::Header;
-use super::words::{self, number, plural, plural_of};
+use super::messages::{self, number, plural, plural_of};
 use crate::core::plan::Plan;
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 
@@ -10,7 +10,7 @@ use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 pub(super) type Note = (&'static str, String);
 
 /// The notes of a plan.
-pub(super) fn notes(plan: &Plan, header: &Header, counts: &Counts) -> Vec<Note> {
+pub(super) fn consequences(plan: &Plan, header: &Header, counts: &Counts) -> Vec<Note> {
     let mut notes = Vec::new();
     if counts.create > 0 {
         let addresses = plural_of(counts.create, "address", "addresses");
@@ -39,7 +39,7 @@ pub(super) fn notes(plan: &Plan, header: &Header, counts: &Counts) -> Vec<Note> 
     let requests = summary::requests(plan, header.dialect);
     if !requests.is_empty() {
         let total: u64 = requests.values().sum();
-        let floor = words::span(summary::floor_seconds(&requests, REQUESTS_PER_MINUTE));
+        let floor = messages::span(summary::floor_seconds(&requests, REQUESTS_PER_MINUTE));
         notes.push((
             "Requests",
             format!(

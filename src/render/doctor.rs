@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::change::clipped;
-use super::paint::{Palette, Tone};
-use super::words::plural;
+use super::messages::plural;
+use super::style::{Palette, Tone};
 use crate::core::assumption::{Finding, Outcome};
 
 /// How a check came out.

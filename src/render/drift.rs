@@ -6,9 +6,9 @@ use std::io::{self, BufWriter, Write};
 
 use super::Header;
 use super::change::{clipped, quoted};
-use super::paint::{Palette, Tone};
-use super::safe::Safe;
-use super::words::{number, plural};
+use super::escape::Safe;
+use super::messages::{number, plural};
+use super::style::{Palette, Tone};
 use crate::core::drift::{Drift, FieldDrift, NewAccount, Others, State, UserDrift};
 use crate::core::model::Link;
 use crate::core::plan::{Cause, Reads};

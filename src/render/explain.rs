@@ -4,11 +4,11 @@
 use std::io::{self, BufWriter, Write};
 
 use super::change::{clipped, picture_change, quoted, text_change};
+use super::escape::Safe;
 use super::fields::{self, Field, Value};
-use super::paint::{Palette, Tone};
+use super::messages;
 use super::plan::tone;
-use super::safe::Safe;
-use super::words;
+use super::style::{Palette, Tone};
 use crate::core::explain::{Decision, Explanation, How, Match};
 use crate::core::model::{Account, AppliedPicture, DesiredUser, KnownUser, MetaValue, ProfileRead};
 use crate::core::plan::{Action, Cause};
@@ -159,7 +159,7 @@ impl Page<'_> {
                 created: _,
             } = account;
             self.head("Whop", format_args!("account {id}, owner {owner}"))?;
-            let by = carries.iter().map(|evidence| words::evidence(*evidence));
+            let by = carries.iter().map(|evidence| messages::evidence(*evidence));
             let by: Vec<&str> = mapped.then_some("the mapping").into_iter().chain(by).collect();
             self.more("matches by", by.join(", "))?;
             if *suspended {
@@ -204,14 +204,14 @@ impl Page<'_> {
     fn decision(&mut self, explained: &Explanation<'_>) -> io::Result<()> {
         match &explained.decision {
             Decision::Act(action) => {
-                let (sign, word) = words::verb(action.verb());
+                let (sign, word) = messages::verb(action.verb());
                 let verb = self.palette.paint(tone(action.verb()), format!("{sign} {word}"));
                 self.head("decision", verb)?;
                 self.more("why", because(explained, action))?;
                 self.fields(action)?;
             }
             Decision::Hold(reason) => {
-                let words = words::reason(reason);
+                let words = messages::reason(reason);
                 self.head("decision", self.palette.paint(Tone::Hold, "! hold"))?;
                 self.more("why", clipped(&words.message))?;
                 self.more("what to do", clipped(&words.what_to_do))?;
@@ -236,7 +236,7 @@ impl Page<'_> {
             }
         }
         for breach in &explained.breaches {
-            self.more("refused", words::breach(breach).message)?;
+            self.more("refused", messages::breach(breach).message)?;
         }
         Ok(())
     }
@@ -277,7 +277,7 @@ fn because(explained: &Explanation<'_>, action: &Action) -> String {
         }
         (Verb::Create, _) => "no account on Whop is this user's".to_owned(),
         (Verb::Forget, _) => "the user left the manifest, and the account is gone from Whop".to_owned(),
-        (_, How::Found(by)) => format!("the account was found by {}", words::evidence(by)),
+        (_, How::Found(by)) => format!("the account was found by {}", messages::evidence(by)),
         (_, How::Renamed) => "the mapping has the user under the former id".to_owned(),
         (_, How::Mapped | How::Not) => "what Whop shows is not what the manifest asks".to_owned(),
     }

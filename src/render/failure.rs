@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::paint::Tone;
+use super::escape::Safe;
 use super::problems::{self, Look};
-use super::safe::Safe;
+use super::style::Tone;
 use crate::error::Error;
 
 /// The error as text, with a final line end.
@@ -29,7 +29,7 @@ pub fn render(error: &Error, look: Look) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::paint::{Palette, stripped};
+    use super::super::style::{Palette, stripped};
     use super::*;
     use crate::core::problem::{Pointer, Problem, Severity};
     use crate::error::Code;

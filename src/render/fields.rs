@@ -15,6 +15,6 @@ pub(crate) fn picture(avatar: &Avatar) -> String {
         width,
         height,
     } = avatar;
-    let (digest, size) = (digest.short(), super::words::size(*bytes));
+    let (digest, size) = (digest.short(), super::messages::size(*bytes));
     format!("{digest} {size} {width}×{height} {}", format.name())
 }

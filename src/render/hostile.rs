@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthChar;
 
-use super::safe::is_hostile;
+use super::escape::is_hostile;
 
 /// Random text, rich in what acts somewhere.
 pub(super) fn anything() -> impl Strategy<Value = String> {

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::safe::Safe;
-use super::words::{number, plural};
+use super::escape::Safe;
+use super::messages::{number, plural};
 
 /// How many rows that were left out are told one by one.
 const TOLD: usize = 20;

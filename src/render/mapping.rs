@@ -3,7 +3,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::safe::{self, Safe};
+use super::escape::{self, Safe};
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
 use crate::core::value::UserKey;
 
@@ -42,7 +42,7 @@ fn table(out: &mut dyn Write, known: &Known) -> io::Result<()> {
         let widths = known.users.iter().map(|(key, entry)| of(key, &entry.link));
         widths.max().unwrap_or(0).clamp(least, WIDEST)
     };
-    let id = width(&|key, _| safe::terminal(key.as_str()).chars().count(), 2);
+    let id = width(&|key, _| escape::terminal(key.as_str()).chars().count(), 2);
     let user = width(&|_, link| link.owner.as_str().len(), 7);
     let account = width(&|_, link| link.account.as_str().len(), 10);
     writeln!(
@@ -51,9 +51,9 @@ fn table(out: &mut dyn Write, known: &Known) -> io::Result<()> {
         "ID", "USER_ID", "ACCOUNT_ID"
     )?;
     for (key, entry) in &known.users {
-        let key = safe::terminal(key.as_str());
+        let key = escape::terminal(key.as_str());
         let (owner, child) = (entry.link.owner.as_str(), entry.link.account.as_str());
-        let name = safe::terminal(entry.name.as_deref().unwrap_or("-"));
+        let name = escape::terminal(entry.name.as_deref().unwrap_or("-"));
         writeln!(out, "{key:id$}  {owner:user$}  {child:account$}  {name}")?;
     }
     Ok(())
@@ -125,7 +125,7 @@ pub fn csv(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Re
 
 /// One cell: harmless in a spreadsheet, and quoted where RFC 4180 asks for it.
 fn cell(value: &str) -> String {
-    let mut safe = safe::terminal(value).into_owned();
+    let mut safe = escape::terminal(value).into_owned();
     // What spreadsheets take for the beginning of a formula, full-width forms
     // included; white space before it does not stop them.
     let first = safe.trim_start().chars().next();

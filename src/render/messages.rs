@@ -2,7 +2,7 @@
 //! it. Human and machine outputs share them.
 //!
 //! They quote foreign text as it is; whoever shows them escapes the whole
-//! ([`super::safe`]).
+//! ([`super::escape`]).
 
 use std::fmt::Display;
 use std::time::{Duration, UNIX_EPOCH};

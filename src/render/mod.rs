@@ -10,8 +10,10 @@ use crate::core::value::PlatformId;
 
 pub mod annotations;
 mod change;
+mod consequences;
 pub mod doctor;
 pub mod drift;
+pub mod escape;
 pub mod explain;
 pub mod failure;
 mod fields;
@@ -23,18 +25,16 @@ pub mod json;
 pub mod mapping;
 pub mod markdown;
 mod mask;
-pub mod moved;
-mod notes;
-pub mod paint;
+pub mod messages;
 pub mod plan;
+pub mod plan_difference;
 pub mod problems;
 pub mod progress;
 pub mod report;
-mod risk;
-pub mod safe;
+mod risk_groups;
 pub mod sarif;
 pub mod schema;
-pub mod words;
+pub mod style;
 pub mod yaml;
 
 /// What an output is about, besides its content.

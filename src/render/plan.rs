@@ -5,11 +5,11 @@ use std::io::{self, BufWriter, Write};
 
 use super::Header;
 use super::change::{clipped, picture_change, quoted, text_change};
+use super::escape::Safe;
 use super::fields::{self, Field, Value};
-use super::paint::{Palette, Tone};
-use super::risk;
-use super::safe::Safe;
-use super::words::{self, number, plural, plural_of};
+use super::messages::{self, number, plural, plural_of};
+use super::risk_groups;
+use super::style::{Palette, Tone};
 use crate::core::model::Link;
 use crate::core::plan::{Action, Hold, Kind, NewAccount, Plan, Reads};
 use crate::core::report::Verb;
@@ -58,7 +58,7 @@ pub fn write(out: &mut dyn Write, plan: &Plan, header: &Header, palette: Palette
 /// What must be seen of the limits, before anything else.
 fn cautions(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> {
     for caution in &plan.cautions {
-        let told = format!("CAUTION: {}", words::caution(caution));
+        let told = format!("CAUTION: {}", messages::caution(caution));
         writeln!(out, "{}", palette.paint(Tone::Hold, told))?;
     }
     match plan.cautions.is_empty() {
@@ -81,7 +81,10 @@ fn partial(out: &mut dyn Write, counts: &Counts, palette: Palette) -> io::Result
 /// Actions and holds by user; first those that are about who an account is.
 fn blocks(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> {
     let is_change = |action: &&Action| action.former_id().is_some();
-    let (changes, contradicted) = (plan.actions.iter().filter(is_change), risk::holds(plan, true));
+    let (changes, contradicted) = (
+        plan.actions.iter().filter(is_change),
+        risk_groups::holds(plan, true),
+    );
     if changes.clone().next().is_some() || contradicted.clone().next().is_some() {
         writeln!(out, "{}", palette.paint(Tone::Bad, IDENTITY))?;
         writeln!(out)?;
@@ -90,7 +93,7 @@ fn blocks(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> 
         writeln!(out)?;
     }
     let others = plan.actions.iter().filter(|action| !is_change(action));
-    merged(out, others, risk::holds(plan, false), palette)
+    merged(out, others, risk_groups::holds(plan, false), palette)
 }
 
 /// Both are sorted already.
@@ -122,7 +125,7 @@ pub(crate) fn tone(verb: Verb) -> Tone {
 
 fn write_action(out: &mut dyn Write, action: &Action, palette: Palette) -> io::Result<()> {
     let verb = action.verb();
-    let (sign, word) = words::verb(verb);
+    let (sign, word) = messages::verb(verb);
     let sign = palette.paint(tone(verb), format!("{sign} {word}"));
     let key = palette.paint(Tone::Strong, Safe(&action.key));
     write!(out, "{sign} {key}")?;
@@ -163,7 +166,7 @@ fn write_action(out: &mut dyn Write, action: &Action, palette: Palette) -> io::R
             Value::Picture(change) => picture_change(change, created),
         };
         write!(out, "    {name:width$}  {value}")?;
-        if let Some(mark) = words::cause(field.cause) {
+        if let Some(mark) = messages::cause(field.cause) {
             write!(out, "  {}", palette.paint(Tone::Change, format!("({mark})")))?;
         }
         writeln!(out)?;
@@ -192,7 +195,7 @@ fn notes(out: &mut dyn Write, kind: &Kind, palette: Palette) -> io::Result<()> {
                 )?;
             }
         }
-        Kind::Adopt { entry: _, by } => note(format!("found by {}", words::evidence(*by)))?,
+        Kind::Adopt { entry: _, by } => note(format!("found by {}", messages::evidence(*by)))?,
         Kind::Update {
             entry: _,
             record: true,
@@ -208,7 +211,7 @@ fn notes(out: &mut dyn Write, kind: &Kind, palette: Palette) -> io::Result<()> {
 
 fn write_hold(out: &mut dyn Write, hold: &Hold, palette: Palette) -> io::Result<()> {
     let Hold { key, reason } = hold;
-    let words = words::reason(reason);
+    let words = messages::reason(reason);
     let sign = palette.paint(Tone::Hold, "! hold");
     writeln!(out, "{sign} {}", palette.paint(Tone::Strong, Safe(key)))?;
     writeln!(out, "    why         {}", clipped(&words.message))?;
@@ -296,7 +299,7 @@ fn summarise(
             .map(|(operation, count)| format!("{operation} {}", number(*count)))
             .collect();
         writeln!(out, "  requests    at least {}", parts.join(", "))?;
-        let floor = words::span(summary::floor_seconds(&requests, REQUESTS_PER_MINUTE));
+        let floor = messages::span(summary::floor_seconds(&requests, REQUESTS_PER_MINUTE));
         writeln!(
             out,
             "  time        at least {floor}, at {REQUESTS_PER_MINUTE} requests a minute for each operation"
@@ -318,7 +321,7 @@ fn guardrails(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<
     let broken = palette.paint(Tone::Bad, "BROKEN: this plan is refused");
     writeln!(out, "  guardrails  {broken}")?;
     for breach in &plan.breaches {
-        let words = words::breach(breach);
+        let words = messages::breach(breach);
         writeln!(out, "    ! {}", words.message)?;
         writeln!(out, "      {}", words.what_to_do)?;
     }
@@ -370,8 +373,8 @@ pub(crate) fn headline(counts: &Counts) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::paint::stripped;
-    use super::super::safe;
+    use super::super::escape;
+    use super::super::style::stripped;
     use super::*;
     use crate::core::digest::Digest;
     use crate::core::model::{Dialect, Guard, Limit};
@@ -606,7 +609,7 @@ The rest
         let plan = sample::plan(vec![action], vec![hold]);
         let plain = text(&plan, Palette::Plain);
         assert!(
-            !plain.chars().any(|c| c != '\n' && safe::is_hostile(c)),
+            !plain.chars().any(|c| c != '\n' && escape::is_hostile(c)),
             "{plain}"
         );
         let name =

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::change::{clipped, quoted};
+use super::escape::Safe;
 use super::markdown::{LIMIT, code};
-use super::paint::{Palette, Tone};
-use super::safe::Safe;
-use super::words::{self, plural};
+use super::messages::{self, plural};
+use super::style::{Palette, Tone};
 use crate::core::saved::{Changes, Moved, Parted, SavedAction, SavedField};
 
 /// How many users are told one by one; the rest is counted, and JSON lists
@@ -42,13 +42,13 @@ pub fn headline(changes: &Changes) -> String {
 
 /// What became of a user, in a sentence.
 pub(crate) fn sentence(moved: &Moved) -> String {
-    let word = |action: &SavedAction| words::verb(action.kind).1;
+    let word = |action: &SavedAction| messages::verb(action.kind).1;
     match (&moved.planned, &moved.now, &moved.held) {
         (Some(planned), None, Some(reason)) => {
             format!(
                 "planned to {}, now held: {}",
                 word(planned),
-                words::reason(reason).message
+                messages::reason(reason).message
             )
         }
         (Some(planned), None, None) => format!("planned to {}, now there is nothing to do", word(planned)),
@@ -180,7 +180,7 @@ pub fn markdown(changes: &Changes) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::safe::is_hostile;
+    use super::super::escape::is_hostile;
     use super::*;
     use crate::core::digest::Digest;
     use crate::core::plan::{Cause, Reason};

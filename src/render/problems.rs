@@ -7,9 +7,9 @@ use annotate_snippets::renderer::{DEFAULT_TERM_WIDTH, Renderer};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 
 use super::Validation;
-use super::paint::Palette;
-use super::safe::{self, Watch};
-use super::words::plural;
+use super::escape::{self, Watch};
+use super::messages::plural;
+use super::style::Palette;
 use crate::core::problem::{Place, Pointer, Problem, Related, Severity};
 
 /// How many problems are shown; the rest is counted. Errors come first, so
@@ -189,7 +189,7 @@ fn snippet<'a>(
         length,
         text,
     } = place;
-    let file = safe::terminal(file);
+    let file = escape::terminal(file);
     let shown = excerpt(text, *column as usize, *length as usize);
     let computed = shown.line[..shown.from].chars().count() + 1;
     if computed != *column as usize {
@@ -255,8 +255,8 @@ fn excerpt(text: &str, column: usize, length: usize) -> Excerpt {
 /// A message or hint: one line, safe, of bearable length.
 fn text(text: &str) -> String {
     match text.char_indices().nth(LONGEST_TEXT) {
-        None => safe::terminal(text).into_owned(),
-        Some((end, _)) => format!("{}…", safe::terminal(&text[..end])),
+        None => escape::terminal(text).into_owned(),
+        Some((end, _)) => format!("{}…", escape::terminal(&text[..end])),
     }
 }
 
@@ -295,14 +295,14 @@ fn value_name(at: &Pointer) -> String {
         let _ = write!(name, ", user {}", u64::from(*user) + 1);
     }
     if let Some(field) = field {
-        let _ = write!(name, ", `{}`", safe::terminal(field));
+        let _ = write!(name, ", `{}`", escape::terminal(field));
     }
     name
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::paint::stripped;
+    use super::super::style::stripped;
     use super::*;
 
     fn place(line: u32, column: u32, length: u32, text: &str) -> Option<Place> {
@@ -378,7 +378,7 @@ error[email_invalid]: the email must contain an `@`
         assert!(shown.contains("a\\u{202e}b\\u{1b}[2J\\u{200b} # x"), "{shown}");
         let marks = shown.chars().filter(|c| *c == '^').count();
         assert_eq!(marks, "a\\u{202e}b\\u{1b}[2J\\u{200b}".len());
-        assert!(!shown.chars().any(|c| safe::is_hostile(c) && c != '\n'));
+        assert!(!shown.chars().any(|c| escape::is_hostile(c) && c != '\n'));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::words::{self, number};
+use super::messages::{self, number};
 use crate::core::report::{Event, Outcome, Stop};
 
 /// After so long without a step the past says nothing about what is left, as
@@ -228,7 +228,7 @@ impl<W: Write> Progress<W> {
         if self.stopping.replace(why).is_none() {
             self.say(&format!(
                 "stopping, since {}; finishing work in hand",
-                words::stop(why)
+                messages::stop(why)
             ));
         }
     }
@@ -281,7 +281,7 @@ impl<W: Write> Progress<W> {
             let stalled = self.now.saturating_sub(self.last_step) >= STALLED;
             if left > 0.0 && self.stopping.is_none() && !stalled {
                 // A float-to-integer cast saturates, which is right here.
-                line += &format!(", about {} left", words::span(left as u64));
+                line += &format!(", about {} left", messages::span(left as u64));
             }
         }
         if self.stopping.is_some() {

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::paint::{Palette, Tone};
-use super::safe::Safe;
-use super::words::{self, number, plural};
+use super::escape::Safe;
+use super::messages::{self, number, plural};
+use super::style::{Palette, Tone};
 use crate::core::plan::Step;
 use crate::core::report::{Failure, Outcome, Report, Verb};
 
@@ -80,7 +80,7 @@ pub fn write(out: &mut dyn Write, report: &Report, palette: Palette) -> io::Resu
         writeln!(
             out,
             "Stopped early: {}; work in hand was finished and recorded",
-            words::stop(*why)
+            messages::stop(*why)
         )?;
     }
     if !report.is_complete() {
@@ -198,7 +198,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::super::paint::stripped;
+    use super::super::style::stripped;
     use super::*;
     use crate::core::report::Stop;
     use crate::core::sample;

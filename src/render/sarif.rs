@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub use rules::{RULES, Rule};
 
-use super::safe::{SafeJson, terminal};
+use super::escape::{SafeJson, terminal};
 use crate::core::digest::Digest;
 use crate::core::problem::{Place, Pointer, Problem, Related, Severity};
 use crate::error::Error;

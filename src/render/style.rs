@@ -50,7 +50,7 @@ impl Palette {
         if colour { Self::Colour } else { Self::Plain }
     }
 
-    /// Text in a tone. The text must be safe already ([`super::safe`]).
+    /// Text in a tone. The text must be safe already ([`super::escape`]).
     pub fn paint<T: fmt::Display>(self, tone: Tone, text: T) -> Painted<T> {
         Painted {
             tone: (self == Self::Colour).then_some(tone),

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 
-use super::safe::{Watch, is_hostile};
+use super::escape::{Watch, is_hostile};
 use crate::core::model::{DesiredUser, Guardrails};
 use crate::core::value::PlatformId;
 

@@ -10,7 +10,7 @@ use whop_sync::core::identity::Dissent;
 use whop_sync::core::model::{Dialect, MetaValue};
 use whop_sync::core::plan::{Kind, Plan, Reason};
 use whop_sync::core::value::{DisplayName, Email, UserId, UserKey};
-use whop_sync::render::words;
+use whop_sync::render::messages;
 
 use crate::world::{World, key, user};
 
@@ -72,7 +72,7 @@ fn two_users_swapped_in_the_mapping_are_both_held_with_words_that_lead_out() {
         for _ in 0..2 {
             let plan = world.plan();
             assert_eq!(only_held(&plan), ["a contradicted", "b contradicted"]);
-            let said = words::reason(&plan.holds[0].reason);
+            let said = messages::reason(&plan.holds[0].reason);
             assert_eq!(
                 said.message,
                 format!(
@@ -159,7 +159,7 @@ fn an_account_that_two_entries_name_is_used_for_neither() {
         let reasons: Vec<_> = plan.holds.iter().map(|hold| hold.reason.code()).collect();
         assert_eq!(reasons, ["mapped_twice", "contradicted"]);
         assert!(
-            words::reason(&plan.holds[0].reason)
+            messages::reason(&plan.holds[0].reason)
                 .message
                 .contains("to this user and to `b`")
         );
@@ -191,7 +191,7 @@ fn a_former_id_counts_only_while_the_manifest_names_it() {
         assert!(world.plan().holds.is_empty());
         world.users[0].renamed_from = None;
         assert_eq!(only_held(&world.plan()), ["new contradicted"]);
-        let said = words::reason(&world.plan().holds[0].reason);
+        let said = messages::reason(&world.plan().holds[0].reason);
         assert!(said.what_to_do.contains("say `renamed_from: old`"), "{said:?}");
     }
 }
@@ -246,7 +246,7 @@ fn an_address_behind_an_id_is_not_told_by_the_hold_or_its_digest() {
         world.account_mut("a").email = Some(observed.into());
         let plan = world.plan();
         assert_eq!(only_held(&plan), ["a email_changed"]);
-        let said = words::reason(&plan.holds[0].reason);
+        let said = messages::reason(&plan.holds[0].reason);
         assert!(said.message.contains("`j…@home.test`"), "{said:?}");
         assert!(!format!("{said:?}").contains(observed));
         whop_sync::core::summary::digest(&plan)

@@ -135,7 +135,7 @@ proptest! {
         let (text, desired) = again(&users, guardrails);
         prop_assert_eq!(desired.users(), &users[..], "{}", text);
         prop_assert_eq!(desired.guardrails(), &guardrails);
-        let hostile = |c: char| c != '\n' && whop_sync::render::safe::is_hostile(c);
+        let hostile = |c: char| c != '\n' && whop_sync::render::escape::is_hostile(c);
         prop_assert!(!text.chars().any(hostile), "{}", text);
     }
 }

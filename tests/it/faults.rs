@@ -473,7 +473,7 @@ async fn a_create_in_doubt_is_held_with_the_way_out_and_never_sent_twice() {
         let hold = plan.holds.iter().find(|hold| hold.key == key("u03"));
         let reason = &hold.expect("held while the list lags").reason;
         assert!(matches!(reason, Reason::InDoubt { .. }), "{reason:?}");
-        let words = whop_sync::render::words::reason(reason);
+        let words = whop_sync::render::messages::reason(reason);
         for part in ["Whop's dashboard", "--allow in_doubt --only ID"] {
             assert!(words.what_to_do.contains(part), "{}", words.what_to_do);
         }

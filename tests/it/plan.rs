@@ -311,7 +311,7 @@ fn a_changed_email_is_held_with_three_ways_out() {
     let mut world = World::settled(vec![user("a")]);
     world.users[0].email = Email::parse("new@shop.test").unwrap();
     let hold = world.plan().holds.remove(0);
-    let words = whop_sync::render::words::reason(&hold.reason);
+    let words = whop_sync::render::messages::reason(&hold.reason);
     assert!(words.message.contains("`a…@shop.test`"), "{words:?}");
     for way in [
         "write that email into the manifest",

@@ -10,8 +10,8 @@ use super::super::values::{Format, LogFormat, Server};
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
 use crate::remote::Version;
-use crate::render::paint::Choice;
 use crate::render::progress::Wanted;
+use crate::render::style::Choice;
 
 /// The options that may stand before or after any command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]

@@ -8,7 +8,7 @@ use super::*;
 use crate::core::lineage::Commit;
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
-use crate::render::paint::Choice;
+use crate::render::style::Choice;
 
 fn raw(line: &str) -> Vec<OsString> {
     line.split_whitespace().map(OsString::from).collect()

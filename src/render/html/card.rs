@@ -2,9 +2,9 @@
 
 use super::super::change::old_picture;
 use super::super::fields::{self, Field, Value};
+use super::super::messages::{self, Words, plural};
 use super::super::report as human_report;
-use super::super::risk;
-use super::super::words::{self, Words, plural};
+use super::super::risk_groups;
 use super::Size;
 use super::pictures::Pictures;
 use super::sink::{change, code, quoted, sentence, text, value};
@@ -38,18 +38,18 @@ pub(super) fn hold(kind: &str, hold: &Hold) -> String {
         "hold",
         &code(key.as_str()),
         &chip,
-        &told(&words::reason(reason)),
+        &told(&messages::reason(reason)),
     )
 }
 
 /// A broken limit, as an item of the refusal.
 pub(super) fn breach(breach: &Breach) -> String {
-    format!("<li>{}</li>\n", told(&words::breach(breach)))
+    format!("<li>{}</li>\n", told(&messages::breach(breach)))
 }
 
 /// What must be seen of the limits, as an item of the box.
 pub(super) fn caution(caution: &Caution) -> String {
-    format!("<li>{}</li>\n", sentence(&words::caution(caution)))
+    format!("<li>{}</li>\n", sentence(&messages::caution(caution)))
 }
 
 fn told(words: &Words) -> String {
@@ -80,7 +80,7 @@ pub(super) fn trouble(kind: &str, key: &UserKey, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done => card(kind, ' ', "done", &key, "", ""),
         Outcome::Left { why } => {
-            let body = format!("<p>{}</p>", words::stop(*why));
+            let body = format!("<p>{}</p>", messages::stop(*why));
             card(kind, '!', "left for the next run", &key, "", &body)
         }
         Outcome::Failed(failure) | Outcome::InDoubt(failure) => {
@@ -106,7 +106,7 @@ pub(super) fn trouble(kind: &str, key: &UserKey, outcome: &Outcome) -> String {
 
 /// An action with its fields.
 pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures, size: Size) -> String {
-    let (sign, verb) = words::verb(action.verb());
+    let (sign, verb) = messages::verb(action.verb());
     let mut user = code(action.key.as_str());
     if let Some(from) = &action.renamed_from {
         user.push_str(&format!(" formerly {}", code(from.as_str())));
@@ -124,7 +124,7 @@ pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures, size: Siz
             code(former)
         ));
     }
-    if let Some(note) = words::link_note(&action.kind, code) {
+    if let Some(note) = messages::link_note(&action.kind, code) {
         body.push_str(&format!("<p>{note}</p>"));
     }
     for field in &fields {
@@ -140,8 +140,8 @@ pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures, size: Siz
     let before = rows.len();
     let mut metadata = 0;
     rows.retain(|field| {
-        metadata += usize::from(risk::may_fold(field));
-        !risk::may_fold(field) || metadata <= most
+        metadata += usize::from(risk_groups::may_fold(field));
+        !risk_groups::may_fold(field) || metadata <= most
     });
     let more = before - rows.len();
     if !rows.is_empty() {
@@ -151,7 +151,7 @@ pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures, size: Siz
     if more > 0 {
         body.push_str(&format!("<p>… and {} more</p>", plural(more, "field")));
     }
-    let cause = summary::cause(action).map_or(String::new(), |cause| chip(words::cause_name(cause)));
+    let cause = summary::cause(action).map_or(String::new(), |cause| chip(messages::cause_name(cause)));
     card(kind, sign, verb, &user, &cause, &body)
 }
 
@@ -176,7 +176,7 @@ fn row(field: &Field<'_>, created: bool) -> String {
             }
         }
     };
-    let chip = chip(words::cause_name(*cause));
+    let chip = chip(messages::cause_name(*cause));
     format!("<div><dt>{}</dt><dd>{content}{chip}</dd></div>", text(name))
 }
 

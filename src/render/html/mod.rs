@@ -16,9 +16,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Header;
-use super::notes::notes;
-use super::risk::{self, Group};
-use super::words::{self, number, plural, plural_of, tally};
+use super::consequences::consequences;
+use super::messages::{self, number, plural, plural_of, tally};
+use super::risk_groups::{self, Group};
 use super::{plan as human, report as human_report};
 use crate::core::digest::Digest;
 use crate::core::plan::{Action, Plan, Reads};
@@ -82,7 +82,7 @@ pub fn report(
     if !report.is_complete() {
         let users = plural_of(troubled.len(), "user is", "users are");
         let why = stopped.map_or(String::new(), |why| {
-            format!(" It stopped early: {}.", words::stop(why))
+            format!(" It stopped early: {}.", messages::stop(why))
         });
         outcome.push_str(&boxed(
             "stop",
@@ -91,7 +91,7 @@ pub fn report(
         ));
     }
     let sent = plural(requests.values().sum::<u64>() as usize, "request");
-    let time = words::span(elapsed.as_secs());
+    let time = messages::span(elapsed.as_secs());
     outcome.push_str(&format!("<p class=\"soft\">{sent} sent in {time}.</p>\n"));
     let page = Page {
         title: "Apply",
@@ -191,12 +191,12 @@ fn section<'a, T: 'a>(
 /// What a plan holds, the riskiest first.
 fn sections<'a>(plan: &'a Plan, pictures: &'a Pictures) -> Vec<Section<'a>> {
     let held = |kind, title, about_identity| {
-        let holds: Vec<_> = risk::holds(plan, about_identity).collect();
+        let holds: Vec<_> = risk_groups::holds(plan, about_identity).collect();
         section(kind, title, holds, |kind, hold| card::hold(kind, hold))
     };
     let mut all = vec![Section {
         grave: Box::new(|_| true),
-        ..held("contradicted", risk::CONTRADICTED, true)
+        ..held("contradicted", risk_groups::CONTRADICTED, true)
     }];
     for group in Group::ALL {
         if group == Group::Create {
@@ -213,7 +213,10 @@ fn sections<'a>(plan: &'a Plan, pictures: &'a Pictures) -> Vec<Section<'a>> {
         };
         let of_group = |action: &&Action| Group::of(action) == group;
         let actions: Vec<_> = plan.actions.iter().filter(of_group).collect();
-        let grave: Vec<bool> = actions.iter().map(|action| risk::is_grave(action)).collect();
+        let grave: Vec<bool> = actions
+            .iter()
+            .map(|action| risk_groups::is_grave(action))
+            .collect();
         all.push(Section {
             kind,
             title: group.title(),
@@ -377,7 +380,7 @@ impl Page<'_> {
             ));
         }
         top.push_str(&counts(self.counts));
-        let notes: String = notes(self.plan, self.header, self.counts)
+        let notes: String = consequences(self.plan, self.header, self.counts)
             .into_iter()
             .map(|(label, sentence)| format!("<li><b>{label}:</b> {sentence}</li>\n"))
             .collect();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::risk::Group;
+use super::super::risk_groups::Group;
 use super::ROWS;
 use crate::core::digest::Digest;
 use crate::core::model::Avatar;

@@ -3,7 +3,7 @@
 //! by number, and `bdi` keeps names of either direction to themselves.
 
 use super::super::change::{self, cut, ellipsis};
-use super::super::safe::{self, Watch};
+use super::super::escape::{self, Watch};
 
 /// Longest sentence shown whole, in characters.
 const LONGEST_SENTENCE: usize = 1_200;
@@ -39,7 +39,7 @@ pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let shown: String = chars.by_ref().take(LONGEST_SENTENCE).collect();
     let mut out = String::with_capacity(text.len());
-    push_escaped(&mut out, &safe::terminal(&shown));
+    push_escaped(&mut out, &escape::terminal(&shown));
     out + &ellipsis(chars.count())
 }
 
@@ -51,7 +51,7 @@ fn marked(tag: &str, parts: &[(bool, &str)], more: usize) -> String {
     for (differs, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
         let mut inner = String::with_capacity(part.len());
         part.chars()
-            .for_each(|c| safe::push_quoted(&mut inner, &mut watch, c));
+            .for_each(|c| escape::push_quoted(&mut inner, &mut watch, c));
         out.push_str(if *differs { "<mark>" } else { "" });
         push_escaped(&mut out, &inner);
         out.push_str(if *differs { "</mark>" } else { "" });

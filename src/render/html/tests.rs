@@ -319,7 +319,7 @@ proptest! {
         let expected = plain_page(&mut plain);
         prop_assert_eq!(shape(tags(&page)), shape(tags(&expected)));
         let body = &page[page.find("<body>").unwrap()..page.find("<script>").unwrap()];
-        prop_assert!(!body.chars().any(|c| super::super::safe::is_hostile(c) && c != '\n'));
+        prop_assert!(!body.chars().any(|c| super::super::escape::is_hostile(c) && c != '\n'));
     }
 }
 

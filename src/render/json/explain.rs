@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::super::words;
+use super::super::messages;
 use super::mapping::UserDoc;
 use super::plan::{ActionDoc, BreachDoc, HoldDoc, action_doc, breach_doc, hold_doc_of};
 use crate::core::explain::{Decision, Explanation, How};
@@ -87,7 +87,12 @@ impl<'a> ExplanationDoc<'a> {
             breaches,
         } = explained;
         let (word, action, hold, renamed_to) = match decision {
-            Decision::Act(action) => (words::verb(action.verb()).1, Some(action_doc(action)), None, None),
+            Decision::Act(action) => (
+                messages::verb(action.verb()).1,
+                Some(action_doc(action)),
+                None,
+                None,
+            ),
             Decision::Hold(reason) => ("hold", None, Some(hold_doc_of(key, reason)), None),
             Decision::Unchanged { record: _ } => ("unchanged", None, None, None),
             Decision::Unmanaged => ("unmanaged", None, None, None),

@@ -12,11 +12,11 @@ use serde::{Serialize, Serializer};
 
 use self::drift::DriftDoc;
 use self::explain::ExplanationDoc;
-use self::moved::MovedDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
+use self::plan_difference::MovedDoc;
 use self::problem::{ProblemDoc, problem_doc};
+use super::escape::SafeJson;
 use super::init::{Made, RowLeft};
-use super::safe::SafeJson;
 use super::{Header, Validation};
 use crate::core::digest::Digest;
 use crate::core::drift::{Drift, Others};
@@ -33,8 +33,8 @@ mod diagnosis;
 mod drift;
 mod explain;
 mod mapping;
-mod moved;
 mod plan;
+mod plan_difference;
 mod problem;
 pub mod receipt;
 #[cfg(test)]

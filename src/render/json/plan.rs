@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::Header;
 use super::super::fields::{self, Field, Value};
-use super::super::words;
+use super::super::messages;
 use super::{Each, Parts};
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Dialect, Guard, Limit};
@@ -132,7 +132,7 @@ fn caution_doc(caution: &Caution) -> CautionDoc {
         caution: name,
         guard,
         limit,
-        message: words::caution(caution),
+        message: messages::caution(caution),
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) struct BreachDoc {
 }
 
 pub(super) fn breach_doc(breach: &Breach) -> BreachDoc {
-    let words = words::breach(breach);
+    let words = messages::breach(breach);
     BreachDoc {
         breach: *breach,
         message: words.message,
@@ -339,7 +339,7 @@ pub(super) fn hold_doc(hold: &Hold) -> HoldDoc<'_> {
 }
 
 pub(super) fn hold_doc_of<'a>(key: &'a UserKey, reason: &Reason) -> HoldDoc<'a> {
-    let words = words::reason(reason);
+    let words = messages::reason(reason);
     HoldDoc {
         id: key,
         reason: reason.code(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::moved::{self, FieldMoved};
+use super::super::plan_difference::{self, FieldMoved};
 use super::Each;
 use crate::core::report::Verb;
 use crate::core::saved::{Changes, Moved, Parted};
@@ -38,11 +38,11 @@ pub(super) struct UserDoc<'a> {
 fn user_doc(user: &Moved) -> UserDoc<'_> {
     UserDoc {
         id: &user.id,
-        message: moved::sentence(user),
+        message: plan_difference::sentence(user),
         planned: user.planned.as_ref().map(|action| action.kind),
         now: user.now.as_ref().map(|action| action.kind),
         held: user.held.as_ref().map(|reason| reason.code()),
-        fields: moved::fields(user).into_iter().map(field_doc).collect(),
+        fields: plan_difference::fields(user).into_iter().map(field_doc).collect(),
     }
 }
 
@@ -64,7 +64,7 @@ fn field_doc(field: FieldMoved<'_>) -> FieldDoc<'_> {
     let values = |(old, new)| ValuesDoc { old, new };
     FieldDoc {
         name,
-        planned: planned.map(moved::values).map(values),
-        now: now.map(moved::values).map(values),
+        planned: planned.map(plan_difference::values).map(values),
+        now: now.map(plan_difference::values).map(values),
     }
 }

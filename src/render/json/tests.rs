@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::safe::is_hostile;
+use super::super::escape::is_hostile;
 use super::*;
 use crate::core::model::{AppliedPicture, Dialect, Guard, Known, KnownUser, Limit};
 use crate::core::plan::{Breach, Cause, Evidence, Kind, Learned, Reads, Step};

@@ -4,7 +4,7 @@
 use super::super::Header;
 use super::super::drift::{MEND, can_be_mended, change, headline, note, notes, state};
 use super::super::mask;
-use super::super::words::plural;
+use super::super::messages::plural;
 use super::LONGEST_ROW;
 use super::sink::{Section, code, document, marker, row, sentence, value};
 use crate::core::drift::{Drift, NewAccount, Others, State, UserDrift};

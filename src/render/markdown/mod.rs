@@ -9,11 +9,11 @@ mod sink;
 
 use super::Header;
 use super::change::old_picture;
+use super::consequences::consequences;
 use super::fields::{self, Field, Value};
 use super::mask;
-use super::notes::notes;
-use super::risk::{self, Group};
-use super::words::{self, number, plural, plural_of, tally};
+use super::messages::{self, number, plural, plural_of, tally};
+use super::risk_groups::{self, Group};
 use super::{plan as human, report as human_report};
 use crate::core::model::Guard;
 use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Plan, Reads, Unmanaged};
@@ -82,7 +82,7 @@ pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
     let mut head = top(plan, header, &format!("Applied: {said}"));
     if !report.is_complete() {
         let why = stopped.map_or(String::new(), |why| {
-            format!(" It stopped early: {}.", words::stop(why))
+            format!(" It stopped early: {}.", messages::stop(why))
         });
         let users = plural_of(troubled.len(), "user is", "users are");
         head.push_str(&format!(
@@ -90,7 +90,7 @@ pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
         ));
     }
     let sent: u64 = requests.values().sum();
-    let time = words::span(elapsed.as_secs());
+    let time = messages::span(elapsed.as_secs());
     head.push_str(&format!("{} requests sent in {time}.\n\n", number(sent)));
     let mut all = vec![
         troubles("failed", troubled, |outcome| {
@@ -132,7 +132,7 @@ fn top(plan: &Plan, header: &Header, headline: &str) -> String {
 }
 
 fn caution(caution: &Caution) -> String {
-    format!("> **Caution:** {}.\n\n", sentence(&words::caution(caution)))
+    format!("> **Caution:** {}.\n\n", sentence(&messages::caution(caution)))
 }
 
 /// What must not be overlooked.
@@ -161,7 +161,7 @@ fn numbers(head: &mut String, counts: &Counts) {
 
 /// What carrying it out means for people and for Whop's limit.
 fn add_notes(head: &mut String, plan: &Plan, header: &Header, counts: &Counts) {
-    let notes = notes(plan, header, counts);
+    let notes = consequences(plan, header, counts);
     for (label, sentence) in &notes {
         head.push_str(&format!("- **{label}:** {sentence}\n"));
     }
@@ -198,10 +198,10 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
         needed: true,
         rows: Box::new(|| {
             let breaches = plan.breaches.iter();
-            Box::new(breaches.map(|breach| told(None, words::breach(breach)).into()))
+            Box::new(breaches.map(|breach| told(None, messages::breach(breach)).into()))
         }),
     };
-    let mut all = vec![breaches, holds(plan, risk::CONTRADICTED, true)];
+    let mut all = vec![breaches, holds(plan, risk_groups::CONTRADICTED, true)];
     for group in Group::ALL {
         if group == Group::Create {
             all.push(holds(plan, "held", false));
@@ -214,7 +214,7 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
 
 /// The holds that are about who an account is, or the others.
 fn holds<'a>(plan: &'a Plan, title: &'static str, about_identity: bool) -> Section<'a> {
-    let holds = risk::holds(plan, about_identity);
+    let holds = risk_groups::holds(plan, about_identity);
     Section {
         title,
         columns: &["user", "why", "what to do"],
@@ -225,7 +225,7 @@ fn holds<'a>(plan: &'a Plan, title: &'static str, about_identity: bool) -> Secti
             Box::new(holds.clone().map(move |Hold { key, reason }| {
                 let short = || row(&[code(key.as_str()), code(reason.code()), String::new()]);
                 Row {
-                    full: told(Some(key), words::reason(reason)),
+                    full: told(Some(key), messages::reason(reason)),
                     short: (!about_identity).then(short),
                 }
             }))
@@ -233,7 +233,7 @@ fn holds<'a>(plan: &'a Plan, title: &'static str, about_identity: bool) -> Secti
     }
 }
 
-fn told(key: Option<&UserKey>, words: words::Words) -> String {
+fn told(key: Option<&UserKey>, words: messages::Words) -> String {
     let key = key.map(|key| code(key.as_str())).into_iter();
     let cells: Vec<String> = key
         .chain([sentence(&words.message), sentence(&words.what_to_do)])
@@ -269,7 +269,7 @@ fn action_row(action: &Action) -> Row {
         user.push_str(&format!(" {}", name(action)));
     }
     let created = action.verb() == Verb::Create;
-    let mut lines: Vec<String> = words::link_note(&action.kind, code).into_iter().collect();
+    let mut lines: Vec<String> = messages::link_note(&action.kind, code).into_iter().collect();
     if let (Some(_), Some(link), true) = (action.former_id(), action.link(), lines.is_empty()) {
         lines.push(format!("account {}", code(link.account.as_str())));
     }
@@ -280,7 +280,7 @@ fn action_row(action: &Action) -> Row {
         }
         let line = field_line(&field, created);
         size += line.len();
-        match risk::may_fold(&field) && size > LONGEST_ROW {
+        match risk_groups::may_fold(&field) && size > LONGEST_ROW {
             true => left_out += 1,
             false => lines.push(line),
         }
@@ -324,7 +324,7 @@ fn field_line(field: &Field<'_>, created: bool) -> String {
         }
         Value::Picture(change) => picture(change, created),
     };
-    match words::cause(*cause) {
+    match messages::cause(*cause) {
         Some(mark) => format!("{name} {change} **({mark})**"),
         None => format!("{name} {change}"),
     }
@@ -382,7 +382,7 @@ fn trouble(key: &UserKey, outcome: &Outcome) -> String {
     let key = code(key.as_str());
     match outcome {
         Outcome::Done => row(&[key]),
-        Outcome::Left { why } => row(&[key, String::new(), words::stop(*why).to_owned(), String::new()]),
+        Outcome::Left { why } => row(&[key, String::new(), messages::stop(*why).to_owned(), String::new()]),
         Outcome::Failed(failure) | Outcome::InDoubt(failure) => {
             let hint = failure.hint.as_deref().map_or(String::new(), sentence);
             let mut what = sentence(&failure.message);
@@ -644,7 +644,7 @@ mod tests {
             let all = hostile_plan(&texts);
             let text = plan(&all, &header);
             prop_assert_eq!(active(&text), Vec::<String>::new(), "{}", text);
-            prop_assert!(!text.chars().any(|c| super::super::safe::is_hostile(c) && c != '\n'));
+            prop_assert!(!text.chars().any(|c| super::super::escape::is_hostile(c) && c != '\n'));
             let mut told = Report::default();
             let failure = Failure {
                 step: Step::UpdateProfile,

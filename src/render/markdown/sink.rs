@@ -8,9 +8,9 @@
 
 use std::fmt::Write as _;
 
+use super::super::escape::Watch;
 use super::super::mask;
-use super::super::safe::Watch;
-use super::super::words::{number, plural, plural_of};
+use super::super::messages::{number, plural, plural_of};
 
 /// The most bytes a document has, however large the plan. GitHub takes 65,536
 /// characters in a comment, and the rest is left to whoever posts it.
