@@ -196,14 +196,8 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         } else {
             files.push(path.clone());
         }
-        let folder = if about.is_dir() {
-            path.clone()
-        } else {
-            folder_of(path)
-        };
-        let folder = fs::canonicalize(&folder).map_err(|cause| unreadable(path, cause))?;
         for file in &files[before..] {
-            refuse_strange(file, &folder, &mut seen)?;
+            refuse_twice(file, &mut seen)?;
         }
     }
     Ok(files)
@@ -256,19 +250,11 @@ fn is_yaml(path: &Path) -> bool {
 }
 
 /// Refuses a file that stands twice, which would give every user twice and
-/// hundreds of problems that say the wrong thing; and one that a link leads out
-/// of its folder. A manifest may come from a stranger's pull request, and
-/// problems show the lines they are about: a link to a file that others may not
-/// see, such as the environment of this very process, would print it.
-fn refuse_strange(file: &Path, folder: &Path, seen: &mut BTreeMap<PathBuf, PathBuf>) -> Result<()> {
-    let real = fs::canonicalize(file).map_err(|cause| unreadable(file, cause))?;
-    if !real.starts_with(folder) {
-        return Err(Error::new(
-            Code::ManifestInvalid,
-            format!("`{}` is a link to a file outside its folder", shown(file)),
-        )
-        .hint("name the file itself with `-f`, or put it in the link's place"));
-    }
+/// hundreds of problems that say the wrong thing. A link counts as itself, and
+/// is refused when it is read.
+fn refuse_twice(file: &Path, seen: &mut BTreeMap<PathBuf, PathBuf>) -> Result<()> {
+    let folder = fs::canonicalize(folder_of(file)).map_err(|cause| unreadable(file, cause))?;
+    let real = folder.join(file.file_name().unwrap_or_default());
     if let Some(first) = seen.insert(real, file.to_owned()) {
         return Err(Error::new(
             Code::ManifestInvalid,
@@ -291,8 +277,11 @@ fn read_all(disk: &OsDisk, files: &[PathBuf]) -> Result<(Vec<Part>, Digest)> {
     Ok((parts, hasher.finish()))
 }
 
-/// Reads a file whole, if it is a regular one of bearable size. No name below
-/// the folder that was named may be a link by now.
+/// Reads a file whole, if it is a regular one of bearable size. A manifest may
+/// come from a stranger's pull request, and problems show the lines they are
+/// about: a link to a file that others may not see, such as the environment of
+/// this very process, would print it. So no name below the folder that was
+/// named may be a link.
 fn read_regular(disk: &OsDisk, path: &Path) -> Result<Vec<u8>> {
     let read = disk.read_most(path, MOST_BYTES);
     let read = read.and_then(|bytes| bytes.ok_or_else(|| ErrorKind::NotFound.into()));

@@ -3,8 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::super::diagnostics::quoted;
-use super::path::outside;
-use super::{Lost, MOST_FOLDERS};
+use super::Lost;
 use crate::core::value::ImageFormat;
 use crate::picture::{Fault, MOST_BYTES, MOST_PIXELS};
 
@@ -47,19 +46,27 @@ pub(super) fn lost(path: &str, lost: &Lost) -> Flaw {
         )
     };
     match lost {
-        Lost::Outside => outside("the avatar's path leads, through a link, out of the manifest's folder"),
-        Lost::Deep => flaw(
-            "bad_avatar_path",
-            format!(
-                "the avatar {} lies more than {MOST_FOLDERS} folders deep",
-                quoted(path)
-            ),
-            "keep pictures nearer to the manifest",
-        ),
+        Lost::Link(at) => link(path, at),
         Lost::Folder => not_file("a folder"),
         Lost::Special => not_file("not a regular file"),
         Lost::Io(cause) => unreadable(path, cause),
     }
+}
+
+/// A link in this place, on the way to the picture or instead of it.
+fn link(path: &str, at: &str) -> Flaw {
+    let way = match path == at {
+        true => String::new(),
+        false => format!(" lies below {}, which", quoted(at)),
+    };
+    flaw(
+        "avatar_link",
+        format!(
+            "the avatar {}{way} is a symbolic link, and is not followed: a pull request may have planted it",
+            quoted(path)
+        ),
+        "name the file itself, or put it in the link's place",
+    )
 }
 
 /// Whether a file's size alone rules it out. Asked before reading, so that a
@@ -99,7 +106,7 @@ pub(super) fn unreadable(path: &str, cause: &io::Error) -> Flaw {
         _ => flaw(
             "avatar_unreadable",
             format!("the avatar {} cannot be read ({})", quoted(path), plainly(cause)),
-            "check the file's permissions and links",
+            "check the file's permissions and its name",
         ),
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! A manifest may come from somebody else's pull request, so a path is not
 //! trusted: `path` judges its text, `walk` goes to the file name by name and
-//! never out of the folder, and only regular files of bearable size are
-//! opened. `flaw` words what is wrong.
+//! through no link, and only regular files of bearable size are opened. `flaw`
+//! words what is wrong.
 
 mod flaw;
 mod path;
@@ -28,12 +28,9 @@ use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
 use super::diagnostics::{Found, NOTES_HINT, error, quoted};
 use super::suggest;
 use flaw::Flaw;
-use path::check;
+use path::{check, plain};
 use walk::Walker;
 
-/// How deep pictures may lie below their manifest: as deep as manifests below
-/// a folder that is named.
-const MOST_FOLDERS: usize = 32;
 /// How many names of a folder are looked at for a suggestion.
 const MOST_NAMES: usize = 2_000;
 
@@ -66,10 +63,8 @@ struct About {
 /// Why a walk did not arrive at a file.
 #[derive(Debug)]
 enum Lost {
-    /// It would have left the manifest's folder.
-    Outside,
-    /// It went through more than [`MOST_FOLDERS`].
-    Deep,
+    /// There is a link in this place, on the way or at its end.
+    Link(Box<str>),
     /// There is a folder.
     Folder,
     /// There is a pipe, a socket, a device.
@@ -98,7 +93,7 @@ type Known = (Option<Stamp>, Facts);
 struct Job<'w> {
     /// The folder its path is relative to.
     folder: &'w Path,
-    /// Its path, without what means nothing.
+    /// Its path, made plain.
     path: Cow<'w, str>,
     /// Whether what it says beside its pixels is taken away.
     strip: bool,
@@ -212,18 +207,6 @@ fn jobs<'w>(wanted: &'w [Wanted], folders: &[&'w Path], strip: bool) -> (Vec<Job
     (jobs, of_wanted)
 }
 
-/// A path without the names that mean nothing.
-fn plain(path: &str) -> Cow<'_, str> {
-    let idle = |name: &str| matches!(name, "" | ".");
-    if path.split('/').any(idle) && check(path).is_ok() {
-        let names: Vec<_> = path.split('/').filter(|name| !idle(name)).collect();
-        if !names.is_empty() {
-            return names.join("/").into();
-        }
-    }
-    path.into()
-}
-
 /// Reads one picture's bytes, as they are or stripped, whichever has this
 /// digest; `None` if neither does.
 ///
@@ -231,7 +214,7 @@ fn plain(path: &str) -> Cow<'_, str> {
 /// As when checking it the first time.
 pub(super) fn read_one(folder: &Path, path: &str, digest: Digest) -> Result<Option<Vec<u8>>, Flaw> {
     let mut reader = Reader::default();
-    reader.read(folder, path)?;
+    reader.read(folder, &plain(path))?;
     if Digest::of(&reader.buffer) == digest {
         return Ok(Some(reader.buffer));
     }
@@ -346,10 +329,10 @@ fn avatar(facts: Facts, path: Box<str>, part: u32) -> Avatar {
 }
 
 /// The hint that names the file which looks most like the missing one, in the
-/// same folder. Folders outside are not looked into, whatever links there are.
+/// same folder.
 fn near(folder: &Path, path: &str) -> Option<String> {
-    let (named, wanted) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut names = Walker::open(folder).ok()?.names(path, MOST_NAMES)?;
+    let (named, wanted) = path::split(path);
+    let mut names = Walker::open(folder).ok()?.names(&plain(path), MOST_NAMES)?;
     names.sort_unstable();
     let near = suggest::nearest(wanted, names.iter().map(String::as_str))?;
     let slash = if named.is_empty() { "" } else { "/" };

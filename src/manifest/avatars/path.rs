@@ -1,10 +1,15 @@
 //! What the text of a picture's path alone tells.
 
+use std::borrow::Cow;
+
 use super::super::diagnostics::quoted;
 use super::flaw::{Flaw, flaw};
 
 /// The longest path taken from a manifest, in bytes.
 const MOST_PATH: usize = 1024;
+/// How deep pictures may lie below their manifest: as deep as manifests below
+/// a folder that is named.
+const MOST_FOLDERS: usize = 32;
 
 /// Checks a path by its text alone.
 pub(super) fn check(path: &str) -> Result<(), Flaw> {
@@ -41,25 +46,59 @@ pub(super) fn check(path: &str) -> Result<(), Flaw> {
     if path.starts_with('/') || drive {
         return Err(outside("the avatar's path is absolute"));
     }
-    let mut level = 0i32;
+    let mut level = 0usize;
     for name in path.split('/') {
         match name {
             "" | "." => {}
-            ".." => level -= 1,
+            ".." => {
+                let up = level.checked_sub(1);
+                level = up.ok_or_else(|| outside("the avatar's path leads out of the manifest's folder"))?;
+            }
             _ => {
                 portable(name)?;
                 level += 1;
             }
         }
-        if level < 0 {
-            return Err(outside("the avatar's path leads out of the manifest's folder"));
-        }
+    }
+    if level > MOST_FOLDERS + 1 {
+        return Err(flaw(
+            "bad_avatar_path",
+            format!("the avatar lies more than {MOST_FOLDERS} folders deep"),
+            "keep pictures nearer to the manifest",
+        ));
     }
     Ok(())
 }
 
+/// A path without `.`, `..` and empty names, if [`check`] passes it. No link is
+/// followed on the way, so a folder and `..` cancel each other out. `.` for the
+/// manifest's own folder.
+pub(super) fn plain(path: &str) -> Cow<'_, str> {
+    let is_idle = |name: &str| matches!(name, "" | "." | "..");
+    if !path.split('/').any(is_idle) || check(path).is_err() {
+        return path.into();
+    }
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            _ => names.push(name),
+        }
+    }
+    if names.is_empty() {
+        return ".".into();
+    }
+    names.join("/").into()
+}
+
+/// The folder and the last name of a path.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
 /// The refusal of everything that leads out of the folder.
-pub(super) fn outside(message: &str) -> Flaw {
+fn outside(message: &str) -> Flaw {
     flaw(
         "avatar_outside",
         message,

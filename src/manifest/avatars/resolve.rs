@@ -1,8 +1,8 @@
 //! From a folder to a file below it, on systems without handles to walk from.
 //!
-//! The path is resolved, must then lie below the folder, and is opened as
-//! resolved. Between these steps somebody with access to the folder could put
-//! a link in the way; on Unix nothing of the kind is possible.
+//! Every name on the way is looked at before the path is opened. Between these
+//! steps somebody with access to the folder could put a link in the way; on
+//! Unix nothing of the kind is possible.
 
 #![expect(clippy::disallowed_methods, reason = "pictures are read here")]
 
@@ -10,7 +10,8 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{About, Lost, MOST_FOLDERS};
+use super::path::split;
+use super::{About, Lost};
 
 /// Walks from one folder.
 pub(super) struct Walker {
@@ -21,7 +22,7 @@ pub(super) struct Walker {
 /// Where a walk came to.
 pub(super) struct Spot {
     file: PathBuf,
-    /// What stands there.
+    /// What stands there, which is no link.
     pub(super) about: About,
 }
 
@@ -35,24 +36,18 @@ impl Walker {
         Ok(Self { real })
     }
 
-    /// Finds what a path names, through every link.
+    /// Walks to what a plain path names, and says what it is.
     ///
     /// # Errors
     /// See [`Lost`].
     pub(super) fn look(&mut self, path: &str) -> Result<Spot, Lost> {
-        let file = fs::canonicalize(self.below(path)).map_err(Lost::Io)?;
-        let inside = file.strip_prefix(&self.real).map_err(|_| Lost::Outside)?;
-        if inside.components().count() > MOST_FOLDERS + 1 {
-            return Err(Lost::Deep);
-        }
-        let about = about(&fs::metadata(&file).map_err(Lost::Io)?);
-        if about.folder {
-            return Err(Lost::Folder);
-        }
+        let (folder, name) = split(path);
+        let file = self.folder(folder)?.join(name);
+        let about = look_at(&file, path)?;
         Ok(Spot { file, about })
     }
 
-    /// Finds a file and opens it.
+    /// Walks to a file and opens it.
     ///
     /// # Errors
     /// See [`Lost`]; what is opened is a regular file.
@@ -62,10 +57,7 @@ impl Walker {
 
     /// The names in the folder that a path's last name is in.
     pub(super) fn names(&mut self, path: &str, most: usize) -> Option<Vec<String>> {
-        let folder = fs::canonicalize(self.below(path).parent()?).ok()?;
-        if !folder.starts_with(&self.real) {
-            return None;
-        }
+        let folder = self.folder(split(path).0).ok()?;
         let names = fs::read_dir(folder).ok()?.take(most);
         Some(
             names
@@ -74,11 +66,27 @@ impl Walker {
         )
     }
 
-    /// Joins name by name: Windows takes `/` for a part of a name once a
-    /// folder's path is fully resolved.
-    fn below(&self, path: &str) -> PathBuf {
-        let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-        names.fold(self.real.clone(), |folder, name| folder.join(name))
+    /// The path of a folder that is reached without a link. It is joined name
+    /// by name: Windows takes `/` for a part of a name once a folder's path is
+    /// fully resolved.
+    fn folder(&self, path: &str) -> Result<PathBuf, Lost> {
+        let (mut folder, mut walked) = (self.real.clone(), 0);
+        for name in path.split_terminator('/') {
+            folder.push(name);
+            walked += name.len();
+            look_at(&folder, &path[..walked])?;
+            walked += 1;
+        }
+        Ok(folder)
+    }
+}
+
+/// What stands there; the path is for a link.
+fn look_at(file: &Path, path: &str) -> Result<About, Lost> {
+    let metadata = fs::symlink_metadata(file).map_err(Lost::Io)?;
+    match metadata.is_symlink() {
+        true => Err(Lost::Link(path.into())),
+        false => Ok(about(&metadata)),
     }
 }
 

@@ -44,6 +44,11 @@ pub const RULES: &[Rule] = &[
         "Name the file by what it is: Whop takes the type from the name.",
     ),
     rule(
+        "avatar_link",
+        "A picture is a symbolic link, or lies below one",
+        "Put the picture itself there. No link is followed from the manifest's folder on, since a pull request could plant one.",
+    ),
+    rule(
         "avatar_metadata",
         "A picture carries data about people, such as where it was taken",
         "Set `strip_metadata: true`, or remove the data from the file.",
@@ -86,7 +91,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "avatar_unreadable",
         "A picture could not be read",
-        "Look at the file's permissions.",
+        "Look at the file's permissions and its name.",
     ),
     rule(
         "bad_avatar_path",

@@ -83,6 +83,8 @@ fn lessons() -> Vec<Lesson> {
         pictured("avatar_dimensions", "jane.png", picture::png(5000, 1)),
         pictured("avatar_empty", "jane.png", ""),
         pictured("avatar_extension", "jane.png", picture::gif()),
+        // A link to itself, which is made below.
+        pictured("avatar_link", "loop.png", png.clone()),
         (
             "avatar_metadata",
             vec![
@@ -96,8 +98,12 @@ fn lessons() -> Vec<Lesson> {
         pictured("avatar_outside", "../jane.png", png.clone()),
         pictured("avatar_too_large", "jane.png", vec![0; 5 << 20 | 1]),
         pictured("avatar_truncated", "jane.png", &png[..20]),
-        // A link to itself, which is made below.
-        pictured("avatar_unreadable", "loop.png", png.clone()),
+        // A longer name than any file system has.
+        pictured(
+            "avatar_unreadable",
+            &format!("{}.png", "x".repeat(300)),
+            png.clone(),
+        ),
         text("bad_avatar_path", &user("    avatar: «'jane.png '»\n")),
         text("bad_company", "version: 1\ncompany: «acme»\nusers: []\n"),
         text("bad_email", &users(&line("a", "email: «jane at a.io», name: A"))),
