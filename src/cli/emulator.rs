@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::signals::Signals;
 use super::values::{KeyGrant, Rate, span};
 use crate::emulator::serve::Server;
-use crate::emulator::{self, Key, Keys, Script, State};
+use crate::emulator::{self, BOUNCES, Key, Keys, RESERVED, Script, State};
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys;
 use crate::render::json;
@@ -19,7 +19,7 @@ use crate::render::json;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   whop-sync emulator --port 8484
-  whop-sync emulator --rate 0 --latency 50ms --key test=company:create_child,user:profile:update
+  whop-sync emulator --rate 0 --latency 50ms --key plan=payout:account:read,company:balance:read
   whop-sync emulator --faults faults.json
   whop-sync emulator --api-version 2026-09-15      pass for a server that knows nothing newer
 
@@ -56,12 +56,23 @@ pub struct EmulatorArgs {
     pub latency: Duration,
     /// A key and its scopes; repeatable. Without any, every key may do everything
     ///
-    /// KEY alone has every scope, KEY= has none.
+    /// KEY alone has every scope, KEY= has none. KEY=role:owner and
+    /// KEY=role:admin are keys with a role: as on Whop, no other can be given
+    /// user:profile:update.
     #[arg(long = "key", value_name = "KEY=SCOPE,…", value_parser = KeyGrant::parse)]
     pub keys: Vec<KeyGrant>,
     /// What goes wrong: a fault script in JSON
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+    /// Answer as Whop's documentation says, where recorded answers differ from it
+    #[arg(long)]
+    pub documented: bool,
+    /// Take addresses at domains reserved for examples and tests, such as example.com
+    ///
+    /// Whop refuses them, since no mail can arrive there. `--server emulator`
+    /// takes them in any case.
+    #[arg(long)]
+    pub deliver_anything: bool,
 }
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorArgs) -> Result<Exit> {
@@ -73,14 +84,23 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorA
         latency,
         keys,
         faults,
+        documented,
+        deliver_anything,
     } = args;
+    let keys: Vec<Key> = keys.iter().map(key).collect();
+    if let Some(scope) = keys.iter().find_map(Key::impossible).filter(|_| !documented) {
+        let message = format!("no custom key can hold `{scope}` on Whop");
+        return Err(
+            Error::new(Code::Usage, message).hint("`--key KEY=role:owner` is a key with the Owner role")
+        );
+    }
     // Read first: a mistake in it must not leave a state file behind.
     let script = faults.as_deref().map(script).transpose()?;
     let emulator = open_emulator(emulator::Settings {
         keys: if keys.is_empty() {
             Keys::Any
         } else {
-            Keys::Only(keys.iter().map(key).collect())
+            Keys::Only(keys)
         },
         rate: rate.per_minute.map_or(0, NonZeroU32::get),
         latency: *latency,
@@ -88,6 +108,11 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorA
         disk: settings.disk.clone(),
         exchanges: settings.exchanges.clone(),
         newest: Some(settings.version.as_str().to_owned()),
+        documented: *documented,
+        undeliverable: match deliver_anything {
+            true => vec![BOUNCES.to_owned()],
+            false => RESERVED.map(str::to_owned).to_vec(),
+        },
         ..emulator::Settings::default()
     })?;
     if let Some(script) = script {
@@ -133,8 +158,5 @@ fn script(path: &Path) -> Result<Script> {
 }
 
 fn key(grant: &KeyGrant) -> Key {
-    Key {
-        scopes: grant.scopes.clone(),
-        ..Key::parse(&grant.key)
-    }
+    Key::with(&grant.key, grant.scopes.clone())
 }

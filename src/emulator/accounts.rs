@@ -44,9 +44,10 @@ pub(super) struct NewAccount {
     pub(super) send_customer_emails: bool,
 }
 
-/// Makes an account and, where the address has none yet, its owner: accounts
-/// of one address share one user.
-pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64) -> u64 {
+/// Makes an account and, where the address has no user yet, its owner: accounts
+/// of one address share one user. As recorded, a new owner has no name and the
+/// account's route is its id; as documented, both are made of the title.
+pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64, documented: bool) -> u64 {
     // One number ahead: the owner, made below if need be, takes the next one.
     let (seq, id) = world.fresh_id("biz_", 1);
     let parent = world.account(platform);
@@ -72,11 +73,17 @@ pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64) 
         id,
     };
     account.title = new.title.unwrap_or_else(|| account.default_title());
-    account.route = world.free_route(&account.title, &account.id);
+    account.route = match documented {
+        true => world.free_route(&account.title, &account.id),
+        false => account.id.clone(),
+    };
     account.owner = match (&account.email, platform_owner) {
         (Some(email), _) => match world.user_by_email(email) {
             Some(user) => user.seq,
-            None => invite(world, email, &account.title, now),
+            None => {
+                let name = documented.then_some(account.title.as_str());
+                invite(world, email, name, now)
+            }
         },
         (None, owner) => owner.unwrap_or_default(),
     };
@@ -84,15 +91,21 @@ pub(super) fn make(world: &mut World, platform: u64, new: NewAccount, now: u64) 
     seq
 }
 
-/// Makes the user behind a new address, named after the account. The name is
-/// global from then on: a later title or override does not touch it.
-pub(super) fn invite(world: &mut World, email: &str, title: &str, now: u64) -> u64 {
+/// Makes the user of a new address. The name is global: no later title or
+/// override changes it. Without a name the username is made of the address's
+/// local part, without digits and `+`.
+pub(super) fn invite(world: &mut World, email: &str, name: Option<&str>, now: u64) -> u64 {
     let (seq, id) = world.fresh_id("user_", 0);
+    let local = email.split('@').next().unwrap_or_default();
+    let called = match name {
+        Some(name) => name.to_owned(),
+        None => local.replace(|c: char| c.is_ascii_digit() || c == '+', ""),
+    };
     world.change(Effect::User(User {
         seq,
-        username: world.free_username(title, &id),
+        username: world.free_username(&called, &id),
         id,
-        name: Some(title.to_owned()),
+        name: name.map(str::to_owned),
         picture: None,
         email: Some(fold(email)),
         created_at: now,
@@ -101,11 +114,12 @@ pub(super) fn invite(world: &mut World, email: &str, title: &str, now: u64) -> u
 }
 
 /// `POST /accounts`. The parent is the key's own platform; there is no field
-/// for it, and sending one is refused like any unlisted field.
+/// for it, and one that is sent is treated like any unlisted field.
 ///
-/// 201 with a new account, 200 with the one it comes back to, 400 for a value
-/// that cannot be taken, 403 without a scope to create, 409 where the newest
-/// guide's `external_id` belongs to another address.
+/// 201 with a new account or with the one it comes back to (as documented, 200
+/// with the latter), 400 for a value that cannot be taken, 403 without a scope
+/// to create, 409 where the newest guide's `external_id` belongs to another
+/// address.
 pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs_create()?;
     let fields = ask.fields()?;
@@ -149,11 +163,15 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     };
     let platform = ask.platform()?;
     if let Some(existing) = existing(world, platform, email, &new)? {
-        return Ok(Answer::ok(ask.look.account(world, existing)));
+        let shape = ask.look.written_account(world, existing);
+        return Ok(match ask.look.documented {
+            true => Answer::ok(shape),
+            false => Answer::created(shape),
+        });
     }
-    let seq = make(world, platform, new, ask.look.now);
+    let seq = make(world, platform, new, ask.look.now, ask.look.documented);
     let account = world.account(seq).ok_or_else(Refusal::not_found)?;
-    Ok(Answer::created(ask.look.account(world, account)))
+    Ok(Answer::created(ask.look.written_account(world, account)))
 }
 
 /// The account that a create comes back to, by the table of [accounts](crate::whop_api#accounts):
@@ -243,7 +261,12 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let fits = |(_, seq)| world.account(seq).is_some_and(fits);
     let cut = page.shifted(places, fits, ask.twist.shift);
     let show = |(_, seq)| world.account(seq).map(|a| ask.look.account(world, a));
-    Ok(Answer::ok(cut.json(show)))
+    let mut page = cut.json(ask.look.documented, show);
+    if !ask.look.documented {
+        // Whop advertises in its lists.
+        page["recommended_action"] = json!({ "label": "Grow with ads", "url": null });
+    }
+    Ok(Answer::ok(page))
 }
 
 /// `created_after` and `created_before`.
@@ -296,8 +319,7 @@ pub(super) fn own(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
 
 /// `PATCH /accounts/{id}`. Metadata is replaced as a whole: the assumption of
 /// [accounts](crate::whop_api#accounts), and the one under which a careless client loses keys.
-/// Email and owner cannot be changed; sending them is refused like any unlisted
-/// field.
+/// Email and owner cannot be changed; they are unlisted fields here.
 ///
 /// An empty or null title falls back to what a create without one would have
 /// taken: no source says, and a refusal would be stricter than the schema.
@@ -322,7 +344,7 @@ pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
         Sent::Value(external) => {
             let mut others = world.with_external(account.platform, external);
             if others.any(|other| other.seq != account.seq) {
-                return Err(Refusal::invalid("This external_id belongs to another account"));
+                return Err(Refusal::conflict("This external_id belongs to another account"));
             }
             account.external_id = Some(external.to_owned());
         }
@@ -350,7 +372,7 @@ pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
         account.send_customer_emails = mails;
     }
     account.updated_at = ask.look.now;
-    let body = ask.look.account(world, &account);
+    let body = ask.look.written_account(world, &account);
     world.change(Effect::Account(account));
     Ok(Answer::ok(body))
 }
@@ -389,13 +411,14 @@ pub(super) fn child<'a>(world: &'a World, ask: &Ask<'_>, name: &str) -> Result<&
     if account.child { Ok(account) } else { Err(own) }
 }
 
-/// Refuses fields besides these and, where the version has it, `external_id`.
+/// As documented, refuses fields besides these and, where the version has it,
+/// `external_id`.
 fn only(ask: &Ask<'_>, listed: &[&str]) -> Result<(), Refusal> {
     let mut allowed = listed.to_vec();
     if ask.look.version.has_external_id() {
         allowed.push("external_id");
     }
-    ask.fields()?.only(&allowed)
+    ask.only(&allowed)
 }
 
 /// The newest guide's rule for its own field; `metadata.external_id` is free.
@@ -423,7 +446,9 @@ pub(super) fn check_email(email: &str, undeliverable: &[String]) -> Result<(), R
         rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     });
     if refused {
-        return Err(Refusal::invalid("This email cannot receive mail"));
+        return Err(Refusal::invalid(
+            "The email you provided does not accept incoming mail",
+        ));
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::clock::stamp;
-use super::ids::fingerprint;
+use super::clock::{offset_stamp, stamp};
+use super::ids::{fingerprint, uuid};
 use super::neutral;
 use super::records::{Account, File, Override, Status, User};
 use super::state::{World, picture_token};
@@ -17,6 +17,8 @@ pub(super) struct Look<'a> {
     pub(super) origin: &'a str,
     /// The version asked for.
     pub(super) version: Version,
+    /// Whether answers are as documented, and not as recorded.
+    pub(super) documented: bool,
     /// Milliseconds since 1970.
     pub(super) now: u64,
     /// Grows with each request: picture URLs carry it as `?v=`, since nothing
@@ -36,9 +38,9 @@ impl Look<'_> {
             "title": account.title,
             "email": account.email,
             "metadata": account.metadata.map(),
-            "created_at": stamp(account.created_at),
+            "created_at": self.stamp(account.created_at),
             "route": account.route,
-            "country": account.country,
+            "country": self.country(account),
             "website": account.website,
             "status": if account.suspended { "suspended" } else { "active" },
             "send_customer_emails": account.send_customer_emails,
@@ -60,6 +62,33 @@ impl Look<'_> {
         }
         neutral::fill(&mut shape, neutral::account(self.version));
         shape
+    }
+
+    /// The same account in the answer to a create or an update, where, as
+    /// recorded, the status is not computed.
+    pub(super) fn written_account(&self, world: &World, account: &Account) -> Value {
+        let mut shape = self.account(world, account);
+        if !self.documented {
+            shape["status"] = Value::Null;
+        }
+        shape
+    }
+
+    /// When an account was made.
+    fn stamp(&self, millis: u64) -> String {
+        match self.documented {
+            true => stamp(millis),
+            false => offset_stamp(millis),
+        }
+    }
+
+    /// An account's country, in lower case as recorded.
+    fn country(&self, account: &Account) -> Option<String> {
+        let country = account.country.as_ref()?;
+        Some(match self.documented {
+            true => country.clone(),
+            false => country.to_lowercase(),
+        })
     }
 
     /// An account's owner. The name is the global one: nothing says that the
@@ -87,8 +116,8 @@ impl Look<'_> {
             "owner_user": owner.map(|owner| json!({
                 "id": owner.id, "name": owner.name, "username": owner.username,
             })),
-            "created_at": stamp(account.created_at),
-            "updated_at": stamp(account.updated_at),
+            "created_at": self.stamp(account.created_at),
+            "updated_at": self.stamp(account.updated_at),
             "route": account.route,
             "send_customer_emails": account.send_customer_emails,
         });
@@ -118,11 +147,18 @@ impl Look<'_> {
     /// The URL of a profile picture, or of a generated one: current versions
     /// always have one, so "has a picture" cannot be read from it ([traps](crate::whop_api#traps)).
     fn picture(&self, user: &User, file: Option<&str>) -> String {
-        let (folder, name) = match file {
-            Some(file) => ("profile", picture_token(file)),
-            None => ("placeholder", fingerprint(&[user.id.as_bytes()])[..8].to_owned()),
-        };
-        format!("{}/pictures/{folder}/{name}?v={}", self.origin, self.serial)
+        let (origin, serial) = (self.origin, self.serial);
+        match file {
+            Some(file) => format!("{origin}/pictures/profile/{}?v={serial}", picture_token(file)),
+            // As recorded, generated pictures differ in the query only.
+            None if !self.documented => {
+                format!("{origin}/pictures/placeholder?name={}", user.username)
+            }
+            None => {
+                let name = &fingerprint(&[user.id.as_bytes()])[..8];
+                format!("{origin}/pictures/placeholder/{name}?v={serial}")
+            }
+        }
     }
 
     /// A file, in the shape of the version. The upload destination is added
@@ -172,6 +208,19 @@ impl Look<'_> {
             "{}{path}?expires={}&signature={signature}",
             self.origin, file.upload_until
         )
+    }
+}
+
+/// The headers that name a request: as recorded, a UUID and Cloudflare's id.
+pub(super) fn request_ids(serial: u64, documented: bool) -> Vec<(String, String)> {
+    let id = fingerprint(&[b"request", &serial.to_le_bytes()]);
+    let name = str::to_owned;
+    match documented {
+        true => vec![(name("x-request-id"), format!("req_{}", &id[..16]))],
+        false => vec![
+            (name("x-request-id"), uuid(&id)),
+            (name("cf-ray"), format!("{}-FRA", &id[16..])),
+        ],
     }
 }
 

@@ -119,6 +119,17 @@ pub(super) fn http_date(millis: u64) -> String {
     format!("{weekday}, {day} {} {year} {} GMT", MONTHS[month], &stamp[11..19])
 }
 
+/// The moment as Whop writes it in accounts: in whole seconds and with an
+/// offset, `2026-10-02T10:00:00+02:00`.
+pub(super) fn offset_stamp(millis: u64) -> String {
+    const SUMMER: jiff::tz::Offset = jiff::tz::offset(2);
+    let moment = i64::try_from(millis / 1_000).ok();
+    let moment = moment.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    // The last moment that can be written, for a clock beyond it.
+    let moment = moment.unwrap_or(jiff::Timestamp::MAX);
+    moment.display_with_offset(SUMMER).to_string()
+}
+
 /// Reads an ISO 8601 moment with `Z` or an offset. `None` if it is not one.
 /// Moments before 1970 become 1970: nothing here is older.
 pub(super) fn parse_stamp(text: &str) -> Option<u64> {
@@ -135,6 +146,8 @@ mod tests {
         assert_eq!(stamp(EPOCH), "2026-10-20T09:00:00.000Z");
         assert_eq!(http_date(EPOCH), "Tue, 20 Oct 2026 09:00:00 GMT");
         assert_eq!(http_date(784_111_777_999), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(offset_stamp(EPOCH + 999), "2026-10-20T11:00:00+02:00");
+        assert_eq!(parse_stamp(&offset_stamp(EPOCH + 999)), Some(EPOCH));
         for same in [
             "2026-10-20T09:00:00Z",
             "2026-10-20t11:00:00.000+02:00",

@@ -19,7 +19,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     ask.caller.needs_create()?;
     ask.caller.needs(&["company:basic:read"])?;
     let fields = ask.fields()?;
-    fields.only(&[
+    ask.only(&[
         "title",
         "email",
         "parent_company_id",
@@ -65,7 +65,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
         send_customer_emails: fields.flag("send_customer_emails")?.value().unwrap_or_default(),
         ..NewAccount::default()
     };
-    let seq = accounts::make(world, platform, new, ask.look.now);
+    let seq = accounts::make(world, platform, new, ask.look.now, ask.look.documented);
     let company = world.account(seq).ok_or_else(Refusal::not_found)?;
     Ok(Answer::ok(ask.look.company(world, company)))
 }
@@ -98,7 +98,7 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let fits = |(_, seq)| world.account(seq).is_some_and(fits);
     let cut = page.shifted(places, fits, ask.twist.shift);
     let show = |(_, seq)| world.account(seq).map(|a| ask.look.company(world, a));
-    Ok(Answer::ok(cut.json(show)))
+    Ok(Answer::ok(cut.json(ask.look.documented, show)))
 }
 
 /// `GET /companies/{id}`, by id or route.
@@ -113,7 +113,7 @@ pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> 
 pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     ask.caller.needs(&["company:update", "company:basic:read"])?;
     let fields = ask.fields()?;
-    fields.only(&["title", "description", "send_customer_emails"])?;
+    ask.only(&["title", "description", "send_customer_emails"])?;
     fields.not_empty()?;
     let mut company = child(world, ask, ask.id)?.clone();
     match fields.text("title")? {

@@ -13,18 +13,17 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::accounts::{NewAccount, make};
-use super::answers::Look;
+use super::answers::{Look, request_ids};
 use super::exchanges::Exchanges;
 use super::faults::{Faults, Strike, failure, instead};
 use super::handle::{Ask, Shift, Twist, carry_out, mention, needs_platform};
 use super::idempotency::Met;
-use super::ids::fingerprint;
 use super::keys::{Caller, platform_of};
 use super::limits::{Left, Limits};
 use super::log::{self, Log};
 use super::operation::{Operation, Route, route};
 use super::records::{Effect, Fate, Remembered};
-use super::refusal::Refusal;
+use super::refusal::{BAD, Refusal};
 use super::request::{Call, Fields, Query};
 use super::settings::{Settings, State, millis};
 use super::state::World;
@@ -418,7 +417,11 @@ impl Engine {
     /// count against, and what is refused here is never remembered under an
     /// idempotency key.
     fn admit(&mut self, call: &Call, operation: Operation, now: u64) -> Result<Admitted, Refusal> {
-        let caller = self.caller(call)?;
+        let caller = match operation {
+            // Profiles are public.
+            Operation::RetrieveUser if call.header("authorization").is_none() => Caller::anybody(),
+            _ => self.caller(call)?,
+        };
         let version = self.version(call, &caller)?;
         let Settings { rate, window, .. } = self.settings;
         let taken = self.limits.take(&caller.credential, operation, rate, window, now);
@@ -488,6 +491,7 @@ impl Engine {
             look: Look {
                 origin: &call.origin,
                 version: admitted.version,
+                documented: self.settings.documented,
                 now,
                 serial: self.serial,
             },
@@ -496,7 +500,10 @@ impl Engine {
         };
         let answer = match carry_out(&mut self.world, &ask) {
             Ok(answer) => (answer.status, answer.body),
-            Err(refusal) => (refusal.status, refusal.body(operation.has_old_errors())),
+            Err(refusal) => {
+                let old = operation.has_old_errors();
+                (refusal.status, refusal.body_as(old, self.settings.documented))
+            }
         };
         if let (true, Some(platform)) = (twist.grows, platform) {
             let email = format!("passer-by-{}@example.com", self.serial);
@@ -504,7 +511,7 @@ impl Engine {
                 email: Some(email),
                 ..NewAccount::default()
             };
-            make(&mut self.world, platform, new, now);
+            make(&mut self.world, platform, new, now, self.settings.documented);
         }
         answer
     }
@@ -565,7 +572,7 @@ impl Engine {
             return self.error(Operation::ListAccounts, &refusal);
         };
         refusal.status = 405;
-        refusal.kind = "invalid_request_error";
+        refusal.kind = BAD;
         "This path does not have this method".clone_into(&mut refusal.message);
         let mut answer = self.error(Operation::ListAccounts, &refusal);
         let allow = ("allow".to_owned(), (*methods).to_owned());
@@ -575,7 +582,8 @@ impl Engine {
 
     /// An error answer in the shape of the operation's generation.
     fn error(&self, operation: Operation, refusal: &Refusal) -> Response {
-        let body = refusal.body(operation.has_old_errors()).to_string();
+        let old = operation.has_old_errors();
+        let body = refusal.body_as(old, self.settings.documented).to_string();
         let mut answer = self.json(refusal.status, body);
         let header = match refusal.status {
             401 => Some(("www-authenticate", "Bearer".to_owned())),
@@ -591,15 +599,13 @@ impl Engine {
         answer
     }
 
-    /// A JSON answer with an id of its own, as `x-request-id`.
+    /// A JSON answer with an id of its own.
     fn json(&self, status: u16, body: String) -> Response {
-        let id = fingerprint(&[b"request", &self.serial.to_le_bytes()]);
+        let mut headers = request_ids(self.serial, self.settings.documented);
+        headers.push(("content-type".to_owned(), "application/json".to_owned()));
         Response {
             status,
-            headers: vec![
-                ("content-type".to_owned(), "application/json".to_owned()),
-                ("x-request-id".to_owned(), format!("req_{}", &id[..16])),
-            ],
+            headers,
             body: body.into(),
         }
     }

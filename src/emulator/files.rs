@@ -44,7 +44,7 @@ const IDS: usize = 250;
 pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let version = ask.look.version;
     let fields = ask.fields()?;
-    fields.only(&["filename", "visibility", "byte_size", "multipart"])?;
+    ask.only(&["filename", "visibility", "byte_size", "multipart"])?;
     let filename = fields.text("filename")?.not_null("filename")?;
     let filename = filename.ok_or_else(|| Refusal::missing("filename"))?;
     let parts = filename.rsplit_once('.');
@@ -169,7 +169,7 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     }
     let cut = page.cut(&places, |_| true);
     let show = |(_, seq)| files.get(&seq).map(|file| ask.look.file(file));
-    Ok(Answer::ok(cut.json(show)))
+    Ok(Answer::ok(cut.json(ask.look.documented, show)))
 }
 
 /// `POST /files/{id}/complete`: puts the parts together. It must name every part
@@ -180,7 +180,7 @@ pub(super) fn complete(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refus
     }
     let mut file = own(world, ask, ask.id)?.clone();
     let fields = ask.fields()?;
-    fields.only(&["multipart_upload_id", "multipart_parts"])?;
+    ask.only(&["multipart_upload_id", "multipart_parts"])?;
     let id = fields
         .text("multipart_upload_id")?
         .not_null("multipart_upload_id")?;

@@ -94,6 +94,15 @@ impl Ask<'_> {
         self.body.as_ref().map_err(Clone::clone)
     }
 
+    /// As documented, refuses fields that are not listed; as recorded, they are
+    /// ignored.
+    pub(super) fn only(&self, listed: &[&str]) -> Result<(), Refusal> {
+        match self.look.documented {
+            true => self.fields()?.only(listed),
+            false => Ok(()),
+        }
+    }
+
     /// The caller's platform.
     pub(super) fn platform(&self) -> Result<u64, Refusal> {
         self.platform.ok_or_else(Refusal::not_found)

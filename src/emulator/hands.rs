@@ -171,7 +171,8 @@ impl Emulator {
                 metadata,
                 ..NewAccount::default()
             };
-            let seq = make(&mut engine.world, platform, new, now);
+            let documented = engine.settings.documented;
+            let seq = make(&mut engine.world, platform, new, now, documented);
             let account = engine.world.account(seq);
             account.map(|account| account.id.clone()).unwrap_or_default()
         })
@@ -181,7 +182,7 @@ impl Emulator {
     /// returns the id. An account made for the address becomes theirs.
     pub fn add_user(&self, email: &str, name: &str) -> String {
         self.edit(|engine, now| {
-            let seq = invite(&mut engine.world, email, name, now);
+            let seq = invite(&mut engine.world, email, Some(name), now);
             let user = engine.world.user(seq);
             user.map(|user| user.id.clone()).unwrap_or_default()
         })

@@ -51,6 +51,18 @@ pub(super) fn fingerprint(parts: &[&[u8]]) -> String {
     format!("{:032x}", digest(parts))
 }
 
+/// 32 hexadecimal digits in the form of a random UUID (RFC 9562, version 4).
+pub(super) fn uuid(digits: &str) -> String {
+    let (a, b, c, d, e) = (
+        &digits[..8],
+        &digits[8..12],
+        &digits[13..16],
+        &digits[17..20],
+        &digits[20..],
+    );
+    format!("{a}-{b}-4{c}-a{d}-{e}")
+}
+
 /// A number that stands for these parts, in this order.
 pub(super) fn digest(parts: &[&[u8]]) -> u128 {
     // FNV-1a from two beginnings; the length parts neighbours from each other.
@@ -128,6 +140,10 @@ mod tests {
         assert_eq!(fingerprint(&[b"a", b"b"]), fingerprint(&[b"a", b"b"]));
         assert_ne!(fingerprint(&[b"ab", b""]), fingerprint(&[b"a", b"b"]));
         assert_eq!(fingerprint(&[b"a"]).len(), 32);
+        assert_eq!(
+            uuid("0123456789abcdef0123456789abcdef"),
+            "01234567-89ab-4def-a123-456789abcdef"
+        );
     }
 
     #[test]

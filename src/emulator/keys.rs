@@ -33,6 +33,24 @@ pub(super) const SCOPES: [&str; 15] = [
     "support_chat:message:create",
 ];
 
+/// The scopes that no custom key can be given, only a role's key.
+pub(super) const ROLE_ONLY: [&str; 2] = ["user:profile:update", "company:create"];
+
+/// What an Admin's key may not do, as far as anything here asks for it.
+const OWNER_ONLY: [&str; 2] = ["company:update", "company:balance:read"];
+
+/// The scopes of a role's key; `None` for a role that is not known.
+fn of_role(role: &str) -> Option<Option<BTreeSet<String>>> {
+    match role {
+        "owner" => Some(None),
+        "admin" => {
+            let scopes = SCOPES.iter().filter(|scope| !OWNER_ONLY.contains(scope));
+            Some(Some(scopes.map(|scope| (*scope).to_owned()).collect()))
+        }
+        _ => None,
+    }
+}
+
 /// A key that the emulator knows.
 #[derive(Clone)]
 pub struct Key {
@@ -40,6 +58,8 @@ pub struct Key {
     pub secret: String,
     /// What it may do; `None` is everything.
     pub scopes: Option<BTreeSet<String>>,
+    /// Whether its scopes are those of a role, rather than a custom key's.
+    pub role: bool,
     /// The version stored with it, which serves requests that name none.
     pub version: Option<String>,
     /// The platform it belongs to; `None` falls back to
@@ -48,8 +68,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// Reads `KEY` (every scope) or `KEY=scope,scope` (only these; none behind
-    /// a bare `=`).
+    /// Reads `KEY` (every scope), `KEY=scope,scope` (only these), `KEY=` (none),
+    /// or `KEY=role:owner` and `KEY=role:admin`.
     pub fn parse(text: &str) -> Self {
         let (secret, scopes) = match text.split_once('=') {
             None => (text, None),
@@ -58,12 +78,31 @@ impl Key {
                 (secret, Some(scopes.map(str::to_owned).collect()))
             }
         };
+        Self::with(secret, scopes)
+    }
+
+    /// A key with these scopes; `None` for every scope. A `role:…` among them
+    /// stands for the role's scopes and replaces all others.
+    pub fn with(secret: &str, scopes: Option<BTreeSet<String>>) -> Self {
+        let role = scopes.as_ref().and_then(|scopes| {
+            let mut roles = scopes.iter().filter_map(|scope| scope.strip_prefix("role:"));
+            of_role(roles.next()?)
+        });
         Self {
             secret: secret.to_owned(),
-            scopes,
+            role: role.is_some(),
+            scopes: role.unwrap_or(scopes),
             version: None,
             platform: None,
         }
+    }
+
+    /// The first of a custom key's scopes that Whop gives to no custom key.
+    pub fn impossible(&self) -> Option<&str> {
+        let scopes = self.scopes.iter().flatten().filter(|_| !self.role);
+        scopes
+            .map(String::as_str)
+            .find(|scope| ROLE_ONLY.contains(scope) || scope.starts_with("role:"))
     }
 }
 
@@ -125,6 +164,21 @@ impl Caller {
             platform: own.or(platform).map(str::to_owned),
             scopes: known.and_then(|key| key.scopes.clone()),
         })
+    }
+
+    /// A caller without a key, for what is public.
+    pub(super) fn anybody() -> Self {
+        Self {
+            credential: String::new(),
+            version: None,
+            platform: None,
+            scopes: Some(BTreeSet::new()),
+        }
+    }
+
+    /// Whether this caller has no key.
+    pub(super) fn is_anybody(&self) -> bool {
+        self.credential.is_empty()
     }
 
     /// Whether the key holds this scope. A key with every scope holds those that
@@ -274,6 +328,22 @@ mod tests {
             Some(BTreeSet::from(["a:b".to_owned(), "c".to_owned()]))
         );
         assert_eq!(Key::parse("secret=").scopes, Some(BTreeSet::new()));
+        assert_eq!(
+            (Key::parse("k=role:owner").scopes, Key::parse("k").role),
+            (None, false)
+        );
+        let admin = Key::parse("k=role:admin");
+        assert_eq!(admin.impossible(), None);
+        let admin = admin.scopes.unwrap();
+        assert!(admin.contains("user:profile:update") && !admin.contains("company:update"));
+        for (text, impossible) in [
+            ("k=a:b,user:profile:update", Some("user:profile:update")),
+            ("k=role:chief", Some("role:chief")),
+            ("k=company:update", None),
+            ("k", None),
+        ] {
+            assert_eq!(Key::parse(text).impossible(), impossible, "{text}");
+        }
         assert!(!format!("{some:?}").contains("secret"));
     }
 

@@ -7,6 +7,9 @@
 //! remembers everything in a state file if asked. It shares no JSON type with
 //! the client, so a wrong field name cannot agree with itself.
 //!
+//! Where recorded answers of Whop contradict its documentation, it answers as
+//! recorded; with [`Settings::documented`], as documented.
+//!
 //! # Two ways in
 //! [`Emulator::transport`] puts it below a client in the same process, where
 //! tokio's paused clock drives both. [`serve`] puts it behind a socket on this
@@ -121,7 +124,7 @@ pub use keys::{Key, Keys};
 pub use limits::Window;
 pub use operation::Operation;
 pub use request::Call;
-pub use settings::{Settings, State};
+pub use settings::{BOUNCES, RESERVED, Settings, State};
 pub use transport::{InProcess, ORIGIN};
 
 /// A running emulator; clones are the same one.

@@ -149,14 +149,16 @@ impl Page {
 }
 
 impl Cut {
-    /// The page as JSON, each place shown by `show`.
-    pub(super) fn json(&self, show: impl Fn(Place) -> Option<Value>) -> Value {
+    /// The page as JSON, each place shown by `show`. The last page has no
+    /// `end_cursor`, except as documented.
+    pub(super) fn json(&self, documented: bool, show: impl Fn(Place) -> Option<Value>) -> Value {
         let data: Vec<Value> = self.places.iter().filter_map(|at| show(*at)).collect();
+        let end = self.places.last().filter(|_| self.next || documented);
         json!({
             "data": data,
             "page_info": {
                 "start_cursor": self.places.first().map(|at| cursor(*at)),
-                "end_cursor": self.places.last().map(|at| cursor(*at)),
+                "end_cursor": end.map(|at| cursor(*at)),
                 "has_next_page": self.next,
                 "has_previous_page": self.previous,
             }

@@ -16,7 +16,12 @@ pub(super) struct Refusal {
     pub(super) code: Option<&'static str>,
     /// `error.code` and `error.param` of the older endpoints.
     pub(super) old: Option<(&'static str, String)>,
+    /// The message as documented, where another one was recorded.
+    documented: Option<&'static str>,
 }
+
+/// The type of a 400, as recorded.
+pub(super) const BAD: &str = "bad_request";
 
 impl Refusal {
     fn new(status: u16, kind: &'static str, message: impl Into<String>) -> Self {
@@ -26,12 +31,13 @@ impl Refusal {
             message: message.into(),
             code: None,
             old: None,
+            documented: None,
         }
     }
 
     /// 400 for a value that cannot be taken.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(400, "invalid_request_error", message)
+        Self::new(400, BAD, message)
     }
 
     /// 400 for a parameter that must be there.
@@ -60,11 +66,7 @@ impl Refusal {
 
     /// 400 or 409 with a code that clients act on.
     pub(super) fn coded(status: u16, code: &'static str, message: &str) -> Self {
-        let kind = if status == 409 {
-            "conflict"
-        } else {
-            "invalid_request_error"
-        };
+        let kind = if status == 409 { "conflict" } else { BAD };
         Self {
             code: Some(code),
             ..Self::new(status, kind, message)
@@ -78,9 +80,11 @@ impl Refusal {
 
     /// 403 for a missing scope, which is named.
     pub(super) fn scope(scope: &str) -> Self {
-        Self::forbidden(&format!(
-            "Company API key is not authorized for the {scope} scope."
-        ))
+        let message = format!("Company API key is not authorized for the {scope} scope.");
+        Self {
+            documented: Some("Not allowed for this key"),
+            ..Self::forbidden(&message)
+        }
     }
 
     /// 403 for a relation that is missing: somebody else's account.
@@ -118,11 +122,21 @@ impl Refusal {
         Self::new(500, "internal_server_error", message)
     }
 
-    /// The body, in the older shape where asked.
+    /// The body as recorded, in the older shape where asked.
     pub(super) fn body(&self, old: bool) -> Value {
+        self.body_as(old, false)
+    }
+
+    /// The same, as documented where asked.
+    pub(super) fn body_as(&self, old: bool, documented: bool) -> Value {
         let mut error = Map::new();
-        error.insert("type".to_owned(), json!(self.kind));
-        error.insert("message".to_owned(), json!(self.message));
+        let kind = match self.kind {
+            BAD if documented => "invalid_request_error",
+            kind => kind,
+        };
+        let message = self.documented.filter(|_| documented).unwrap_or(&self.message);
+        error.insert("type".to_owned(), json!(kind));
+        error.insert("message".to_owned(), json!(message));
         if let Some(code) = self.code {
             error.insert("code".to_owned(), json!(code));
         }
@@ -145,11 +159,11 @@ mod tests {
         let refusal = Refusal::missing("title");
         assert_eq!(
             refusal.body(true),
-            json!({"error": {"type": "invalid_request_error", "message": "title is missing",
+            json!({"error": {"type": "bad_request", "message": "title is missing",
                 "code": "parameter_missing", "param": "title"}})
         );
         assert_eq!(
-            refusal.body(false),
+            refusal.body_as(false, true),
             json!({"error": {"type": "invalid_request_error", "message": "title is missing"}})
         );
         assert_eq!(

@@ -11,6 +11,21 @@ use super::limits::Window;
 use super::versions::Version;
 use crate::fsys::OsDisk;
 
+/// The domain to which nothing can be delivered, whatever the settings.
+pub const BOUNCES: &str = "bounce.test";
+
+/// The domains reserved for examples and tests. No mail can arrive there, so
+/// Whop refuses addresses at them.
+pub const RESERVED: [&str; 7] = [
+    "test",
+    "example",
+    "invalid",
+    "localhost",
+    "example.com",
+    "example.net",
+    "example.org",
+];
+
 /// Settings of an emulator; the default is a memory-only one on the wall's
 /// clock that lets any key in.
 #[derive(Clone, Debug)]
@@ -34,9 +49,11 @@ pub struct Settings {
     pub latency: Duration,
     /// How long a file is processed once its bytes are there.
     pub processing: Duration,
-    /// Domains whose addresses are refused as undeliverable, below them too.
-    /// Whop refuses reserved ones such as `example.com`; the emulator takes
-    /// those.
+    /// Whether it answers as Whop's documentation says where recorded answers
+    /// of Whop differ. By default it answers as recorded.
+    pub documented: bool,
+    /// Domains whose addresses are refused as undeliverable, below them too;
+    /// see [`RESERVED`] for those that Whop refuses.
     pub undeliverable: Vec<String>,
     /// The newest version it knows, so that it passes for an older server;
     /// `None` for every version in the table.
@@ -80,7 +97,8 @@ impl Default for Settings {
             retry_after: false,
             latency: Duration::ZERO,
             processing: Duration::from_secs(1),
-            undeliverable: vec!["bounce.test".to_owned()],
+            documented: false,
+            undeliverable: vec![BOUNCES.to_owned()],
             newest: None,
             seed: 0,
             state: State::Memory,
@@ -124,6 +142,11 @@ impl Settings {
             if Version::parse(version).is_none() {
                 return refuse(format!("`{version}` is not a known API version"));
             }
+        }
+        if let Some(scope) = keys.iter().find_map(Key::impossible).filter(|_| !self.documented) {
+            return refuse(format!(
+                "no custom key can hold `{scope}`; `KEY=role:owner` is a key with the Owner role"
+            ));
         }
         if keys.iter().any(|key| key.secret.is_empty()) {
             return refuse("a key must not be empty".to_owned());

@@ -122,8 +122,10 @@ pub(super) fn picture(world: &World, call: &Call, path: &[String], now: u64) -> 
     if call.header("authorization").is_some() {
         return error(400, "InvalidArgument", "Only one auth mechanism allowed");
     }
-    let [folder, name] = path else {
-        return error(404, "NoSuchKey", "No such picture");
+    let (folder, name) = match path {
+        [folder] => (folder, ""),
+        [folder, name] => (folder, name.as_str()),
+        _ => return error(404, "NoSuchKey", "No such picture"),
     };
     let file = match folder.as_str() {
         "placeholder" => return image("image/png", Bytes::from_static(PLACEHOLDER)),

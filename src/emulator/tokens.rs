@@ -14,9 +14,9 @@ use super::users::find;
 /// The default life of a token, in milliseconds.
 const HOUR: u64 = 60 * 60 * 1_000;
 
-/// `POST /access_tokens`. Account and user are optional in the schema, though
-/// embedded chat needs both. Actions must be a subset of the key's own scopes
-/// (403); none named means all of the key's. The body itself is optional.
+/// `POST /access_tokens`. One of account and user must be there, and embedded
+/// chat needs both. Actions must be a subset of the key's own scopes (403); none
+/// named means all of the key's.
 pub(super) fn create(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let fields = ask.fields()?;
     let (account, other) = if ask.look.version.token_names_account() {
@@ -24,16 +24,20 @@ pub(super) fn create(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     } else {
         ("company_id", "account_id")
     };
-    fields.only(&[account, other, "user_id", "scoped_actions", "expires_at"])?;
+    ask.only(&[account, other, "user_id", "scoped_actions", "expires_at"])?;
     // The field's name depends on the version. A value under the other name is
     // refused: a token for no account is not what its sender meant.
     if fields.text(other)?.value().is_some() {
         return Err(Refusal::param(other, "is not known to this version"));
     }
-    if let Some(id) = fields.text(account)?.value() {
+    let account = fields.text(account)?.value();
+    if let Some(id) = account {
         visible(world, ask, id)?;
     }
     let user = fields.text("user_id")?.value();
+    if account.is_none() && user.is_none() {
+        return Err(Refusal::invalid("Pass account_id or user_id"));
+    }
     if let Some(id) = user {
         let user = find(world, id)?;
         if !world.is_owner(user.seq, ask.platform()?) {

@@ -15,7 +15,8 @@ use super::state::World;
 /// The longest name, in characters: documented for legacy, assumed for current.
 const NAME: usize = 100;
 
-/// `GET /users/{id}`, by id or username. Needs no scope: profiles are public.
+/// `GET /users/{id}`, by id or username. Needs neither a scope nor a key:
+/// profiles are public.
 pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     // Each generation knows its own parameter only; the other's is ignored and
     // the global profile comes back.
@@ -27,6 +28,10 @@ pub(super) fn retrieve(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> 
     let user = find(world, ask.id)?;
     let shown = match ask.query.get(name) {
         None => Override::default(),
+        Some(id) if ask.caller.is_anybody() => {
+            let account = world.account_by_id(id).ok_or_else(Refusal::not_found)?;
+            world.shown(user.seq, account.seq)
+        }
         Some(id) => world.shown(user.seq, account_of(world, ask, id)?),
     };
     Ok(Answer::ok(ask.look.user(user, &shown)))
@@ -41,18 +46,18 @@ pub(super) fn update(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     ask.caller.needs(&["user:profile:update"])?;
     let fields = ask.fields()?;
     let account = if ask.look.version.is_legacy() {
-        fields.only(&["company_id", "name", "profile_picture"])?;
+        ask.only(&["company_id", "name", "profile_picture"])?;
         fields.not_empty()?;
         // The trap: without it, the person's global profile is edited.
         fields.text("company_id")?.value()
     } else {
-        if fields.has("company_id") {
+        if ask.look.documented && fields.has("company_id") {
             return Err(Refusal::param(
                 "company_id",
                 "is not known here; send account_id in the query",
             ));
         }
-        fields.only(&["name", "profile_picture"])?;
+        ask.only(&["name", "profile_picture"])?;
         fields.not_empty()?;
         Some(
             ask.query

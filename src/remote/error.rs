@@ -231,7 +231,7 @@ pub fn where_to_get<S: AsRef<str>>(scopes: &[S]) -> &'static str {
 }
 
 /// The scopes that a message names, such as `company:balance:read`.
-fn scopes_in(message: &str) -> impl Iterator<Item = &str> {
+pub(super) fn scopes_in(message: &str) -> impl Iterator<Item = &str> {
     let in_scope = |c: char| c.is_ascii_lowercase() || c == '_' || c == ':';
     message
         .split(move |c| !in_scope(c))

@@ -75,7 +75,7 @@ export async function makeScene(program, root) {
   ).join("");
   writeFileSync(manifest, example + hostile);
 
-  const emulator = spawn(program, ["emulator", "--port", "0", "--state", join(folder, "state.jsonl"), "--rate", "0"], {
+  const emulator = spawn(program, ["emulator", "--deliver-anything", "--port", "0", "--state", join(folder, "state.jsonl"), "--rate", "0"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "ignore"],
   });

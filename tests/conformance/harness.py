@@ -73,10 +73,13 @@ class Emulator:
     """A served emulator for as long as the block lasts."""
 
     def __init__(self, whop_sync, folder, name, *options):
+        if os.environ.get("WHOP_SYNC_ANSWERS") == "documented":
+            options = ("--documented", *options)
         self.exchanges = folder / f"{name}.exchanges.jsonl"
         self.errors = (folder / f"{name}.log").open("w")
         self.process = subprocess.Popen(
-            [whop_sync, "emulator", "--port", "0", "--state", str(folder / f"{name}.state.jsonl"), *options],
+            [whop_sync, "emulator", "--deliver-anything", "--port", "0",
+             "--state", str(folder / f"{name}.state.jsonl"), *options],
             stdout=subprocess.PIPE, stderr=self.errors, text=True,
             env={**os.environ, "WHOP_SYNC_EXCHANGES": str(self.exchanges)},
         )

@@ -39,6 +39,8 @@ PROBE = "whop_sync_probe"
 ALIKE = [
     (re.compile(r"\b(biz|user|file|req)_[A-Za-z0-9]{6,}"), r"\1_x0000000"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "2026-10-20T09:00:00.000Z"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+\d\d:\d\d"), "2026-10-20T11:00:00+02:00"),
+    (re.compile(r"(/pictures/placeholder\?name=)[\w-]+"), r"\1x"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:1"),
     (re.compile(r"(/pictures/\w+)/\w+(\?v=\d+)?"), r"\1/x"),
     (re.compile(r"\b[0-9a-f]{8,64}\b"), "0000000000000000"),

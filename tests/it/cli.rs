@@ -226,6 +226,7 @@ fn steady(text: &str) -> String {
         Some(("req", _)) => "req_ID".to_owned(),
         _ => word.to_owned(),
     });
+    let known = without_uuids(&known);
     // A digest covers the server too, and a port is another one every time.
     let text = if known == text && !text.contains("127.0.0.1:") {
         known
@@ -242,6 +243,33 @@ fn steady(text: &str) -> String {
         _ => line.to_owned(),
     });
     lines.collect()
+}
+
+/// Puts the same in place of every UUID, which is what a request's id is.
+fn without_uuids(text: &str) -> String {
+    const FORM: &str = "00000000-0000-0000-0000-000000000000";
+    let is_uuid = |word: &str| {
+        let mut letters = word.bytes().zip(FORM.bytes());
+        letters.all(|(b, form)| {
+            if form == b'-' {
+                b == form
+            } else {
+                b.is_ascii_hexdigit()
+            }
+        })
+    };
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(first) = rest.chars().next() {
+        let uuid = rest.get(..FORM.len()).is_some_and(is_uuid);
+        let (word, length) = if uuid {
+            ("req_ID", FORM.len())
+        } else {
+            (&rest[..first.len_utf8()], first.len_utf8())
+        };
+        out.push_str(word);
+        rest = &rest[length..];
+    }
+    out
 }
 
 /// Maps every run of letters, digits and underscores.
@@ -293,8 +321,13 @@ struct Served {
 }
 
 impl Served {
-    /// Starts it and waits for the line with its URL.
+    /// Starts one that takes the examples' addresses.
     fn start(options: &str) -> Self {
+        Self::begin(&format!("--deliver-anything {options}"))
+    }
+
+    /// Starts it and waits for the line with its URL.
+    fn begin(options: &str) -> Self {
         let place = Place::new();
         let mut command = place.command(&format!("emulator --port 0 {options}"));
         command.stdout(Stdio::piped()).stderr(Stdio::null());

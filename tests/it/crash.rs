@@ -23,6 +23,7 @@ use whop_sync::core::value::Title;
 use whop_sync::emulator::{Fault, Operation, Strike};
 
 use crate::disk::{Loss, Sabotage};
+use crate::told::documented;
 use crate::lab::{Conditions, Lab, Moment, dozen, face, name};
 use crate::world::{World, user};
 
@@ -122,7 +123,8 @@ impl Situation {
         Ok(())
     }
 
-    /// A person's own name is the title of the first account, for ever.
+    /// Nobody's global profile is touched: a new person has no name of their own
+    /// or, as documented, the title of their first account.
     fn global_profiles(&self, lab: &Lab) -> Result<(), String> {
         for account in lab.emulator.accounts() {
             let id = account.metadata["external_id"].as_str().unwrap_or_default();
@@ -130,7 +132,8 @@ impl Situation {
             let first = looks.find(|user| user.key.as_str() == id).ok_or("no such user")?;
             let title = first.title.as_ref().map_or(first.name.as_str(), Title::as_str);
             let global = lab.emulator.global(&account.owner).ok_or("no person")?;
-            if global.picture.is_some() || global.name.as_deref() != Some(title) {
+            let own = documented().then_some(title);
+            if global.picture.is_some() || global.name.as_deref() != own {
                 return Err(format!("{id}: the global profile was touched: {global:?}"));
             }
         }

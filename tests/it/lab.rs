@@ -29,7 +29,7 @@ use whop_sync::remote::{CallError, Client, Options, Transport, Version};
 use whop_sync::store::{Holder, Identity, Paths, Session, load};
 
 use crate::disk::{MemDisk, Sabotage, Trip};
-use crate::told::exchanges;
+use crate::told::{documented, exchanges};
 use crate::world::{avatar, user};
 
 pub(crate) const PLATFORM: &str = "biz_platform";
@@ -185,6 +185,7 @@ impl Lab {
             users,
             emulator: Emulator::open(Settings {
                 exchanges: exchanges(),
+                documented: documented(),
                 ..Settings::test(PLATFORM)
             })
             .unwrap(),

@@ -35,3 +35,9 @@ pub(crate) const EXCHANGES: &str = "WHOP_SYNC_EXCHANGES";
 pub(crate) fn exchanges() -> Option<PathBuf> {
     std::env::var_os(EXCHANGES).map(PathBuf::from)
 }
+
+/// Whether emulators of the suites that run under both sets of answers answer as
+/// documented rather than as recorded.
+pub(crate) fn documented() -> bool {
+    std::env::var_os("WHOP_SYNC_ANSWERS").is_some_and(|answers| answers == "documented")
+}

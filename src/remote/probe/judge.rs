@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::super::date::moment;
+use super::super::error::scopes_in;
 use super::{List, Look};
 use crate::core::assumption::Outcome::{self, CannotBeTold, Differs, Holds};
 
@@ -153,10 +154,25 @@ pub(super) fn last_cursor(list: &List) -> Told {
     }
     let told = match list.last.body["page_info"]["end_cursor"].as_str() {
         _ if !list.ended => return (CannotBeTold, "the last page was not reached".to_owned()),
-        Some(cursor) if !cursor.is_empty() => (Holds, "it does"),
-        _ => (Differs, "it is null or empty there"),
+        Some(cursor) if !cursor.is_empty() => (Differs, "there is one"),
+        _ => (Holds, "it is null or empty there"),
     };
     (told.0, told.1.to_owned())
+}
+
+/// How the first listed account says when it was made.
+pub(super) fn stamp_offset(list: &List) -> Told {
+    let Some(entry) = list.entries.first() else {
+        return nobody_listed(list);
+    };
+    let Some(stamp) = entry["created_at"].as_str() else {
+        return (
+            CannotBeTold,
+            "an account does not say when it was made".to_owned(),
+        );
+    };
+    let offset = stamp.len() == "2026-10-02T10:00:00+02:00".len() && !stamp.contains('.');
+    (if offset { Holds } else { Differs }, format!("such as {stamp}"))
 }
 
 /// `left_out` are mapped accounts that are not listed; `there` is one of them
@@ -224,26 +240,31 @@ pub(super) fn owner(entry: &Value) -> Option<&Value> {
 }
 
 /// `None` where the owner's names are the same, so that nothing can be told.
-pub(super) fn owner_name(listed: &str, shown: &Look, global: &Look) -> Option<Told> {
-    let (shown, global) = (shown.body["name"].as_str()?, global.body["name"].as_str()?);
+pub(super) fn owner_name(listed: Option<&str>, shown: &Look, global: &Look) -> Option<Told> {
+    if !(shown.is_well() && global.is_well()) {
+        return None;
+    }
+    let (shown, global) = (shown.body["name"].as_str(), global.body["name"].as_str());
+    let (listed, shown, global) = (named(listed), named(shown), named(global));
     if shown == global {
         None
     } else if listed == global {
-        Some((
-            Holds,
-            format!("the list has {global:?}, the company shows {shown:?}"),
-        ))
+        Some((Holds, format!("the list has {global}, the company shows {shown}")))
     } else if listed == shown {
         Some((
             Differs,
-            format!("the list has {shown:?} as the company does; the global one is {global:?}"),
+            format!("the list has {shown} as the company does; the global one is {global}"),
         ))
     } else {
         Some((
             Differs,
-            format!("the list has {listed:?}, the company shows {shown:?}, the global one is {global:?}"),
+            format!("the list has {listed}, the company shows {shown}, the global one is {global}"),
         ))
     }
+}
+
+fn named(name: Option<&str>) -> String {
+    name.map_or_else(|| "no name".to_owned(), |name| format!("{name:?}"))
 }
 
 /// None of the owners that were looked at has a name of its own in the company.
@@ -290,7 +311,14 @@ pub(super) fn picture_url(one: &Look, two: &Look, set: Option<&str>) -> Told {
     (told.0, told.1.to_owned())
 }
 
-pub(super) fn retrieve_scope(may: &Look, account: &Look) -> Told {
+/// `scope` is the one that is known to be needed.
+pub(super) fn retrieve_scope(scope: &str, may: &Look, account: &Look) -> Told {
+    if let (Some(403), Some(other)) = (
+        account.status,
+        scopes_in(&account.told).find(|named| *named != scope),
+    ) {
+        return (Differs, format!("refused with 403 for `{other}`"));
+    }
     let granted = may.body["data"][0]["granted"].as_bool();
     let Some(granted) = granted.filter(|_| may.is_well()) else {
         return failed(may);
@@ -336,7 +364,7 @@ pub(super) fn version_error(look: &Look) -> Told {
     };
     let kind = look.body["error"]["type"].as_str().unwrap_or("none");
     let code = if look.code.is_empty() { "none" } else { &look.code };
-    let fits = (status, kind, code) == (400, "invalid_request_error", "none");
+    let fits = (status, code) == (400, "none");
     let outcome = match status {
         // Nobody came to look at the version.
         401 | 429 | 500.. => CannotBeTold,

@@ -114,6 +114,7 @@ impl Client {
         let list = self.read_list(&mut seen).await;
         found.insert("list_order", judge::order(&list.first, &list.again));
         found.insert("last_cursor", judge::last_cursor(&list));
+        found.insert("stamp_offset", judge::stamp_offset(&list));
         let (left_out, there) = self.ask_for_left_out(&list, known, &mut seen).await;
         found.insert(
             "list_lag",
@@ -270,20 +271,20 @@ impl Client {
     /// Compares the names in the list with both profiles of a few owners, those
     /// first whose name was set to another one.
     async fn compare_names(&self, list: &List, known: &Known, seen: &mut Seen) -> judge::Told {
-        let mut owners: Vec<(bool, &str, &str)> = list
+        let mut owners: Vec<(bool, &str, Option<&str>)> = list
             .entries
             .iter()
             .filter_map(|entry| {
-                let (id, name) = (owner_id(entry)?, judge::owner(entry)?["name"].as_str()?);
+                let (id, name) = (owner_id(entry)?, judge::owner(entry)?["name"].as_str());
                 let set = mapped(known, entry).and_then(|user| user.name.as_deref());
-                Some((set.is_none_or(|set| set == name), id, name))
+                Some((set.is_none_or(|set| Some(set) == name), id, name))
             })
             .collect();
         owners.sort_by_key(|(dull, ..)| *dull);
         for (_, id, listed) in owners.iter().take(MOST_OWNERS) {
             let shown = self.profile(id, false, seen).await;
             let global = self.profile(id, true, seen).await;
-            if let Some(told) = judge::owner_name(listed, &shown, &global) {
+            if let Some(told) = judge::owner_name(*listed, &shown, &global) {
                 return told;
             }
         }
@@ -325,7 +326,7 @@ impl Client {
             .await;
         let at = self.account_path(self.platform().as_str());
         let account = self.look_own(Operation::RetrieveAccount, &at, seen).await;
-        judge::retrieve_scope(&may, &account)
+        judge::retrieve_scope(READS_ACCOUNT, &may, &account)
     }
 }
 

@@ -50,6 +50,29 @@ impl Mishaps {
     }
 }
 
+#[test]
+fn a_served_emulator_takes_no_address_that_no_mail_reaches_unless_told_to() {
+    let place = Place::with(&ONE.replace("acme.dev", "example.com"));
+    let key = [("WHOP_API_KEY", "any")];
+    for (served, status) in [(Served::begin(""), 5), (Served::start(""), 0)] {
+        let line = format!("apply --yes -q --mapping {status}.jsonl --server {}", served.base);
+        let ran = place.run_with(&line, &key);
+        assert_eq!(ran.status, status, "{}", ran.shown());
+        let refused = ran.stdout.contains("does not accept incoming mail");
+        assert_eq!(refused, status == 5, "{}", ran.shown());
+    }
+}
+
+#[test]
+fn no_custom_key_of_the_emulators_can_hold_what_whop_gives_to_none() {
+    let place = Place::new();
+    let ran = place.run("emulator --port 0 --key ci=user:profile:update");
+    assert_eq!(ran.status, 64, "{}", ran.shown());
+    for part in ["no custom key can hold `user:profile:update`", "role:owner"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.shown());
+    }
+}
+
 /// Whether a message says what to do, or what is possible.
 fn what_to_do(stderr: &str) -> bool {
     ["help: ", "tip: ", "For more information, try", " must be "]
@@ -59,9 +82,7 @@ fn what_to_do(stderr: &str) -> bool {
 
 #[test]
 fn keys() {
-    let served = Served::start(
-        "--key good=company:create_child,user:profile:update --key poor=company:balance:read,payout:account:read",
-    );
+    let served = Served::start("--key good=role:owner --key poor=company:balance:read,payout:account:read");
     let place = Place::with(ONE)
         .secret("empty.key", "\n")
         .secret("quoted.key", "\"s3cret\"");

@@ -287,6 +287,8 @@ fn an_export_needs_no_manifest() {
     let scene = Scene::new(Place::new());
     let unnamed = scene.bare(64, "export");
     assert!(unnamed.stderr.contains("--company biz_"), "{}", unnamed.shown());
+    // The owner of an account has no name by itself.
+    scene.whop.emulator.add_user("ann@shop.dev", "Ann");
     scene.whop.emulator.add_account(
         COMPANY,
         "ann@shop.dev",

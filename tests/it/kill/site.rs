@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::proxy::{Proxy, Trap};
-use crate::told::{EXCHANGES, exchanges};
+use crate::told::{EXCHANGES, documented, exchanges};
 
 /// The program under test.
 pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_whop-sync");
@@ -59,8 +59,17 @@ impl Emulator {
     /// Serves on its port, again after it was killed.
     pub(super) async fn serve(&mut self) {
         let mut child = Command::new(PROGRAM)
-            .args(["emulator", "--rate", "0", "--latency", self.latency, "--port"])
+            .args([
+                "emulator",
+                "--deliver-anything",
+                "--rate",
+                "0",
+                "--latency",
+                self.latency,
+                "--port",
+            ])
             .arg(self.address.port().to_string())
+            .args(documented().then_some("--documented"))
             .arg("--state")
             .arg(self.folder.path().join("state.jsonl"))
             .env_clear()
