@@ -142,10 +142,10 @@ pub(super) fn kept(account: &Account) -> usize {
     texts + metadata.iter().map(entry).sum::<usize>()
 }
 
-/// The seconds from 1970 to a moment in UTC; `None` for any other text.
-fn seconds(moment: &str) -> Option<u64> {
-    let time = humantime::parse_rfc3339(moment).ok()?;
-    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
+/// The seconds from 1970 to a moment; `None` for any other text.
+fn seconds(stamp: &str) -> Option<u64> {
+    let since = moment(stamp)?.duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
 }
 
 /// A text as such, anything else as it was written.
@@ -231,11 +231,14 @@ mod tests {
 
     #[test]
     fn what_whop_leaves_open_changes_nothing() {
-        let plain = r#"{"id":"biz_c1","title":"Ana","metadata":{"a":"1","b":"2"},"owner":{"id":"user_1"}}"#;
+        let plain = r#"{"id":"biz_c1","title":"Ana","metadata":{"a":"1","b":"2"},"owner":{"id":"user_1"},
+            "created_at":"2026-09-09T23:56:08.000Z"}"#;
         let open = r#"{"recommended_action":{"url":"x"},"status":null,"status_reason":null,"email":null,
             "metadata":{"b":"2","a":"1"},"owner":{"name":null,"username":"ana","new":{},"id":"user_1"},
             "created_at":"2026-09-10T01:56:08+02:00","title":"Ana","id":"biz_c1","parent_account":null}"#;
         assert_eq!(read(open), read(plain));
+        let made = read(open).unwrap().unwrap().created;
+        assert_eq!(made, Some(1_788_998_168), "an offset is read");
     }
 
     #[test]
