@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 WORK = TARGET / "conformance"
+# Which of the emulator's two sets of answers: as documented, or as recorded.
+DOCUMENTED = os.environ.get("WHOP_SYNC_ANSWERS") == "documented"
 
 
 def say(text):
@@ -72,8 +74,8 @@ def program():
 class Emulator:
     """A served emulator for as long as the block lasts."""
 
-    def __init__(self, whop_sync, folder, name, *options):
-        if os.environ.get("WHOP_SYNC_ANSWERS") == "documented":
+    def __init__(self, whop_sync, folder, name, *options, documented=DOCUMENTED):
+        if documented:
             options = ("--documented", *options)
         self.exchanges = folder / f"{name}.exchanges.jsonl"
         self.errors = (folder / f"{name}.log").open("w")

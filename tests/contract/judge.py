@@ -140,10 +140,10 @@ class Answer:
         self.data = text.encode()
 
 
-def strict(document, legacy, ours):
+def strict(document, legacy, ours, closed=True):
     """The description of one of the two generations, with nothing but listed
-    fields; if `ours`, as whop-sync has to keep it, which always sends the
-    version and, where it counts, an idempotency key."""
+    fields unless `closed` is false; if `ours`, as whop-sync has to keep it, which
+    always sends the version and, where it counts, an idempotency key."""
 
     def close(node):
         if isinstance(node, dict):
@@ -156,11 +156,17 @@ def strict(document, legacy, ours):
                 close(value)
 
     document = copy.deepcopy(document)
-    close(document)
+    if closed:
+        close(document)
+    else:
+        # It is unknown there, and unknown fields are ignored.
+        del document["components"]["schemas"]["UpdateUser"]["properties"]["company_id"]
     if ours:
         document["components"]["parameters"]["ApiVersionDate"]["required"] = True
         document["components"]["parameters"]["IdempotencyKey"]["required"] = True
     user = document["paths"]["/users/{id}"]
+    # Profiles are public.
+    user["get"]["security"] = [{"bearerAuth": []}, {}]
     body = user["patch"]["requestBody"]["content"]["application/json"]
     body["schema"] = {"$ref": f"#/components/schemas/UpdateUser{'Legacy' if legacy else ''}"}
     if legacy:

@@ -23,8 +23,8 @@ use whop_sync::core::value::Title;
 use whop_sync::emulator::{Fault, Operation, Strike};
 
 use crate::disk::{Loss, Sabotage};
-use crate::told::documented;
 use crate::lab::{Conditions, Lab, Moment, dozen, face, name};
+use crate::told::documented;
 use crate::world::{World, user};
 
 const MOMENTS: [Moment; 3] = [Moment::Before, Moment::After, Moment::Answered];
