@@ -56,15 +56,15 @@ pub struct EmulatorArgs {
     pub latency: Duration,
     /// A key and its scopes; repeatable. Without any, every key may do everything
     ///
-    /// KEY alone has every scope, KEY= has none. KEY=role:owner and
-    /// KEY=role:admin are keys with a role: as on Whop, no other can be given
-    /// user:profile:update.
+    /// KEY alone has every scope, KEY= has none. KEY=role:ROLE has those of a
+    /// system role of Whop's (owner, admin, moderator, sales_manager or
+    /// advertiser); as on Whop, no custom key can be given user:profile:update.
     #[arg(long = "key", value_name = "KEY=SCOPE,…", value_parser = KeyGrant::parse)]
     pub keys: Vec<KeyGrant>,
     /// What goes wrong: a fault script in JSON
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
-    /// Answer as Whop's documentation says, where recorded answers differ from it
+    /// Answer as Whop's documentation says where recorded answers differ
     #[arg(long)]
     pub documented: bool,
     /// Take addresses at domains reserved for examples and tests, such as example.com

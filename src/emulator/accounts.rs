@@ -4,6 +4,8 @@
 //! platform's account is 404, as if it did not exist. It may change its
 //! children, and never its own account.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::clock::parse_stamp;
@@ -240,6 +242,15 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let external = query
         .get("external_id")
         .filter(|_| ask.look.version.has_external_id());
+    // As documented, a trailing `%` asks for every id that begins so.
+    let beginning = external.filter(|_| ask.look.documented);
+    let beginning = beginning.and_then(|external| external.strip_suffix('%'));
+    let called = |account: &Account| match (external, beginning, &account.external_id) {
+        (None, ..) => true,
+        (_, Some(beginning), Some(id)) => id.starts_with(beginning),
+        (external, None, id) => external == id.as_deref(),
+        (_, Some(_), None) => false,
+    };
     let platform = ask.platform()?;
     let fits = |account: &Account| {
         // A child has no children of its own, so its list is empty.
@@ -251,22 +262,47 @@ pub(super) fn list(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
             && status.is_none_or(|status| (status == "suspended") == account.suspended)
             && made.fits(account.created_at, ask)
             && owner.is_none_or(|owner| owner == Some(account.owner))
-            && external.is_none_or(|external| account.external_id.as_deref() == Some(external))
+            && called(account)
             && text.as_deref().is_none_or(|text| {
                 account.title.to_lowercase().contains(text) || account.id.to_lowercase().contains(text)
             })
     };
-    let nothing = std::collections::BTreeSet::new();
-    let places = world.visible(platform).unwrap_or(&nothing);
-    let fits = |(_, seq)| world.account(seq).is_some_and(fits);
-    let cut = page.shifted(places, fits, ask.twist.shift);
-    let show = |(_, seq)| world.account(seq).map(|a| ask.look.account(world, a));
-    let mut page = cut.json(ask.look.documented, show);
+    let mut listed = listed(world, ask, &page, fits, |account| {
+        ask.look.account(world, account)
+    })?;
     if !ask.look.documented {
         // Whop advertises in its lists.
-        page["recommended_action"] = json!({ "label": "Grow with ads", "url": null });
+        listed["recommended_action"] = json!({ "label": "Grow with ads", "url": null });
     }
-    Ok(Answer::ok(page))
+    Ok(Answer::ok(listed))
+}
+
+/// A page of the accounts that the key sees and that fit.
+fn listed(
+    world: &World,
+    ask: &Ask<'_>,
+    page: &Page,
+    fits: impl Fn(&Account) -> bool,
+    show: impl Fn(&Account) -> Value,
+) -> Result<Value, Refusal> {
+    let nothing = BTreeSet::new();
+    let places = world.visible(ask.platform()?).unwrap_or(&nothing);
+    let fits = |(_, seq)| world.account(seq).is_some_and(&fits);
+    let cut = page.shifted(places, fits, ask.twist.shift);
+    Ok(cut.json(ask.look.documented, |(_, seq)| world.account(seq).map(&show)))
+}
+
+/// `GET /accounts/search`: accounts by a part of their title, newest first, in
+/// few words.
+pub(super) fn search(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
+    let query = ask.query;
+    query.word("order", &["created_at"])?;
+    let descending = query.word("direction", &["asc", "desc"])? != Some("asc");
+    let page = Page::read(query, PAGE, descending)?;
+    let title = query.get("query").filter(|title| !title.is_empty());
+    let title = title.ok_or_else(|| Refusal::missing("query"))?.to_lowercase();
+    let fits = |account: &Account| account.title.to_lowercase().contains(&title);
+    listed(world, ask, &page, fits, |account| ask.look.found(account)).map(Answer::ok)
 }
 
 /// `created_after` and `created_before`.
@@ -389,6 +425,18 @@ pub(super) fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal
     let (seq, id) = (account.seq, account.id.clone());
     world.change(Effect::AccountGone(seq));
     Ok(Answer::ok(json!({ "id": id, "deleted": true })))
+}
+
+/// `POST /accounts/{id}/suspend`. There is no way back. One that is suspended
+/// already stays so.
+pub(super) fn suspend(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
+    ask.caller.needs(&["company:suspend_child"])?;
+    let mut account = child(world, ask, ask.id)?.clone();
+    account.suspended = true;
+    account.updated_at = ask.look.now;
+    let body = ask.look.account(world, &account);
+    world.change(Effect::Account(account));
+    Ok(Answer::ok(body))
 }
 
 /// The account of this id or route, if the key sees it.

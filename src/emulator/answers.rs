@@ -74,6 +74,16 @@ impl Look<'_> {
         shape
     }
 
+    /// An account as a search finds it.
+    pub(super) fn found(&self, account: &Account) -> Value {
+        json!({
+            "id": account.id,
+            "title": account.title,
+            "route": account.route,
+            "created_at": self.stamp(account.created_at),
+        })
+    }
+
     /// When an account was made.
     fn stamp(&self, millis: u64) -> String {
         match self.documented {

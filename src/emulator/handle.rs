@@ -12,6 +12,7 @@ use super::operation::Operation;
 use super::records::Fate;
 use super::refusal::Refusal;
 use super::request::{Fields, Query};
+use super::scopes;
 use super::settings::Settings;
 use super::state::World;
 use super::tokens;
@@ -119,6 +120,8 @@ pub(super) fn carry_out(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refu
         Op::OwnAccount => accounts::own(world, ask),
         Op::UpdateAccount => accounts::update(world, ask),
         Op::DeleteAccount => accounts::delete(world, ask),
+        Op::SuspendAccount => accounts::suspend(world, ask),
+        Op::SearchAccounts => accounts::search(world, ask),
         Op::ListCompanies => companies::list(world, ask),
         Op::CreateCompany => companies::create(world, ask),
         Op::RetrieveCompany => companies::retrieve(world, ask),
@@ -130,6 +133,7 @@ pub(super) fn carry_out(world: &mut World, ask: &Ask<'_>) -> Result<Answer, Refu
         Op::RetrieveFile => files::retrieve(world, ask),
         Op::CompleteFile => files::complete(world, ask),
         Op::ListPermissions => keys::list_permissions(world, ask),
+        Op::ListScopes => Ok(scopes::list()),
         Op::CreateAccessToken => tokens::create(world, ask),
         // Storage is no part of the API and never comes here.
         Op::UploadFile => Err(Refusal::not_found()),
@@ -148,6 +152,7 @@ pub(super) fn needs_platform(operation: Operation) -> bool {
             | Op::CompleteFile
             | Op::RetrieveUser
             | Op::ListPermissions
+            | Op::ListScopes
     )
 }
 

@@ -10,46 +10,8 @@ use super::ids::{fingerprint, is_id};
 use super::records::{Account, Effect, Membership, User};
 use super::refusal::Refusal;
 use super::request::Call;
+use super::scopes::{self, CATALOGUE};
 use super::state::World;
-
-/// Every scope that anything here asks for ([accounts](crate::whop_api#accounts),
-/// [companies](crate::whop_api#companies), [users](crate::whop_api#users),
-/// [permissions](crate::whop_api#permissions), [chat tokens](crate::whop_api#chat-tokens)).
-pub(super) const SCOPES: [&str; 15] = [
-    "company:create",
-    "company:create_child",
-    "company:basic:read",
-    "company:update",
-    "company:delete_child",
-    "company:balance:read",
-    "payout:account:read",
-    "user:profile:update",
-    "chat:message:create",
-    "chat:read",
-    "dms:read",
-    "dms:message:manage",
-    "dms:channel:manage",
-    "support_chat:read",
-    "support_chat:message:create",
-];
-
-/// The scopes that no custom key can be given, only a role's key.
-pub(super) const ROLE_ONLY: [&str; 2] = ["user:profile:update", "company:create"];
-
-/// What an Admin's key may not do, as far as anything here asks for it.
-const OWNER_ONLY: [&str; 2] = ["company:update", "company:balance:read"];
-
-/// The scopes of a role's key; `None` for a role that is not known.
-fn of_role(role: &str) -> Option<Option<BTreeSet<String>>> {
-    match role {
-        "owner" => Some(None),
-        "admin" => {
-            let scopes = SCOPES.iter().filter(|scope| !OWNER_ONLY.contains(scope));
-            Some(Some(scopes.map(|scope| (*scope).to_owned()).collect()))
-        }
-        _ => None,
-    }
-}
 
 /// A key that the emulator knows.
 #[derive(Clone)]
@@ -69,7 +31,7 @@ pub struct Key {
 
 impl Key {
     /// Reads `KEY` (every scope), `KEY=scope,scope` (only these), `KEY=` (none),
-    /// or `KEY=role:owner` and `KEY=role:admin`.
+    /// or `KEY=role:ROLE` (those of a system role, such as `owner`).
     pub fn parse(text: &str) -> Self {
         let (secret, scopes) = match text.split_once('=') {
             None => (text, None),
@@ -86,12 +48,12 @@ impl Key {
     pub fn with(secret: &str, scopes: Option<BTreeSet<String>>) -> Self {
         let role = scopes.as_ref().and_then(|scopes| {
             let mut roles = scopes.iter().filter_map(|scope| scope.strip_prefix("role:"));
-            of_role(roles.next()?)
+            scopes::of_role(roles.next()?)
         });
         Self {
             secret: secret.to_owned(),
             role: role.is_some(),
-            scopes: role.unwrap_or(scopes),
+            scopes: role.or(scopes),
             version: None,
             platform: None,
         }
@@ -99,10 +61,10 @@ impl Key {
 
     /// The first of a custom key's scopes that Whop gives to no custom key.
     pub fn impossible(&self) -> Option<&str> {
-        let scopes = self.scopes.iter().flatten().filter(|_| !self.role);
-        scopes
+        let mut held = self.scopes.iter().flatten().filter(|_| !self.role);
+        let possible = |name: &str| scopes::find(name).is_none_or(|scope| scope.custom);
+        held.find(|name| !possible(name) || name.starts_with("role:"))
             .map(String::as_str)
-            .find(|scope| ROLE_ONLY.contains(scope) || scope.starts_with("role:"))
     }
 }
 
@@ -185,7 +147,7 @@ impl Caller {
     /// exist: a made-up action is granted to nobody.
     pub(super) fn holds(&self, scope: &str) -> bool {
         match &self.scopes {
-            None => SCOPES.contains(&scope),
+            None => scopes::find(scope).is_some(),
             Some(scopes) => scopes.contains(scope),
         }
     }
@@ -306,7 +268,10 @@ pub(super) fn list_permissions(world: &World, ask: &Ask<'_>) -> Result<Answer, R
         .map(str::trim)
         .filter(|a| !a.is_empty())
         .collect();
-    let asked = if asked.is_empty() { SCOPES.to_vec() } else { asked };
+    let asked = match asked.is_empty() {
+        true => CATALOGUE.iter().map(|scope| scope.name).collect(),
+        false => asked,
+    };
     let data: Vec<Value> = asked
         .iter()
         .map(|action| json!({ "action": action, "granted": visible && ask.caller.holds(action) }))
@@ -328,14 +293,9 @@ mod tests {
             Some(BTreeSet::from(["a:b".to_owned(), "c".to_owned()]))
         );
         assert_eq!(Key::parse("secret=").scopes, Some(BTreeSet::new()));
-        assert_eq!(
-            (Key::parse("k=role:owner").scopes, Key::parse("k").role),
-            (None, false)
-        );
         let admin = Key::parse("k=role:admin");
-        assert_eq!(admin.impossible(), None);
-        let admin = admin.scopes.unwrap();
-        assert!(admin.contains("user:profile:update") && !admin.contains("company:update"));
+        assert_eq!((admin.impossible(), admin.role), (None, true));
+        assert_eq!(admin.scopes, scopes::of_role("admin"));
         for (text, impossible) in [
             ("k=a:b,user:profile:update", Some("user:profile:update")),
             ("k=role:chief", Some("role:chief")),

@@ -98,6 +98,7 @@ mod paging;
 mod records;
 mod refusal;
 mod request;
+mod scopes;
 mod script;
 mod seats;
 pub mod serve;

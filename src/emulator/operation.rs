@@ -37,6 +37,10 @@ operations! {
     UpdateAccount = "update_account",
     /// `DELETE /accounts/{id}`
     DeleteAccount = "delete_account",
+    /// `POST /accounts/{id}/suspend`
+    SuspendAccount = "suspend_account",
+    /// `GET /accounts/search`
+    SearchAccounts = "search_accounts",
     /// `GET /companies`
     ListCompanies = "list_companies",
     /// `POST /companies`
@@ -61,6 +65,8 @@ operations! {
     UploadFile = "upload_file",
     /// `GET /permissions`
     ListPermissions = "list_permissions",
+    /// `GET /api_keys/permissions`
+    ListScopes = "list_scopes",
     /// `POST /access_tokens`
     CreateAccessToken = "create_access_token",
 }
@@ -144,6 +150,8 @@ fn api(method: &str, segments: &[&str]) -> Route {
     let (id, methods): (&str, &[(&'static str, Op)]) = match segments {
         ["accounts"] => ("", &[("GET", Op::ListAccounts), ("POST", Op::CreateAccount)]),
         ["accounts", "me"] if method == "GET" => ("me", &[("GET", Op::OwnAccount)]),
+        ["accounts", "search"] if method == "GET" => ("search", &[("GET", Op::SearchAccounts)]),
+        ["accounts", id, "suspend"] => (id, &[("POST", Op::SuspendAccount)]),
         ["accounts", id] => (
             id,
             &[
@@ -159,6 +167,7 @@ fn api(method: &str, segments: &[&str]) -> Route {
         ["files", id] => (id, &[("GET", Op::RetrieveFile)]),
         ["files", id, "complete"] => (id, &[("POST", Op::CompleteFile)]),
         ["permissions"] => ("", &[("GET", Op::ListPermissions)]),
+        ["api_keys", "permissions"] => ("permissions", &[("GET", Op::ListScopes)]),
         ["access_tokens"] => ("", &[("POST", Op::CreateAccessToken)]),
         _ => return Route::Unknown,
     };
@@ -203,6 +212,21 @@ mod tests {
                 "GET",
                 "/api/v1/users/user%5Fa",
                 Route::Api(Operation::RetrieveUser, "user_a".to_owned()),
+            ),
+            (
+                "GET",
+                "/api/v1/accounts/search",
+                Route::Api(Operation::SearchAccounts, "search".to_owned()),
+            ),
+            (
+                "POST",
+                "/api/v1/accounts/biz_a/suspend",
+                Route::Api(Operation::SuspendAccount, "biz_a".to_owned()),
+            ),
+            (
+                "GET",
+                "/api/v1/accounts/biz_a/suspend",
+                Route::WrongMethod("POST"),
             ),
             (
                 "POST",

@@ -250,8 +250,13 @@ async fn answer(
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.as_str().to_owned(), value)
     });
+    // hyper leaves the body of an answer to HEAD out.
+    let method = match head.method.as_str() {
+        "HEAD" => "GET",
+        method => method,
+    };
     let call = Call {
-        method: head.method.as_str().to_owned(),
+        method: method.to_owned(),
         path: path.to_owned(),
         origin: origin(&head.headers, *address),
         headers: headers.collect(),

@@ -430,3 +430,86 @@ async fn answers_are_as_recorded_unless_the_documentation_is_asked_for() {
         assert_eq!(error_type(&bad), (400, kind.to_owned()));
     }
 }
+
+#[tokio::test]
+async fn children_are_suspended_for_good() {
+    let keys = ["key", "poor=company:create_child"].map(Key::parse);
+    let site = Site::start(Settings {
+        keys: Keys::Only(keys.to_vec()),
+        ..Settings::test(PLATFORM)
+    })
+    .await;
+    let ana = site.create("ana@shop.test", None).await.text("/id");
+    let suspend = |id: &str| site.call(Method::POST, &format!("/accounts/{id}/suspend"), None);
+    let poor = suspend(&ana).key(Some("poor")).send().await;
+    assert_eq!(poor.status, 403);
+    assert!(poor.text("/error/message").contains("company:suspend_child"));
+    for _ in 0..2 {
+        let got = suspend(&ana).send().await;
+        assert_eq!((got.status, got.text("/status")), (200, "suspended".to_owned()));
+    }
+    assert_eq!(suspend(PLATFORM).send().await.status, 403, "its own account");
+    assert_eq!(suspend("biz_nobody").send().await.status, 404);
+    let active = format!("/accounts?parent_account_id={PLATFORM}&status=active");
+    assert!(site.get(&active).send().await.ids().is_empty());
+}
+
+#[tokio::test]
+async fn accounts_are_searched_by_title_newest_first() {
+    let site = Site::test().await;
+    let mut made = Vec::new();
+    for title in ["Ana's shop", "Bo", "ANA too"] {
+        let body = json!({ "email": format!("{}@shop.test", made.len()), "title": title });
+        made.push(site.post("/accounts", body).send().await.text("/id"));
+    }
+    let search = |query: &'static str| site.get(query).send();
+    let found = search("/accounts/search?query=ana").await;
+    assert_eq!(found.ids(), [made[2].as_str(), &made[0]]);
+    let first = &found.json()["data"][0];
+    let keys: Vec<_> = first.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["created_at", "id", "route", "title"]);
+    let paged = search("/accounts/search?query=ana&direction=asc&first=1").await;
+    assert_eq!(paged.ids(), [made[0].as_str()]);
+    assert_eq!(paged.json()["page_info"]["has_next_page"], json!(true));
+    assert!(search("/accounts/search?query=nobody").await.ids().is_empty());
+    assert_eq!(search("/accounts/search").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_newest_guides_external_id_belongs_to_one_account() {
+    for documented in [false, true] {
+        let site = Site::start(Settings {
+            documented,
+            ..Settings::test(PLATFORM)
+        })
+        .await;
+        let mut made = Vec::new();
+        for id in ["u-1", "u-12", "v-1"] {
+            let body = json!({ "email": format!("{id}@shop.test"), "title": id, "external_id": id });
+            made.push(site.post("/accounts", body).send().await.text("/id"));
+        }
+        let site = &site;
+        let list = |asked: &str| {
+            let path = format!("/accounts?parent_account_id={PLATFORM}&direction=asc&external_id={asked}");
+            async move { site.get(&path).send().await.ids() }
+        };
+        assert_eq!(list("u-1").await, made[..1]);
+        let beginning = list("u-1%25").await;
+        let expected = if documented { &made[..2] } else { &[] };
+        assert_eq!(beginning, expected, "a prefix is asked for as documented");
+
+        let taken = json!({ "external_id": "u-1" });
+        let path = format!("/accounts/{}", made[2]);
+        let taken = site.patch(&path, taken).send().await;
+        assert_eq!(error_type(&taken), (409, "conflict".to_owned()));
+        let own = site.patch(&path, json!({ "external_id": "v-1" })).send().await;
+        assert_eq!(own.status, 200);
+        for empty in [json!(""), Value::Null] {
+            let untitled = site.patch(&path, json!({ "title": empty })).send().await;
+            assert_eq!(
+                (untitled.status, untitled.text("/title")),
+                (200, "v-1".to_owned())
+            );
+        }
+    }
+}

@@ -16,7 +16,7 @@ async fn posts_are_replayed_mismatched_and_forgotten() {
     assert_eq!(
         (replay.status, &replay.body),
         (201, &first.body),
-        "not the 200 of an existing account"
+        "the remembered answer"
     );
     assert_eq!(replay.header("idempotent-replayed"), Some("true"));
 
@@ -465,4 +465,83 @@ async fn it_passes_for_an_older_server() {
         ..Settings::test(PLATFORM)
     };
     assert!(Emulator::open(unknown).is_err());
+}
+
+#[tokio::test]
+async fn roles_have_keys_and_the_catalogue_tells_which_scopes_a_custom_key_can_hold() {
+    let keys = ["boss=role:owner", "admin=role:admin", "ci=payout:account:read"].map(Key::parse);
+    let site = Site::start(Settings {
+        keys: Keys::Only(keys.to_vec()),
+        ..Settings::test(PLATFORM)
+    })
+    .await;
+    let catalogue = site
+        .get("/api_keys/permissions")
+        .key(Some("ci"))
+        .send()
+        .await
+        .json();
+    let scopes = catalogue["data"].as_array().unwrap().clone();
+    assert_eq!(catalogue["page_info"]["has_next_page"], json!(false));
+    let allowed = |action: &str| {
+        let mut fitting = scopes.iter().filter(|scope| scope["action"] == action);
+        fitting.next().unwrap()["allowed_on_api_key"] == json!(true)
+    };
+    assert!(!allowed("user:profile:update") && allowed("company:balance:read"));
+    let path = format!("/permissions?resource_id={PLATFORM}");
+    for (key, role) in [("boss", "owner"), ("admin", "admin")] {
+        let granted = site.get(&path).key(Some(key)).send().await.json();
+        for (scope, told) in scopes.iter().zip(granted["data"].as_array().unwrap()) {
+            let roles = scope["granted_to_system_roles"].as_array().unwrap();
+            assert_eq!(scope["action"], told["action"]);
+            assert_eq!(
+                json!(roles.contains(&json!(role))),
+                told["granted"],
+                "{role}: {scope}"
+            );
+        }
+    }
+    let stranger = site.get("/api_keys/permissions").key(None).send().await;
+    assert_eq!(stranger.status, 401);
+    let impossible = Settings {
+        keys: Keys::Only(vec![Key::parse("ci=user:profile:update")]),
+        ..Settings::test(PLATFORM)
+    };
+    assert!(Emulator::open(impossible).is_err());
+}
+
+#[tokio::test]
+async fn a_token_is_for_an_account_or_a_user() {
+    let site = Site::test().await;
+    let nobody = site.post("/access_tokens", json!({})).send().await;
+    assert_eq!(nobody.status, 400);
+    assert_eq!(nobody.text("/error/message"), "Pass account_id or user_id");
+    let own = site
+        .post("/access_tokens", json!({ "account_id": PLATFORM }))
+        .send()
+        .await;
+    assert_eq!(own.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_is_a_get_without_its_body() {
+    let site = Site::test().await;
+    site.create("ana@shop.test", None).await;
+    let (got, head) = (
+        site.get("/accounts").send().await,
+        site.call(Method::HEAD, "/accounts", None).send().await,
+    );
+    assert_eq!((got.status, head.status), (200, 200));
+    let length = head.header("content-length").unwrap();
+    assert_eq!(
+        (length, head.body.len()),
+        (got.body.len().to_string().as_str(), 0)
+    );
+    assert_eq!(
+        site.call(Method::HEAD, "/access_tokens", None)
+            .send()
+            .await
+            .status,
+        405
+    );
 }
