@@ -33,6 +33,7 @@ mod plan;
 mod properties;
 mod requests;
 mod schema;
+mod shapes;
 mod slow;
 mod store;
 mod strangers;

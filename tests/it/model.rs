@@ -16,12 +16,12 @@ use whop_sync::emulator::{AccountView, Fault, ProfileView, Script, Strike};
 
 use crate::crash::once_only;
 use crate::disk::{Loss, Trip};
-use crate::lab::{Conditions, Lab, Moment, PLATFORM, face};
+use crate::lab::{Conditions, Lab, Moment, PLATFORM, Tap, face};
 use crate::world::{World, key, user};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
-enum Event {
+pub(crate) enum Event {
     Join(u8),
     Leave(u8),
     Name(u8, u8),
@@ -43,7 +43,7 @@ enum Event {
 
 /// What a run meets.
 #[derive(Clone, Debug)]
-enum Meets {
+pub(crate) enum Meets {
     Nothing,
     /// It dies at this durable write.
     Write(u8, Loss),
@@ -53,7 +53,7 @@ enum Meets {
     Faults(u8, u64),
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(crate) fn event() -> impl Strategy<Value = Event> {
     let id = || 0..6_u8;
     prop_oneof![
         6 => id().prop_map(Event::Join),
@@ -320,7 +320,9 @@ impl History {
     }
 }
 
-fn play(dialect: Dialect, events: &[Event]) -> Result<(), String> {
+/// Plays a history to its end, with a tap between the client and the emulator if
+/// there is one.
+pub(crate) fn play(dialect: Dialect, events: &[Event], tap: Option<Tap>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -328,6 +330,7 @@ fn play(dialect: Dialect, events: &[Event]) -> Result<(), String> {
         .unwrap();
     runtime.block_on(async {
         let mut history = History::new(dialect);
+        history.lab.tap = tap;
         for event in events {
             history.happen(event).await;
             history.check().map_err(|why| format!("after {event:?}: {why}"))?;
@@ -344,6 +347,6 @@ proptest! {
         dialect in prop_oneof![Just(Dialect::Accounts), Just(Dialect::Companies)],
         events in proptest::collection::vec(event(), 1..30),
     ) {
-        prop_assert_eq!(play(dialect, &events), Ok(()));
+        prop_assert_eq!(play(dialect, &events, None), Ok(()));
     }
 }
