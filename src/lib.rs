@@ -40,15 +40,16 @@
 //! | [`core`] | the three facts, the plan, its audit, the journal's meaning | nothing |
 //! | `parallel` | work side by side, whatever it is | nothing |
 //! | [`fsys`] | opens files, by rules that strangers' files cannot get around | nothing |
-//! | [`error`] | the one error, its codes and exit statuses | `core`'s data, `fsys` |
+//! | [`error`] | the one error, its codes and exit statuses | `core`, `fsys` |
 //! | `picture` | pictures by their content, without reading any file | `core` |
-//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `parallel`, `fsys`, `picture` |
-//! | [`remote`] | Whop's API in both dialects over a one-method transport | `core`, `picture` |
-//! | [`store`] | lock, mapping and journal | `core`, `parallel`, `fsys` |
-//! | [`execute`] | carries a plan out | `core`, `remote`, `store` |
-//! | [`render`] | plans, reports and errors as text | `core`, `picture` |
-//! | [`emulator`] | Whop in the box, for trials, pull requests and tests | `fsys`, the transport's types |
-//! | [`cli`] | arguments, and the wiring of all the rest | everything |
+//! | [`manifest`] | YAML and pictures in, desired state or every problem out | `core`, `parallel`, `error`, `fsys`, `picture` |
+//! | [`remote`] | Whop's API in both dialects over a one-method transport | `core`, `error`, `picture` |
+//! | [`store`] | lock, mapping and journal | `core`, `parallel`, `error`, `fsys` |
+//! | [`execute`] | carries a plan out | `core`, `error`, `remote`, `store` |
+//! | [`render`] | plans, reports and errors as text | `core`, `error`, `picture` |
+//! | [`emulator`] | Whop in the box, for trials, pull requests and tests | `fsys`, `remote::transport` |
+//! | [`cli`] | arguments, and the wiring of all the rest | `core`, `error`, `fsys`, `manifest`, `remote`, `store`, `execute`, `render`, `emulator` |
+//! | `fuzzing` | what must hold of hostile input; built for tests alone | `core`, `error`, `picture`, `manifest`, `remote`, `store`, `render`, `cli` |
 //!
 //! # What is always true
 //!
@@ -78,7 +79,8 @@
 //! What Whop's API promises, and what is assumed where it is silent, is on a
 //! page of its own: [`whop_api`]. Comments link to its parts.
 //!
-//! `tests/it/house.rs` reads the source and fails when the map is not true.
+//! `tests/it/house.rs` reads this map and the source, and fails where they
+//! differ, and where imports go in a circle.
 
 pub mod cli;
 pub mod core;
