@@ -44,33 +44,33 @@ Examples:
 
 /// How a plan is carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct ApplyArgs {
+pub(crate) struct ApplyArgs {
     /// Carry out exactly this plan, saved by `plan --out`
     ///
     /// Refused with 4 when anything it rests on has moved since. A plan
     /// runs once: carried out to its end, it does nothing more.
     #[arg(value_name = "PLAN")]
-    pub plan: Option<PathBuf>,
+    pub(crate) plan: Option<PathBuf>,
     /// Write what was done to this file, in JSON: each step, its request and answer
     ///
     /// Written as well when users failed or the run was interrupted.
     #[arg(long, value_name = "FILE")]
-    pub receipt: Option<PathBuf>,
+    pub(crate) receipt: Option<PathBuf>,
     /// What the plan must be, and whence.
     #[command(flatten)]
-    pub terms: Terms,
+    pub(crate) terms: Terms,
     /// Do not ask; needed where no terminal is
     #[arg(long, short = 'y')]
-    pub yes: bool,
+    pub(crate) yes: bool,
     /// Stop cleanly within this time, such as 90s or 1h 30min
     ///
     /// What is left is reported and the exit status is 5; the next run
     /// goes on from there.
     #[arg(long, value_name = "DURATION", value_parser = some_time)]
-    pub deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
     /// Write a report to this file too, .json, .md, .html or .sarif; repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
-    pub reports: Vec<ReportFile>,
+    pub(crate) reports: Vec<ReportFile>,
 }
 
 /// Plans, or takes the saved plan, and carries it out.

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use self::options::Options;
+pub(crate) use self::options::Options;
 use super::apply::{self, ApplyArgs};
 use super::completions::{self, CompletionsArgs};
 use super::doctor::{self, DoctorArgs};
@@ -40,16 +40,16 @@ const WIDEST: usize = 100;
 
 /// A parsed command line.
 #[derive(Debug)]
-pub struct Args {
+pub(crate) struct Args {
     /// The options of any command.
-    pub options: Options,
+    pub(crate) options: Options,
     /// What to do.
-    pub verb: Verb,
+    pub(crate) verb: Verb,
 }
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Begin: a manifest, its schema for editors, what git ignores, and pipelines
     ///
     /// Writes new files only; what is there stays as it is. With --from-csv the
@@ -132,7 +132,7 @@ pub enum Verb {
 
 impl Verb {
     /// Whether it talks to Whop, so that it needs a key.
-    pub fn asks_whop(&self) -> bool {
+    pub(crate) fn asks_whop(&self) -> bool {
         matches!(
             self,
             Self::Plan(_)
@@ -145,7 +145,7 @@ impl Verb {
     }
 
     /// What is demanded of the plan, where there is one.
-    pub fn terms(&self) -> Option<&Terms> {
+    pub(crate) fn terms(&self) -> Option<&Terms> {
         match self {
             Self::Plan(args) => Some(&args.terms),
             Self::Apply(args) => Some(&args.terms),
@@ -154,7 +154,7 @@ impl Verb {
     }
 
     /// The reports asked for; `None` for a command that makes none.
-    pub fn reports(&self) -> Option<&[ReportFile]> {
+    pub(crate) fn reports(&self) -> Option<&[ReportFile]> {
         match self {
             Self::Plan(args) => Some(&args.reports),
             Self::Apply(args) => Some(&args.reports),
@@ -187,7 +187,7 @@ struct Line {
 }
 
 /// The definition of the command line, for parsing, completions and manuals.
-pub fn command() -> clap::Command {
+pub(crate) fn command() -> clap::Command {
     Line::command().mut_subcommands(|sub| {
         let pointless = options::pointless(sub.get_name());
         let hide = |sub: clap::Command, id: &&str| sub.mut_arg(id, |arg| arg.hide(true));
@@ -200,7 +200,7 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// A help text, the version, or what is wrong with the command line. The last
 /// ends with status 64; clap's own 2 means "changes pending" here.
-pub fn parse(raw: &[OsString], facts: &Facts) -> Result<Args, Early> {
+pub(crate) fn parse(raw: &[OsString], facts: &Facts) -> Result<Args, Early> {
     let width = facts.width.unwrap_or(WIDEST).min(WIDEST);
     let mut command = command().term_width(width);
     let matches = command.try_get_matches_from_mut(raw);

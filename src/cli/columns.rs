@@ -18,7 +18,7 @@ const MOST_TIMES: u32 = 5;
 
 /// A column that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+pub(crate) struct Column {
     field: String,
     header: String,
 }
@@ -31,7 +31,7 @@ impl Column {
     ///
     /// # Errors
     /// Says which fields there are.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (field, header) = text
             .split_once('=')
             .ok_or("must be like email=\"Mail address\"")?;

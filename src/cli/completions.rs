@@ -28,10 +28,10 @@ Examples:
 
 /// Whose completions to print.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// bash, elvish, fish, powershell or zsh
     #[arg(value_name = "SHELL", value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
-    pub shell: String,
+    pub(crate) shell: String,
 }
 
 /// Prints the script for a shell.

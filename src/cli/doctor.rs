@@ -46,7 +46,7 @@ Examples:
 
 /// How far to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Tell also which of the assumptions about Whop hold, as far as reading tells
     ///
     /// This program was written from documentation; where that is silent it
@@ -55,7 +55,7 @@ pub struct DoctorArgs {
     /// without writing or from what there is to read. The exit status stays
     /// that of the checks.
     #[arg(long)]
-    pub probe: bool,
+    pub(crate) probe: bool,
 }
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DoctorArgs) -> Result<Exit> {

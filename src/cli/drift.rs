@@ -24,13 +24,13 @@ Examples:
 
 /// What counts as drift, and where it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct DriftArgs {
+pub(crate) struct DriftArgs {
     /// Accounts that the mapping does not know are no drift
     #[arg(long)]
-    pub ignore_unmanaged: bool,
+    pub(crate) ignore_unmanaged: bool,
     /// Write a report to this file too, .json, .md or .sarif; repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
-    pub reports: Vec<ReportFile>,
+    pub(crate) reports: Vec<ReportFile>,
 }
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs) -> Result<Exit> {

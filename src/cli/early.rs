@@ -14,13 +14,13 @@ use crate::render::{escape, json};
 /// What ends the program before it does anything: a help text, the version,
 /// or a command line that cannot be meant.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Early {
+pub(crate) struct Early {
     /// For stdout, final line end included.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// For stderr, final line end included.
-    pub stderr: String,
+    pub(crate) stderr: String,
     /// The exit status.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
 }
 
 impl Early {

@@ -38,41 +38,41 @@ all) and `chance` in a hundred. The strikes and their fields:
 
 /// How the emulator is served.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct EmulatorArgs {
+pub(crate) struct EmulatorArgs {
     /// Port on 127.0.0.1; 0 takes any free one
     #[arg(long, value_name = "N", default_value_t = 8484)]
-    pub port: u16,
+    pub(crate) port: u16,
     /// Where accounts, profiles and files are kept [default: .whop-sync/emulator.jsonl]
     ///
     /// The default stands beside the manifest and is the one that
     /// `--server emulator` uses.
     #[arg(long, value_name = "FILE")]
-    pub state: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     /// Requests allowed for each operation; 0 for no limit
     #[arg(long, value_name = "RATE", default_value = "600/min", value_parser = Rate::parse)]
-    pub rate: Rate,
+    pub(crate) rate: Rate,
     /// Time that every answer takes, such as 50ms
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = span)]
-    pub latency: Duration,
+    pub(crate) latency: Duration,
     /// A key and its scopes; repeatable. Without any, every key may do everything
     ///
     /// KEY alone has every scope, KEY= has none. KEY=role:ROLE has those of a
     /// system role of Whop's (owner, admin, moderator, sales_manager or
     /// advertiser); as on Whop, no custom key can be given user:profile:update.
     #[arg(long = "key", value_name = "KEY=SCOPE,…", value_parser = KeyGrant::parse)]
-    pub keys: Vec<KeyGrant>,
+    pub(crate) keys: Vec<KeyGrant>,
     /// What goes wrong: a fault script in JSON
     #[arg(long, value_name = "FILE")]
-    pub faults: Option<PathBuf>,
+    pub(crate) faults: Option<PathBuf>,
     /// Answer as Whop's documentation says where recorded answers differ
     #[arg(long)]
-    pub documented: bool,
+    pub(crate) documented: bool,
     /// Take addresses at domains reserved for examples and tests, such as example.com
     ///
     /// Whop refuses them, since no mail can arrive there. `--server emulator`
     /// takes them in any case.
     #[arg(long)]
-    pub deliver_anything: bool,
+    pub(crate) deliver_anything: bool,
 }
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorArgs) -> Result<Exit> {

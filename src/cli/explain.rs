@@ -22,10 +22,10 @@ Examples:
 
 /// Whom to explain.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// Your platform's id of the user
     #[arg(value_name = "ID", value_parser = UserKey::parse, add = completions::ids())]
-    pub id: UserKey,
+    pub(crate) id: UserKey,
 }
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExplainArgs) -> Result<Exit> {

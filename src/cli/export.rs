@@ -33,23 +33,23 @@ Examples:
 
 /// How an export is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct ExportArgs {
+pub(crate) struct ExportArgs {
     /// Write the manifest to this file instead of stdout
     #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Download the pictures into this folder, beside the manifest
     ///
     /// Of users in the mapping, only pictures that were set through it. Whop
     /// shows a placeholder where somebody has no picture; it cannot be told
     /// from one.
     #[arg(long, value_name = "DIR")]
-    pub avatars: Option<PathBuf>,
+    pub(crate) avatars: Option<PathBuf>,
     /// Your own account on Whop [default: the manifest's or the mapping's]
     #[arg(long, value_name = "BIZ_ID", value_parser = PlatformId::parse)]
-    pub company: Option<PlatformId>,
+    pub(crate) company: Option<PlatformId>,
     /// Overwrite files that are there already
     #[arg(long)]
-    pub force: bool,
+    pub(crate) force: bool,
 }
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExportArgs) -> Result<Exit> {

@@ -27,10 +27,10 @@ Examples:
 
 /// How a beginning is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// Your platform's own account on Whop; it can be written in later
     #[arg(long, value_name = "BIZ_ID", value_parser = PlatformId::parse)]
-    pub company: Option<PlatformId>,
+    pub(crate) company: Option<PlatformId>,
     /// Take the users from this table, CSV with a line of headers
     ///
     /// Columns are found by their headers: id, email, name, avatar, title,
@@ -38,18 +38,18 @@ pub struct InitArgs {
     /// asked for one that is not found. Rows that cannot be users are left out
     /// and told.
     #[arg(long, value_name = "FILE")]
-    pub from_csv: Option<PathBuf>,
+    pub(crate) from_csv: Option<PathBuf>,
     /// Take this column for a field, such as email="Mail address"; repeatable
     ///
     /// metadata.KEY=HEADER takes one as metadata.
     #[arg(long = "column", value_name = "FIELD=HEADER", value_parser = Column::parse, requires = "from_csv")]
-    pub columns: Vec<Column>,
+    pub(crate) columns: Vec<Column>,
     /// Write pipelines too: plan on pull requests, apply on merge, drift at night
     ///
     /// They stand below the current folder, which should be the repository's
     /// root, and need the keys as secrets; each file says which.
     #[arg(long, value_enum, value_name = "PLATFORM")]
-    pub ci: Option<Ci>,
+    pub(crate) ci: Option<Ci>,
 }
 
 /// What git should not see. The journal is not among it: after a crash it is

@@ -32,7 +32,7 @@ use crate::error::{Code, Error, Result};
 
 /// Where the key comes from. It is read when it is needed, and not before.
 #[derive(Debug)]
-pub enum KeySource {
+pub(crate) enum KeySource {
     /// A file; it wins over the environment.
     File(PathBuf),
     /// `WHOP_API_KEY`.
@@ -48,7 +48,7 @@ impl KeySource {
     /// # Errors
     /// The variable is set and cannot be a key. Set but empty is one such
     /// case: a pipeline passes a missing secret on like that.
-    pub fn find(file: Option<PathBuf>, variable: Option<&OsString>) -> Result<Self> {
+    pub(crate) fn find(file: Option<PathBuf>, variable: Option<&OsString>) -> Result<Self> {
         match (file, variable) {
             (Some(file), _) => Ok(Self::File(file)),
             (None, None) => Ok(Self::Nowhere),
@@ -62,7 +62,7 @@ impl KeySource {
     /// # Errors
     /// There is none, its file cannot be read, or it cannot be a key. What it
     /// holds is never told.
-    pub fn load(&self, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<SecretString> {
+    pub(crate) fn load(&self, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<SecretString> {
         match self {
             Self::File(path) => {
                 let bytes = read(path).map_err(|cause| {

@@ -13,10 +13,10 @@ Examples:
 
 /// Which page to print.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// The command, such as plan
     #[arg(value_name = "COMMAND")]
-    pub page: Option<String>,
+    pub(crate) page: Option<String>,
 }
 
 /// Prints the page of the program, or of one command.

@@ -1,38 +1,38 @@
 //! The program: arguments settled once, one file for each command, and the
 //! only place that wires the edges together.
 
-pub mod apply;
-pub mod args;
+mod apply;
+mod args;
 mod columns;
 mod commits;
-pub mod completions;
+mod completions;
 mod connect;
 mod csv;
-pub mod doctor;
-pub mod drift;
-pub mod early;
-pub mod emulator;
-pub mod explain;
-pub mod export;
+mod doctor;
+mod drift;
+mod early;
+mod emulator;
+mod explain;
+mod export;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-pub mod init;
-pub mod key;
-pub mod man;
+mod init;
+mod key;
+mod man;
 mod output;
-pub mod paths;
+mod paths;
 mod pictures;
-pub mod pipelines;
-pub mod plan;
+mod pipelines;
+mod plan;
 mod receipt;
 mod reports;
-pub mod saved;
-pub mod schema;
-pub mod settings;
-pub mod show;
+mod saved;
+mod schema;
+mod settings;
+mod show;
 mod signals;
 mod validate;
-pub mod values;
+mod values;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -9,11 +9,11 @@ use crate::store;
 
 /// Where state is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paths {
+pub(crate) struct Paths {
     /// Mapping, journal and lock.
-    pub state: store::Paths,
+    pub(crate) state: store::Paths,
     /// What the emulator remembers.
-    pub emulator: PathBuf,
+    pub(crate) emulator: PathBuf,
 }
 
 /// The folder, beside the manifest, for what belongs to the emulator.
@@ -29,7 +29,7 @@ impl Paths {
     /// # Errors
     /// An empty manifest path, or a mapping that could not stand beside its own
     /// journal and lock.
-    pub fn new(
+    pub(crate) fn new(
         manifests: &[PathBuf],
         mapping: Option<PathBuf>,
         server: &Server,

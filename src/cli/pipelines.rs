@@ -5,7 +5,7 @@ use clap::ValueEnum;
 
 /// Where pipelines run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Ci {
+pub(crate) enum Ci {
     /// GitHub Actions.
     Github,
     /// GitLab CI.

@@ -33,28 +33,28 @@ Examples:
 
 /// How a plan is made and told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// Exit with 2 when changes are pending, and with 0 when there are none
     #[arg(long)]
-    pub detailed_exitcode: bool,
+    pub(crate) detailed_exitcode: bool,
     /// Refuse a plan that cannot be reviewed in a comment
     ///
     /// Where Markdown has no room for every user's id and name, the plan is
     /// refused with the guardrail `too_large`, which `--allow` lifts.
     #[arg(long)]
-    pub strict: bool,
+    pub(crate) strict: bool,
     /// Save the plan to this file, for `apply FILE`
     ///
     /// It holds no secret and no picture. A plan that a guardrail refuses
     /// is not saved.
     #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// What it must be, and whence.
     #[command(flatten)]
-    pub terms: Terms,
+    pub(crate) terms: Terms,
     /// Write a report to this file too, .json, .md, .html or .sarif; repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse)]
-    pub reports: Vec<ReportFile>,
+    pub(crate) reports: Vec<ReportFile>,
 }
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs) -> Result<Exit> {

@@ -31,19 +31,19 @@ use crate::store::{self, MOST_PLAN_BYTES, Replacement};
 
 /// What a plan must be, and what it is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct Terms {
+pub(crate) struct Terms {
     /// Refuse with 4 unless the plan has this digest, or one that begins so
     ///
     /// As `plan` prints it, whole or at least its first 32 digits. It covers
     /// what is done, where, and under which limits; not when it was planned.
     #[arg(long, value_name = "DIGEST", value_parser = Expected::parse)]
-    pub expect: Option<Expected>,
+    pub(crate) expect: Option<Expected>,
     /// The commit the manifest stands in, by its full id [env: WHOP_SYNC_COMMIT]
     ///
     /// The mapping remembers it, so that applying an older commit later is
     /// noticed. GitHub's and GitLab's pipelines tell it by themselves.
     #[arg(long, value_name = "SHA", value_parser = Commit::parse)]
-    pub commit: Option<Commit>,
+    pub(crate) commit: Option<Commit>,
 }
 
 /// Reads the plan that `apply` is to carry out, if it is given one, and takes

@@ -11,10 +11,10 @@ Examples:
 
 /// Which schema to print.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct SchemaArgs {
+pub(crate) struct SchemaArgs {
     /// Print that of what `--format json` prints instead: plans, reports and the rest
     #[arg(long)]
-    pub plan: bool,
+    pub(crate) plan: bool,
 }
 
 pub(super) fn run(printer: &Printer, args: &SchemaArgs) -> Result<Exit> {

@@ -28,7 +28,7 @@ use crate::render::style::{Choice, Palette, Surroundings};
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.
-pub const VARIABLES: [&str; 19] = [
+pub(crate) const VARIABLES: [&str; 19] = [
     "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",
@@ -52,17 +52,17 @@ pub const VARIABLES: [&str; 19] = [
 
 /// The surroundings, as they were when the program started.
 #[derive(Clone, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The values of [`VARIABLES`], as far as they are set.
-    pub environment: BTreeMap<&'static str, OsString>,
+    pub(crate) environment: BTreeMap<&'static str, OsString>,
     /// Whether someone can answer.
-    pub stdin_is_terminal: bool,
+    pub(crate) stdin_is_terminal: bool,
     /// Whether someone reads the result.
-    pub stdout_is_terminal: bool,
+    pub(crate) stdout_is_terminal: bool,
     /// Whether someone reads the story.
-    pub stderr_is_terminal: bool,
+    pub(crate) stderr_is_terminal: bool,
     /// The terminal's width in columns, if there is one.
-    pub width: Option<usize>,
+    pub(crate) width: Option<usize>,
 }
 
 impl fmt::Debug for Facts {
@@ -121,74 +121,74 @@ fn usage(message: impl Into<String>) -> Error {
 
 /// Everything a run needs to know, besides the manifest.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// What to do.
-    pub verb: Verb,
+    pub(crate) verb: Verb,
     /// The manifest's files and folders, at least one.
-    pub manifests: Vec<PathBuf>,
+    pub(crate) manifests: Vec<PathBuf>,
     /// Where state is kept.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// How files are opened beside these manifests.
-    pub disk: OsDisk,
+    pub(crate) disk: OsDisk,
     /// Whether what is remembered of pictures is used.
-    pub cache: bool,
+    pub(crate) cache: bool,
     /// The file that exchanges with the emulator are added to, if any.
-    pub exchanges: Option<PathBuf>,
+    pub(crate) exchanges: Option<PathBuf>,
     /// Which server is spoken to.
-    pub server: Server,
+    pub(crate) server: Server,
     /// Requests of each operation that may be sent to it, where that is not
     /// what Whop documents.
-    pub limit: Option<Rate>,
+    pub(crate) limit: Option<Rate>,
     /// Which version of its API.
-    pub version: Version,
+    pub(crate) version: Version,
     /// Where the key comes from.
-    pub key: KeySource,
+    pub(crate) key: KeySource,
     /// Certificates to trust besides the platform's, if any.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// Hosts of private networks that pictures and uploads may go to.
-    pub own_hosts: OwnHosts,
+    pub(crate) own_hosts: OwnHosts,
     /// Which profiles to read.
-    pub refresh: Refresh,
+    pub(crate) refresh: Refresh,
     /// The users the run is about; `None` is all.
-    pub only: Option<BTreeSet<UserKey>>,
+    pub(crate) only: Option<BTreeSet<UserKey>>,
     /// The guards lifted for this run.
-    pub allow: BTreeSet<Guard>,
+    pub(crate) allow: BTreeSet<Guard>,
     /// The digest that the plan must have.
-    pub expect: Option<Expected>,
+    pub(crate) expect: Option<Expected>,
     /// Who agrees to a plan that is to be carried out.
-    pub consent: Consent,
+    pub(crate) consent: Consent,
     /// The commit that the manifest stands in, where known.
-    pub commit: Option<Commit>,
+    pub(crate) commit: Option<Commit>,
     /// How to tell about it.
-    pub output: Output,
+    pub(crate) output: Output,
     /// Where else to tell about it.
-    pub reports: Reports,
+    pub(crate) reports: Reports,
 }
 
 /// Where a plan or a run is reported besides the two streams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reports {
+pub(crate) struct Reports {
     /// The files asked for.
-    pub files: Vec<ReportFile>,
+    pub(crate) files: Vec<ReportFile>,
     /// GitHub's page of the workflow's run, a file that Markdown is added to.
-    pub step_summary: Option<PathBuf>,
+    pub(crate) step_summary: Option<PathBuf>,
 }
 
 impl Reports {
     /// Whether there is any.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty() && self.step_summary.is_none()
     }
 
     /// Whether a report shows pictures.
-    pub fn show_pictures(&self) -> bool {
+    pub(crate) fn show_pictures(&self) -> bool {
         self.files.iter().any(|file| file.kind == ReportKind::Html)
     }
 }
 
 /// Who agrees to a plan before it is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consent {
+pub(crate) enum Consent {
     /// `--yes` was given.
     Given,
     /// Someone at the terminal is asked.
@@ -199,31 +199,31 @@ pub enum Consent {
 
 /// How to tell about a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Output {
+pub(crate) struct Output {
     /// How results are printed.
-    pub format: Format,
+    pub(crate) format: Format,
     /// Colours on stdout.
-    pub stdout: Palette,
+    pub(crate) stdout: Palette,
     /// Colours on stderr.
-    pub stderr: Palette,
+    pub(crate) stderr: Palette,
     /// The terminal's width in columns, if there is one.
-    pub width: Option<usize>,
+    pub(crate) width: Option<usize>,
     /// How progress is shown.
-    pub progress: Mode,
+    pub(crate) progress: Mode,
     /// Whether warnings are left out.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Which logs are printed, as a filter; `None` for none.
-    pub log: Option<Targets>,
+    pub(crate) log: Option<Targets>,
     /// How logs are printed.
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     /// Whether a manifest's problems are also told as GitHub's workflow
     /// commands.
-    pub annotate: bool,
+    pub(crate) annotate: bool,
 }
 
 impl Output {
     /// How problems and errors look on stderr.
-    pub fn look(&self) -> Look {
+    pub(crate) fn look(&self) -> Look {
         Look {
             palette: self.stderr,
             width: self.width,
@@ -237,7 +237,7 @@ impl Settings {
     ///
     /// # Errors
     /// Options or variables that cannot be meant.
-    pub fn resolve(args: Args, facts: &Facts, is_folder: impl FnOnce(&Path) -> bool) -> Result<Self> {
+    pub(crate) fn resolve(args: Args, facts: &Facts, is_folder: impl FnOnce(&Path) -> bool) -> Result<Self> {
         let Args { options, verb } = args;
         let output = output(&options, &verb, facts)?;
         let reports = reports(&verb, facts);
@@ -321,17 +321,17 @@ impl Settings {
     }
 
     /// The dialect of the API's version.
-    pub fn dialect(&self) -> Dialect {
+    pub(crate) fn dialect(&self) -> Dialect {
         self.version.dialect()
     }
 
     /// Whether the command talks to a server that wants a key.
-    pub fn needs_key(&self) -> bool {
+    pub(crate) fn needs_key(&self) -> bool {
         self.verb.asks_whop() && self.server != Server::Emulator
     }
 
     /// The policy of a run at this time, in seconds since 1970.
-    pub fn policy(&self, now: u64) -> Policy {
+    pub(crate) fn policy(&self, now: u64) -> Policy {
         Policy {
             dialect: self.dialect(),
             server: self.server.to_string().into(),

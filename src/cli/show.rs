@@ -18,10 +18,10 @@ Examples:
 
 /// Whom to show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// Your platform's id of one user
     #[arg(value_name = "ID", value_parser = UserKey::parse, add = completions::ids())]
-    pub id: Option<UserKey>,
+    pub(crate) id: Option<UserKey>,
 }
 
 pub(super) fn run(settings: &Settings, printer: &Printer, args: &ShowArgs) -> Result<Exit> {

@@ -15,10 +15,10 @@ Examples:
 
 /// Where else the problems go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct ValidateArgs {
+pub(crate) struct ValidateArgs {
     /// Write the problems to this file too, .sarif for code scanning; repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = ReportFile::parse_sarif)]
-    pub reports: Vec<ReportFile>,
+    pub(crate) reports: Vec<ReportFile>,
 }
 
 pub(super) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {

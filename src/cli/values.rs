@@ -18,7 +18,7 @@ const SANDBOX: &str = "https://sandbox-api.whop.com/api/v1";
 
 /// Which server is spoken to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Server {
+pub(crate) enum Server {
     /// Whop itself.
     #[default]
     Production,
@@ -35,7 +35,7 @@ impl Server {
     ///
     /// # Errors
     /// Says what a server must be.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match text {
             "production" => Ok(Self::Production),
             "sandbox" => Ok(Self::Sandbox),
@@ -54,7 +54,7 @@ impl Server {
     }
 
     /// The base of its API; `None` for the emulator, which needs no socket.
-    pub fn base(&self) -> Option<&str> {
+    pub(crate) fn base(&self) -> Option<&str> {
         match self {
             Self::Production => Some(PRODUCTION),
             Self::Sandbox => Some(SANDBOX),
@@ -77,7 +77,7 @@ impl fmt::Display for Server {
 
 /// The digest a plan must have, or how it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected(String);
+pub(crate) struct Expected(String);
 
 impl Expected {
     /// Fewest digits: 128 bits. With fewer, whoever writes the manifest can look
@@ -88,7 +88,7 @@ impl Expected {
     ///
     /// # Errors
     /// Says what a digest is.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let fits = (Self::FEWEST..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
         match fits {
             true => Ok(Self(text.to_ascii_lowercase())),
@@ -100,7 +100,7 @@ impl Expected {
     }
 
     /// Whether this is the digest.
-    pub fn is(&self, digest: &Digest) -> bool {
+    pub(crate) fn is(&self, digest: &Digest) -> bool {
         digest.to_string().starts_with(&self.0)
     }
 }
@@ -215,9 +215,9 @@ fn is_loopback(host: &str) -> bool {
 
 /// Requests that the emulator allows each operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub(crate) struct Rate {
     /// So many a minute; `None` for no limit.
-    pub per_minute: Option<NonZeroU32>,
+    pub(crate) per_minute: Option<NonZeroU32>,
 }
 
 impl Rate {
@@ -225,7 +225,7 @@ impl Rate {
     ///
     /// # Errors
     /// Says what a rate must look like.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (count, unit) = text.split_once('/').unwrap_or((text, ""));
         let factor = match unit {
             "min" => 1,
@@ -248,11 +248,11 @@ impl Rate {
 
 /// A key that the emulator accepts, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyGrant {
+pub(crate) struct KeyGrant {
     /// The key. It opens nothing but the emulator.
-    pub key: String,
+    pub(crate) key: String,
     /// Its scopes; `None` for every scope.
-    pub scopes: Option<BTreeSet<String>>,
+    pub(crate) scopes: Option<BTreeSet<String>>,
 }
 
 impl KeyGrant {
@@ -261,7 +261,7 @@ impl KeyGrant {
     ///
     /// # Errors
     /// Says what a grant must look like.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (key, scopes) = match text.split_once('=') {
             Some((key, scopes)) => (key, Some(scopes)),
             None => (text, None),
@@ -284,7 +284,7 @@ impl KeyGrant {
 ///
 /// # Errors
 /// Says what a span must look like.
-pub fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "must be like 50ms, 90s or 1h 30min".to_owned())
 }
 
@@ -292,7 +292,7 @@ pub fn span(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// Says what a span must look like.
-pub fn some_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
     match span(text)? {
         Duration::ZERO => Err("must be longer than nothing".to_owned()),
         span => Ok(span),
@@ -301,7 +301,7 @@ pub fn some_time(text: &str) -> Result<Duration, String> {
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     #[default]
     Human,
@@ -315,16 +315,16 @@ pub enum Format {
 
 /// A file that a report goes to, besides stdout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReportFile {
+pub(crate) struct ReportFile {
     /// Where.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// In which form.
-    pub kind: ReportKind,
+    pub(crate) kind: ReportKind,
 }
 
 /// A report's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReportKind {
+pub(crate) enum ReportKind {
     /// The document that `--format json` prints.
     Json,
     /// The document that `--format markdown` prints.
@@ -340,7 +340,7 @@ impl ReportFile {
     ///
     /// # Errors
     /// Another extension, or none.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let path = PathBuf::from(text);
         let kind = match path.extension().and_then(|extension| extension.to_str()) {
             Some("json") => ReportKind::Json,
@@ -359,7 +359,7 @@ impl ReportFile {
     ///
     /// # Errors
     /// Any other extension than .sarif.
-    pub fn parse_sarif(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse_sarif(text: &str) -> Result<Self, String> {
         Self::parse(text)
             .ok()
             .filter(|file| file.kind == ReportKind::Sarif)
@@ -369,7 +369,7 @@ impl ReportFile {
 
 /// How logs are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     #[default]
     Text,

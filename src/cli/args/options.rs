@@ -15,76 +15,76 @@ use crate::render::style::Choice;
 
 /// The options that may stand before or after any command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// The manifest, a file or a folder; repeatable [default: users.yaml]
     ///
     /// Of a folder every *.yaml and *.yml below it is read. Several are one
     /// manifest in parts.
     #[arg(short = 'f', long = "manifest", value_name = "PATH", help_heading = FILES)]
-    pub manifests: Vec<PathBuf>,
+    pub(crate) manifests: Vec<PathBuf>,
     /// Where accounts are remembered [default: beside the manifest] [env: WHOP_SYNC_MAPPING]
     ///
     /// For users.yaml that is users.mapping.jsonl; for the emulator it stands
     /// in the folder .whop-sync. Keep it in git: losing it costs one refresh
     /// and no account.
     #[arg(long, value_name = "PATH", help_heading = FILES)]
-    pub mapping: Option<PathBuf>,
+    pub(crate) mapping: Option<PathBuf>,
     /// Read every picture, even those that look unchanged
     ///
     /// After an apply, pictures whose size, times and place on the disk are
     /// still the same are not read again.
     #[arg(long, help_heading = FILES)]
-    pub no_cache: bool,
+    pub(crate) no_cache: bool,
     /// production, sandbox, emulator or a URL [default: production] [env: WHOP_SYNC_SERVER]
     ///
     /// A URL is the API's base, /api/v1 included. Plain http is only for this
     /// computer.
     #[arg(long, value_name = "SERVER", value_parser = Server::parse, help_heading = WHOP)]
-    pub server: Option<Server>,
+    pub(crate) server: Option<Server>,
     /// A file that holds the API key; wins over WHOP_API_KEY
     ///
     /// A key never stands on the command line, where every process could see
     /// it. The emulator needs none.
     #[arg(long, value_name = "PATH", help_heading = WHOP)]
-    pub api_key_file: Option<PathBuf>,
+    pub(crate) api_key_file: Option<PathBuf>,
     /// Certificates to trust besides the system's, as PEM [env: WHOP_SYNC_CA_FILE]
     ///
     /// For a company's own authority: that of its gateway, or of a proxy that
     /// opens TLS. Proxies are taken from HTTPS_PROXY and NO_PROXY.
     #[arg(long, value_name = "FILE", help_heading = WHOP)]
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// Version of Whop's API [default: 2026-10-15-1] [env: WHOP_API_VERSION]
     ///
     /// 2025-01-01 speaks the older companies dialect, which can change less.
     #[arg(long, value_name = "VERSION", value_parser = Version::parse, help_heading = WHOP)]
-    pub api_version: Option<Version>,
+    pub(crate) api_version: Option<Version>,
     /// Which profiles to read from Whop [default: auto]
     #[arg(long, value_name = "MODE", value_parser = refresh(), help_heading = CHOICE)]
-    pub refresh: Option<Refresh>,
+    pub(crate) refresh: Option<Refresh>,
     /// Plan and apply only this user; repeatable
     #[arg(long, value_name = "ID", value_parser = UserKey::parse, add = completions::ids(), help_heading = CHOICE)]
-    pub only: Vec<UserKey>,
+    pub(crate) only: Vec<UserKey>,
     /// Lift this guardrail for this run; repeatable
     #[arg(long, value_name = "GUARD", value_parser = guard(), help_heading = CHOICE)]
-    pub allow: Vec<Guard>,
+    pub(crate) allow: Vec<Guard>,
     /// How to print results [default: human]
     #[arg(long, value_name = "FORMAT", value_parser = format(), help_heading = OUTPUT)]
-    pub format: Option<Format>,
+    pub(crate) format: Option<Format>,
     /// When to use colour [default: auto]
     #[arg(long, value_name = "WHEN", value_parser = color(), help_heading = OUTPUT)]
-    pub color: Option<Choice>,
+    pub(crate) color: Option<Choice>,
     /// How to show progress [default: auto] [env: WHOP_SYNC_PROGRESS]
     #[arg(long, value_name = "HOW", value_parser = progress(), help_heading = OUTPUT)]
-    pub progress: Option<Wanted>,
+    pub(crate) progress: Option<Wanted>,
     /// No progress and no warnings
     #[arg(short, long, help_heading = OUTPUT)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Print logs; more with -vv and -vvv [env: WHOP_SYNC_LOG]
     #[arg(short, long, action = ArgAction::Count, help_heading = OUTPUT)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
     /// How to print logs [default: text]
     #[arg(long, value_name = "FORMAT", value_parser = log_format(), help_heading = OUTPUT)]
-    pub log_format: Option<LogFormat>,
+    pub(crate) log_format: Option<LogFormat>,
 }
 
 const FILES: &str = "Files";
