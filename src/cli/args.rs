@@ -17,22 +17,22 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use self::options::Options;
-use super::apply::{self, ApplyArgs};
-use super::completions::{self, CompletionsArgs};
-use super::doctor::{self, DoctorArgs};
-use super::drift::{self, DriftArgs};
+use super::commands::apply::{self, ApplyArgs};
+use super::commands::completions::{self, CompletionsArgs};
+use super::commands::doctor::{self, DoctorArgs};
+use super::commands::drift::{self, DriftArgs};
+use super::commands::emulator::{self, EmulatorArgs};
+use super::commands::explain::{self, ExplainArgs};
+use super::commands::export::{self, ExportArgs};
+use super::commands::init::{self, InitArgs};
+use super::commands::man::{self, ManArgs};
+use super::commands::plan::{self, PlanArgs};
+use super::commands::schema::{self, SchemaArgs};
+use super::commands::show::{self, ShowArgs};
+use super::commands::validate::{self, ValidateArgs};
 use super::early::Early;
-use super::emulator::{self, EmulatorArgs};
-use super::explain::{self, ExplainArgs};
-use super::export::{self, ExportArgs};
-use super::init::{self, InitArgs};
-use super::man::{self, ManArgs};
-use super::plan::{self, PlanArgs};
 use super::saved::Terms;
-use super::schema::{self, SchemaArgs};
 use super::settings::Facts;
-use super::show::{self, ShowArgs};
-use super::validate::{self, ValidateArgs};
 use super::values::ReportFile;
 
 /// Widest line of a help text, in columns.

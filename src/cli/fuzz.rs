@@ -1,6 +1,6 @@
 //! What fuzzing sees of the table reader.
 
-use super::csv::{self, Table};
+use super::commands::init::csv::{self, Table};
 use super::values::Server;
 
 /// Reads a text as a table: what was read can be written in the plainest way,

@@ -1,37 +1,22 @@
 //! The program: arguments settled once, one file for each command, and the
 //! only place that wires the edges together.
 
-mod apply;
 mod args;
-mod columns;
+mod commands;
 mod commits;
-mod completions;
 mod connect;
-mod csv;
-mod doctor;
-mod drift;
 mod early;
-mod emulator;
-mod explain;
-mod export;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod init;
 mod key;
-mod man;
 mod output;
 mod paths;
 mod pictures;
-mod pipelines;
-mod plan;
 mod receipt;
 mod reports;
 mod saved;
-mod schema;
 mod settings;
-mod show;
 mod signals;
-mod validate;
 mod values;
 
 use std::collections::BTreeMap;
@@ -43,6 +28,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Instrument as _;
 
 use self::args::Verb;
+use self::commands::{
+    apply, completions, doctor, drift, emulator, explain, export, init, man, plan, schema, show, validate,
+};
 use self::early::Early;
 use self::output::Printer;
 use self::settings::{Facts, Settings, VARIABLES};

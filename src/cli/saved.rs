@@ -8,8 +8,8 @@
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use super::apply::ApplyArgs;
 use super::args::{Args, Options, Verb};
+use super::commands::apply::ApplyArgs;
 use super::connect::Ends;
 use super::output::Printer;
 use super::reports;

@@ -6,12 +6,12 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::apply::ApplyArgs;
 use super::args::{Args, Options, Verb};
-use super::emulator::EmulatorArgs;
+use super::commands::apply::ApplyArgs;
+use super::commands::emulator::EmulatorArgs;
+use super::commands::plan::PlanArgs;
 use super::key::KeySource;
 use super::paths::Paths;
-use super::plan::PlanArgs;
 use super::saved::Terms;
 use super::values::{Expected, Format, LogFormat, Rate, ReportFile, ReportKind, Server};
 use tracing_subscriber::filter::{LevelFilter, Targets};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, Resettable, StyledStr, TypedValueParser};
 use clap::{ArgAction, Args as _, Command};
 
-use super::super::completions;
+use super::super::commands::completions;
 use super::super::values::{Format, LogFormat, Server};
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;

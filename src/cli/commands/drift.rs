@@ -3,20 +3,20 @@
 
 use std::io;
 
-use super::connect::{self, Ends};
-use super::output::Printer;
 use super::plan::look;
-use super::reports;
-use super::settings::Settings;
-use super::signals::Wishes;
-use super::values::{Format, ReportFile};
+use crate::cli::connect::{self, Ends};
+use crate::cli::output::Printer;
+use crate::cli::reports;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Wishes;
+use crate::cli::values::{Format, ReportFile};
 use crate::core::drift::{Others, drift};
 use crate::error::{Exit, Result};
 use crate::render::style::Palette;
 use crate::render::{self, html, json, markdown};
 use crate::store;
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync drift --refresh full
   whop-sync drift --format markdown       an issue's body, such as for a nightly job
@@ -33,7 +33,7 @@ pub(crate) struct DriftArgs {
     pub(crate) reports: Vec<ReportFile>,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs) -> Result<Exit> {
+pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs) -> Result<Exit> {
     let others = match args.ignore_unmanaged {
         true => Others::Expect,
         false => Others::Count,

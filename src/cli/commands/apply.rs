@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::connect::{self, Ends};
-use super::output::{self, Printer};
-use super::pictures;
 use super::plan::{self, look_and_plan, refusal, ticking};
-use super::receipt::{End, Writing};
-use super::saved::Terms;
-use super::settings::{Consent, Settings};
-use super::signals::{Wishes, until};
-use super::values::{Format, ReportFile, some_time};
-use super::{now, seconds};
-use super::{reports, saved};
+use crate::cli::connect::{self, Ends};
+use crate::cli::output::{self, Printer};
+use crate::cli::pictures;
+use crate::cli::receipt::{End, Writing};
+use crate::cli::saved::Terms;
+use crate::cli::settings::{Consent, Settings};
+use crate::cli::signals::{Wishes, until};
+use crate::cli::values::{Format, ReportFile, some_time};
+use crate::cli::{now, seconds};
+use crate::cli::{reports, saved};
 use crate::core::audit::audit;
 use crate::core::lineage::{PlanRef, Purpose};
 use crate::core::model::Dialect;
@@ -34,7 +34,7 @@ use crate::render::html::{self, Pictures};
 use crate::render::{self, json, markdown};
 use crate::store::{self, Holder, Session};
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync apply --server emulator --yes
   whop-sync apply --yes --deadline 50min
@@ -77,7 +77,7 @@ pub(crate) struct ApplyArgs {
 ///
 /// # Errors
 /// What keeps it from being begun, and what ends it before its time.
-pub(super) async fn run(
+pub(crate) async fn run(
     settings: &Settings,
     printer: &Printer,
     args: &ApplyArgs,
@@ -275,7 +275,7 @@ fn finish(
     });
     let exit = match error {
         // Not handed on: the reports tell what was done, and stay.
-        Some(error) => printer.error(&super::advise(error, &settings.verb)),
+        Some(error) => printer.error(&crate::cli::advise(error, &settings.verb)),
         None => exit(report, held),
     };
     Ok(reports::missing(printer, reported, exit))

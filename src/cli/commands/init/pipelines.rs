@@ -20,7 +20,7 @@ pub(super) struct PipelineFile {
     pub(super) is_program: bool,
 }
 
-const SCRIPT: &str = include_str!("../../examples/ci/whop-sync-ci");
+const SCRIPT: &str = include_str!("../../../../examples/ci/whop-sync-ci");
 
 /// The files of a pipeline. On GitHub the action is one of them, so that what
 /// runs with the key is what was reviewed in the repository itself.
@@ -38,26 +38,26 @@ pub(super) fn files(ci: Ci) -> Vec<PipelineFile> {
         Ci::Github => vec![
             file(
                 ".github/workflows/whop-sync-plan.yml",
-                include_str!("../../examples/ci/github/plan.yml"),
+                include_str!("../../../../examples/ci/github/plan.yml"),
             ),
             file(
                 ".github/workflows/whop-sync-apply.yml",
-                include_str!("../../examples/ci/github/apply.yml"),
+                include_str!("../../../../examples/ci/github/apply.yml"),
             ),
             file(
                 ".github/workflows/whop-sync-drift.yml",
-                include_str!("../../examples/ci/github/drift.yml"),
+                include_str!("../../../../examples/ci/github/drift.yml"),
             ),
             file(
                 ".github/actions/whop-sync/action.yml",
-                include_str!("../../action.yml"),
+                include_str!("../../../../action.yml"),
             ),
             program(".github/actions/whop-sync/examples/ci/whop-sync-ci"),
         ],
         Ci::Gitlab => vec![
             file(
                 ".gitlab-ci.yml",
-                include_str!("../../examples/ci/gitlab/.gitlab-ci.yml"),
+                include_str!("../../../../examples/ci/gitlab/.gitlab-ci.yml"),
             ),
             program("ci/whop-sync-ci"),
         ],
@@ -68,7 +68,7 @@ pub(super) fn files(ci: Ci) -> Vec<PipelineFile> {
 mod tests {
     use super::*;
 
-    const FOR_FORKS: &str = include_str!("../../examples/ci/github/plan-forks.yml");
+    const FOR_FORKS: &str = include_str!("../../../../examples/ci/github/plan-forks.yml");
 
     /// Every file that is shipped, with its path.
     fn shipped() -> Vec<(&'static str, &'static str)> {

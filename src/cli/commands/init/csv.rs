@@ -4,16 +4,16 @@
 /// A table: what stands above its columns, and its rows with the line each
 /// begins on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) header: Vec<String>,
-    pub(super) rows: Vec<(usize, Vec<String>)>,
+pub(crate) struct Table {
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<(usize, Vec<String>)>,
 }
 
 /// Reads a table. Rows without any content are passed over.
 ///
 /// # Errors
 /// The line where quotes begin that never end.
-pub(super) fn read(text: &str) -> Result<Table, usize> {
+pub(crate) fn read(text: &str) -> Result<Table, usize> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let between = separator(text.lines().next().unwrap_or_default());
     let mut rows = Vec::new();

@@ -4,12 +4,12 @@
 
 use std::collections::HashSet;
 
-use super::connect;
-use super::output::Printer;
-use super::settings::Settings;
-use super::signals::Wishes;
-use super::values::{Format, Server};
-use super::{now, seconds};
+use crate::cli::connect;
+use crate::cli::output::Printer;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Wishes;
+use crate::cli::values::{Format, Server};
+use crate::cli::{now, seconds};
 use crate::core::identity;
 use crate::core::model::{Account, Desired, Dialect, Known};
 use crate::core::value::{AccountId, PlatformId, UserKey};
@@ -38,7 +38,7 @@ const CLOCKS_APART: u64 = 300;
 /// How many accounts that the list leaves out are asked for one by one.
 const MOST_ASKED: usize = 50;
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync doctor --server sandbox
   whop-sync doctor --server sandbox --probe
@@ -58,7 +58,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) probe: bool,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, args: &DoctorArgs) -> Result<Exit> {
+pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &DoctorArgs) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
     let diagnosis = wishes.or_stop(examine(settings, printer, args.probe)).await?;
     printer.result(|out| match printer.format() {

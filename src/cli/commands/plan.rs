@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 
-use super::commits;
-use super::connect::{self, Ends};
-use super::output::{self, Printer};
-use super::pictures;
-use super::saved::Terms;
-use super::settings::Settings;
-use super::signals::Wishes;
-use super::values::{Format, ReportFile};
-use super::{reports, saved};
+use crate::cli::commits;
+use crate::cli::connect::{self, Ends};
+use crate::cli::output::{self, Printer};
+use crate::cli::pictures;
+use crate::cli::saved::Terms;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Wishes;
+use crate::cli::values::{Format, ReportFile};
+use crate::cli::{reports, saved};
 use crate::core::lineage::{Commit, desired_digest};
 use crate::core::model::{Guard, Known, Observed};
 use crate::core::plan::{Breach, Plan};
@@ -23,7 +23,7 @@ use crate::render::html::{self, Pictures};
 use crate::render::{self, json, markdown, messages};
 use crate::store;
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync plan --server emulator
   whop-sync plan --only user_12345 --refresh full
@@ -57,7 +57,7 @@ pub(crate) struct PlanArgs {
     pub(crate) reports: Vec<ReportFile>,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs) -> Result<Exit> {
+pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
     let ends = wishes.or_stop(Ends::open(settings, printer)).await??;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
@@ -68,7 +68,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
     saved::is_steady(settings, &loaded.known)?;
     let looking = look_and_plan(settings, &ends, &loaded.known);
     let (mut plan, observed) = wishes.or_stop(looking).await??;
-    super::leave(observed);
+    crate::cli::leave(observed);
     if args.strict && ends.policy.enforces(Guard::TooLarge) {
         plan.breaches.extend(markdown::too_large(&plan, &ends.header));
     }
@@ -97,7 +97,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
         |out| html::plan(out, &plan, &ends.header, &pictures),
     );
     let pending = !plan.is_empty() || !plan.holds.is_empty();
-    super::leave((ends.manifest, loaded, plan));
+    crate::cli::leave((ends.manifest, loaded, plan));
     let exit = if pending && args.detailed_exitcode {
         Exit::Pending
     } else {
@@ -107,7 +107,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
 }
 
 /// Refreshes and plans, with progress.
-pub(super) async fn look_and_plan(
+pub(crate) async fn look_and_plan(
     settings: &Settings,
     ends: &Ends,
     known: &Known,
@@ -119,7 +119,7 @@ pub(super) async fn look_and_plan(
 }
 
 /// Refreshes, with progress.
-pub(super) async fn look(settings: &Settings, ends: &Ends, known: &Known) -> Result<Observed> {
+pub(crate) async fn look(settings: &Settings, ends: &Ends, known: &Known) -> Result<Observed> {
     let progress = RefCell::new(output::progress(&settings.output));
     let started = tokio::time::Instant::now();
     let on_look = |looked| {
@@ -155,7 +155,7 @@ fn older(settings: &Settings, ends: &Ends, known: &Known, plan: &Plan) -> Option
 }
 
 /// Waits for work while calling `tick` ten times a second.
-pub(super) async fn ticking<T>(work: impl Future<Output = T>, mut tick: impl FnMut()) -> T {
+pub(crate) async fn ticking<T>(work: impl Future<Output = T>, mut tick: impl FnMut()) -> T {
     let mut work = std::pin::pin!(work);
     let mut clock = tokio::time::interval(std::time::Duration::from_millis(100));
     loop {
@@ -168,7 +168,7 @@ pub(super) async fn ticking<T>(work: impl Future<Output = T>, mut tick: impl FnM
 }
 
 /// Why a plan is refused, if a guardrail refuses it.
-pub(super) fn refusal(plan: &Plan) -> Option<Error> {
+pub(crate) fn refusal(plan: &Plan) -> Option<Error> {
     let first = plan.breaches.first()?;
     let told: Vec<_> = plan
         .breaches
@@ -179,7 +179,7 @@ pub(super) fn refusal(plan: &Plan) -> Option<Error> {
 }
 
 /// Prints a plan.
-pub(super) fn show(printer: &Printer, ends: &Ends, plan: &Plan) -> Result<()> {
+pub(crate) fn show(printer: &Printer, ends: &Ends, plan: &Plan) -> Result<()> {
     printer.result(|out| match printer.format() {
         Format::Json => json::plan(out, plan, &ends.header),
         Format::Markdown => out.write_all(markdown::plan(plan, &ends.header).as_bytes()),
@@ -191,7 +191,7 @@ pub(super) fn show(printer: &Printer, ends: &Ends, plan: &Plan) -> Result<()> {
 ///
 /// # Errors
 /// stdout cannot be written to.
-pub(super) fn refuse(
+pub(crate) fn refuse(
     settings: &Settings,
     printer: &Printer,
     ends: &Ends,

@@ -5,18 +5,18 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::connect::open_emulator;
-use super::output::Printer;
-use super::settings::Settings;
-use super::signals::Signals;
-use super::values::{KeyGrant, Rate, span};
+use crate::cli::connect::open_emulator;
+use crate::cli::output::Printer;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Signals;
+use crate::cli::values::{KeyGrant, Rate, span};
 use crate::emulator::serve::Server;
 use crate::emulator::{self, BOUNCES, Key, Keys, RESERVED, Script, State};
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys;
 use crate::render::json;
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync emulator --port 8484
   whop-sync emulator --rate 0 --latency 50ms --key plan=payout:account:read,company:balance:read
@@ -75,7 +75,7 @@ pub(crate) struct EmulatorArgs {
     pub(crate) deliver_anything: bool,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorArgs) -> Result<Exit> {
+pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &EmulatorArgs) -> Result<Exit> {
     let EmulatorArgs {
         port,
         // Among the paths that are settled.

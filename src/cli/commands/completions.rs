@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
-use super::args;
-use super::output::Printer;
+use crate::cli::args;
+use crate::cli::output::Printer;
 use crate::error::{Code, Error, Exit, Result};
 use crate::manifest;
 
@@ -19,7 +19,7 @@ const ASKED: &str = "WHOP_SYNC_COMPLETE";
 /// The most ids offered at once: more help nobody.
 const MOST_IDS: usize = 500;
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   source <(whop-sync completions bash)                        in ~/.bashrc
   source <(whop-sync completions zsh)                         in ~/.zshrc
@@ -38,7 +38,7 @@ pub(crate) struct CompletionsArgs {
 ///
 /// # Errors
 /// stdout cannot be written to.
-pub(super) fn run(printer: &Printer, args: &CompletionsArgs) -> Result<Exit> {
+pub(crate) fn run(printer: &Printer, args: &CompletionsArgs) -> Result<Exit> {
     let shell = args.shell.as_str();
     let shells = Shells::builtins();
     let mut script = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn run(printer: &Printer, args: &CompletionsArgs) -> Result<Exit> {
     clippy::disallowed_methods,
     reason = "paths are completed from where the person stands"
 )]
-pub(super) fn answer(raw: &[OsString]) -> Option<Exit> {
+pub(crate) fn answer(raw: &[OsString]) -> Option<Exit> {
     let folder = std::env::current_dir().ok();
     let asked = CompleteEnv::with_factory(args::command)
         .var(ASKED)
@@ -79,7 +79,7 @@ pub(super) fn answer(raw: &[OsString]) -> Option<Exit> {
 }
 
 /// Completes the ids of the manifest that the command line names.
-pub(super) fn ids() -> ArgValueCompleter {
+pub(crate) fn ids() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let Some(typed) = typed.to_str() else {
             return Vec::new();

@@ -2,11 +2,11 @@
 
 use clap_mangen::Man;
 
-use super::args;
-use super::output::Printer;
+use crate::cli::args;
+use crate::cli::output::Printer;
 use crate::error::{Code, Error, Exit, Result};
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync man > whop-sync.1
   whop-sync man plan | man -l -";
@@ -23,7 +23,7 @@ pub(crate) struct ManArgs {
 ///
 /// # Errors
 /// stdout cannot be written to.
-pub(super) fn run(printer: &Printer, args: &ManArgs) -> Result<Exit> {
+pub(crate) fn run(printer: &Printer, args: &ManArgs) -> Result<Exit> {
     let mut command = args::command();
     command.build();
     let command = match &args.page {

@@ -2,11 +2,11 @@
 //! profile, and writes nothing.
 
 use super::completions;
-use super::connect::{Ends, did_you_mean};
-use super::output::Printer;
-use super::settings::Settings;
-use super::signals::Wishes;
-use super::values::Format;
+use crate::cli::connect::{Ends, did_you_mean};
+use crate::cli::output::Printer;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Wishes;
+use crate::cli::values::Format;
 use crate::core::explain;
 use crate::core::model::{Known, Observed, Refresh};
 use crate::core::value::UserKey;
@@ -15,7 +15,7 @@ use crate::remote::refresh::refresh;
 use crate::render::{self, json};
 use crate::store;
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync explain user_12345
   whop-sync explain user_12345 --format json";
@@ -28,7 +28,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) id: UserKey,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExplainArgs) -> Result<Exit> {
+pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &ExplainArgs) -> Result<Exit> {
     let key = &args.id;
     let mut wishes = Wishes::listen(None)?;
     let mut ends = wishes.or_stop(Ends::open(settings, printer)).await??;

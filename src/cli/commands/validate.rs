@@ -1,13 +1,13 @@
 //! `validate`: the manifest and its pictures, without key or network.
 
-use super::connect;
-use super::output::Printer;
-use super::settings::Settings;
-use super::values::ReportFile;
+use crate::cli::connect;
+use crate::cli::output::Printer;
+use crate::cli::settings::Settings;
+use crate::cli::values::ReportFile;
 use crate::error::{Exit, Result};
 use crate::render::{Validation, json, messages};
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync validate -f users.yaml
   whop-sync validate -f users/ --format json
@@ -21,7 +21,7 @@ pub(crate) struct ValidateArgs {
     pub(crate) reports: Vec<ReportFile>,
 }
 
-pub(super) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
+pub(crate) fn run(settings: &Settings, printer: &Printer) -> Result<Exit> {
     let manifest = match connect::load(settings, &mut connect::recall(settings)) {
         Ok(manifest) => manifest,
         Err(error) if printer.is_json() && !error.manifest_problems().is_empty() => {

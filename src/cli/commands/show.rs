@@ -1,17 +1,17 @@
 //! `show`: the mapping, for the platform's own code. Reads one file.
 
 use super::completions;
-use super::connect::did_you_mean;
-use super::output::Printer;
-use super::settings::Settings;
-use super::values::Format;
+use crate::cli::connect::did_you_mean;
+use crate::cli::output::Printer;
+use crate::cli::settings::Settings;
+use crate::cli::values::Format;
 use crate::core::model::Known;
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Exit, Result};
 use crate::render::{json, mapping};
 use crate::store::read_mapping;
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync show user_12345 --format json
   whop-sync show --format csv";
@@ -24,7 +24,7 @@ pub(crate) struct ShowArgs {
     pub(crate) id: Option<UserKey>,
 }
 
-pub(super) fn run(settings: &Settings, printer: &Printer, args: &ShowArgs) -> Result<Exit> {
+pub(crate) fn run(settings: &Settings, printer: &Printer, args: &ShowArgs) -> Result<Exit> {
     let id = args.id.as_ref();
     let (identity, users) = read_mapping(&settings.paths.state.mapping, &settings.disk)?;
     if let Some(id) = id

@@ -7,12 +7,12 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::connect;
-use super::output::{self, Printer};
 use super::plan::ticking;
-use super::settings::Settings;
-use super::signals::Wishes;
-use super::{now, seconds};
+use crate::cli::connect;
+use crate::cli::output::{self, Printer};
+use crate::cli::settings::Settings;
+use crate::cli::signals::Wishes;
+use crate::cli::{now, seconds};
 use crate::core::digest::Digest;
 use crate::core::export::{Export, LeftOut, Why, export, wanted};
 use crate::core::model::{Avatar, Desired, Dialect, Entry, Guardrails, Known, Observed, ProfileRead, Stand};
@@ -26,7 +26,7 @@ use crate::remote::{Client, Downloaded};
 use crate::render::{messages, plan, yaml};
 use crate::store::{self, Identity, Replacement};
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync export --company biz_XXXXXXXXXXXXX --out users.yaml
   whop-sync export --out users.new.yaml --avatars avatars";
@@ -52,7 +52,7 @@ pub(crate) struct ExportArgs {
     pub(crate) force: bool,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, args: &ExportArgs) -> Result<Exit> {
+pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &ExportArgs) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
     if let Some(out) = args.out.as_deref().filter(|out| !args.force && out.exists()) {
         return Err(exists(out));

@@ -1,16 +1,20 @@
 //! `init`: what a new folder needs, or a manifest from a table of users.
 //! Writes new files only.
 
+mod columns;
+pub(crate) mod csv;
+mod pipelines;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::columns::{Column, Columns, columns, question};
-use super::csv::{self, Table};
-use super::output::Printer;
-use super::pipelines::{self, Ci};
-use super::settings::{Consent, Settings};
+use self::columns::{Column, Columns, columns, question};
+use self::csv::Table;
+use self::pipelines::Ci;
+use crate::cli::output::Printer;
+use crate::cli::settings::{Consent, Settings};
 use crate::core::model::{DesiredUser, Guardrails};
 use crate::core::value::{DisplayName, Email, PlatformId, Title, UserKey};
 use crate::error::{Code, Error, Exit, Result};
@@ -19,7 +23,7 @@ use crate::manifest;
 use crate::render::init::{Made, RowLeft};
 use crate::render::{init, json, schema, yaml};
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync init --company biz_XXXXXXXXXXXXX
   whop-sync init --ci github
@@ -70,7 +74,7 @@ const MOST_TABLE: u64 = 512 * 1024 * 1024;
 /// The company until its owner writes it in.
 const PLACEHOLDER: &str = "biz_XXXXXXXXXXXXX";
 
-pub(super) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Result<Exit> {
+pub(crate) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Result<Exit> {
     let manifest = match settings.manifests.as_slice() {
         [path] if !path.is_dir() => path,
         _ => {

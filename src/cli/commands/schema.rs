@@ -1,10 +1,10 @@
 //! `schema`: the JSON Schemas of what we read and write.
 
-use super::output::Printer;
+use crate::cli::output::Printer;
 use crate::error::{Exit, Result};
 use crate::render::schema;
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   whop-sync schema > users.schema.json
   whop-sync schema --plan > plan.schema.json";
@@ -17,7 +17,7 @@ pub(crate) struct SchemaArgs {
     pub(crate) plan: bool,
 }
 
-pub(super) fn run(printer: &Printer, args: &SchemaArgs) -> Result<Exit> {
+pub(crate) fn run(printer: &Printer, args: &SchemaArgs) -> Result<Exit> {
     let text = match args.plan {
         false => schema::MANIFEST,
         true => schema::PLAN,

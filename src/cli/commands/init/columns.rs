@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _};
 
-use super::output::Printer;
+use crate::cli::output::Printer;
 use crate::core::model::IDENTITY_KEYS;
 use crate::manifest;
 use crate::render::escape;
