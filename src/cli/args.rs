@@ -1,5 +1,5 @@
 //! What can be typed. Parsing has no effect and knows no environment; what
-//! the options mean is settled in [`super::settings`]. What a single command
+//! the options mean is settled in [`super::resolve`]. What a single command
 //! takes stands in that command's file.
 //!
 //! Options may stand before or after the command. Those that repeat add up
@@ -7,6 +7,7 @@
 //! others may be given in one of them.
 
 mod options;
+pub(crate) mod terms;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -17,6 +18,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use self::options::Options;
+pub(crate) use self::terms::Terms;
 use super::commands::apply::{self, ApplyArgs};
 use super::commands::completions::{self, CompletionsArgs};
 use super::commands::doctor::{self, DoctorArgs};
@@ -30,9 +32,8 @@ use super::commands::plan::{self, PlanArgs};
 use super::commands::schema::{self, SchemaArgs};
 use super::commands::show::{self, ShowArgs};
 use super::commands::validate::{self, ValidateArgs};
-use super::early::Early;
-use super::saved::Terms;
-use super::settings::Facts;
+use super::early_exit::Early;
+use super::environment::Facts;
 use super::values::ReportFile;
 
 /// Widest line of a help text, in columns.
@@ -150,6 +151,14 @@ impl Verb {
             Self::Plan(args) => Some(&args.terms),
             Self::Apply(args) => Some(&args.terms),
             _ => None,
+        }
+    }
+
+    /// What a comment about it in a pull request or an issue is known by.
+    pub(crate) fn comment(&self) -> &'static str {
+        match self {
+            Self::Drift(_) => "whop-sync-drift",
+            _ => "whop-sync",
         }
     }
 

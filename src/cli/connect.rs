@@ -7,12 +7,12 @@ use std::time::UNIX_EPOCH;
 
 use secrecy::SecretString;
 
-use super::args::Verb;
+use super::clock::{now, seconds};
 use super::key::KeySource;
 use super::output::Printer;
+use super::reports;
 use super::settings::Settings;
 use super::values::Server;
-use super::{now, reports, seconds};
 use crate::core::model::Policy;
 use crate::core::problem::Problem;
 use crate::core::value::{PlatformId, UserKey};
@@ -23,6 +23,15 @@ use crate::manifest::{self, Index, Manifest, Memory};
 use crate::remote::{ApiBase, Authorities, Client, HttpTransport, Options, Transport};
 use crate::render::Header;
 use crate::store::{self, Identity, Paths};
+
+/// What a run may do to the emulator, whose state is a file beside the manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It only looks, and writes nothing.
+    Read,
+    /// What it changes is kept.
+    Write,
+}
 
 /// One run's ends: the manifest, Whop, and where state is kept.
 pub(super) struct Ends {
@@ -45,13 +54,13 @@ impl Ends {
     ///
     /// # Errors
     /// The manifest's problems, a missing key, a server that cannot be meant.
-    pub(super) async fn open(settings: &Settings, printer: &Printer) -> Result<Self> {
+    pub(super) async fn open(settings: &Settings, printer: &Printer, access: Access) -> Result<Self> {
         let mut memory = recall(settings);
         let manifest = load(settings, &mut memory)?;
         only_known_users(settings, &manifest)?;
         let platform = manifest.desired.platform().clone();
         let run_id = run_id()?;
-        let (client, emulator) = client(settings, printer, &platform, &run_id).await?;
+        let (client, emulator) = client(settings, printer, &platform, &run_id, access).await?;
         let server = settings.server.to_string();
         let header = Header {
             company: platform.clone(),
@@ -117,8 +126,9 @@ pub(super) async fn client(
     printer: &Printer,
     platform: &PlatformId,
     run_id: &str,
+    access: Access,
 ) -> Result<(Client, Option<Emulator>)> {
-    let (transport, emulator) = transport(settings, printer, platform.as_str()).await?;
+    let (transport, emulator) = transport(settings, printer, platform.as_str(), access).await?;
     let per_minute = settings
         .limit
         .map_or(NonZeroU32::new(600), |limit| limit.per_minute);
@@ -171,6 +181,7 @@ async fn transport(
     settings: &Settings,
     printer: &Printer,
     platform: &str,
+    access: Access,
 ) -> Result<(Arc<dyn Transport>, Option<Emulator>)> {
     let base = match &settings.server {
         Server::Production => ApiBase::production(),
@@ -182,10 +193,9 @@ async fn transport(
             let state = settings.paths.emulator.clone();
             let emulator = open_emulator(emulator::Settings {
                 platform: Some(platform.to_owned()),
-                // Whoever only looks writes nothing beside the manifest.
-                state: match settings.verb {
-                    Verb::Apply(_) => State::Kept(state),
-                    _ => State::Read(state),
+                state: match access {
+                    Access::Write => State::Kept(state),
+                    Access::Read => State::Read(state),
                 },
                 disk: settings.disk.clone(),
                 exchanges: settings.exchanges.clone(),

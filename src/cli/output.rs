@@ -7,8 +7,8 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::args::Options;
-use super::settings::{Facts, Output};
+use super::clock::now;
+use super::settings::Output;
 use super::values::{Format, LogFormat};
 use crate::core::problem::Problem;
 use crate::error::{Code, Error, Exit, Result};
@@ -41,23 +41,6 @@ impl Printer {
             quiet: output.quiet,
             annotate: output.annotate,
             lines: output.log_format,
-        }
-    }
-
-    /// For errors met while settling the settings.
-    pub(super) fn before_settings(options: &Options, facts: &Facts) -> Self {
-        let choice = options.color.unwrap_or_default();
-        let palette = |terminal| Palette::resolve(choice, facts.surroundings(), terminal);
-        Self {
-            format: options.format.unwrap_or_default(),
-            palette: palette(facts.stdout_is_terminal),
-            look: Look {
-                palette: palette(facts.stderr_is_terminal),
-                width: facts.width,
-            },
-            quiet: options.quiet,
-            annotate: facts.is_github(),
-            lines: options.log_format.unwrap_or_default(),
         }
     }
 
@@ -177,7 +160,7 @@ impl Write for Story {
                 let message = text.trim_matches('\n');
                 if !message.is_empty() {
                     let object = serde_json::json!({
-                        "timestamp": humantime::format_rfc3339_micros(super::now()).to_string(),
+                        "timestamp": humantime::format_rfc3339_micros(now()).to_string(),
                         "level": "INFO",
                         "target": "whop_sync",
                         "message": message,

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::clock::now;
 use super::connect::Ends;
-use super::now;
 use super::output::Printer;
 use super::settings::Settings;
 use crate::core::digest::Digest;

@@ -3,7 +3,6 @@
 
 use std::io::{self, Write};
 
-use super::args::Verb;
 use super::output::Printer;
 use super::settings::{Reports, Settings};
 use super::values::{ReportFile, ReportKind};
@@ -119,12 +118,8 @@ pub(super) fn missing(printer: &Printer, reported: Result<()>, exit: Exit) -> Ex
 
 /// Writes an error that ended the run before there was anything else to
 /// report, so that a pipeline's comment shows it. A report of before would be
-/// taken for this run's.
-pub(super) fn error(settings: &Settings, printer: &Printer, error: &Error) {
-    let kind = match settings.verb {
-        Verb::Drift(_) => "whop-sync-drift",
-        _ => "whop-sync",
-    };
+/// taken for this run's. `kind` is what a comment with it is known by.
+pub(super) fn error(settings: &Settings, printer: &Printer, kind: &str, error: &Error) {
     let server = settings.server.to_string();
     let reported = write(
         settings,

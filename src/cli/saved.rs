@@ -6,16 +6,14 @@
 //! from a stranger could send the key somewhere.
 
 use std::io::Write;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
-use super::args::{Args, Options, Verb};
-use super::commands::apply::ApplyArgs;
 use super::connect::Ends;
 use super::output::Printer;
 use super::reports;
 use super::settings::Settings;
-use super::values::{Expected, Format};
-use crate::core::lineage::{Commit, Lineage, PlanRef, Purpose, State, desired_digest};
+use super::values::Format;
+use crate::core::lineage::{Lineage, PlanRef, Purpose, State, desired_digest};
 use crate::core::link::AUTO_PROFILES;
 use crate::core::model::{Known, Refresh};
 use crate::core::plan::Plan;
@@ -23,79 +21,10 @@ use crate::core::report::Report;
 use crate::core::saved::{self, Changes, Place, Saved};
 use crate::core::summary;
 use crate::error::{Code, Error, Exit, Result};
-use crate::fsys::OsDisk;
 use crate::render::escape::Safe;
 use crate::render::style::Palette;
 use crate::render::{html, json, messages, plan_difference};
-use crate::store::{self, MOST_PLAN_BYTES, Replacement};
-
-/// What a plan must be, and what it is made from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub(crate) struct Terms {
-    /// Refuse with 4 unless the plan has this digest, or one that begins so
-    ///
-    /// As `plan` prints it, whole or at least its first 32 digits. It covers
-    /// what is done, where, and under which limits; not when it was planned.
-    #[arg(long, value_name = "DIGEST", value_parser = Expected::parse)]
-    pub(crate) expect: Option<Expected>,
-    /// The commit the manifest stands in, by its full id [env: WHOP_SYNC_COMMIT]
-    ///
-    /// The mapping remembers it, so that applying an older commit later is
-    /// noticed. GitHub's and GitLab's pipelines tell it by themselves.
-    #[arg(long, value_name = "SHA", value_parser = Commit::parse)]
-    pub(crate) commit: Option<Commit>,
-}
-
-/// Reads the plan that `apply` is to carry out, if it is given one, and takes
-/// over from it what shapes a plan.
-///
-/// # Errors
-/// A file that is no plan, and options that only `plan` may decide.
-pub(super) fn take_over(args: &mut Args) -> Result<Option<Saved>> {
-    let Verb::Apply(ApplyArgs { plan: Some(path), .. }) = &args.verb else {
-        return Ok(None);
-    };
-    let Options {
-        manifests,
-        only,
-        refresh,
-        ..
-    } = &mut args.options;
-    for (given, name) in [(!only.is_empty(), "--only"), (refresh.is_some(), "--refresh")] {
-        if given {
-            let message = format!("`{name}` cannot be given with a saved plan, which has its own");
-            return Err(Error::new(Code::Usage, message).hint("give it to `plan --out`"));
-        }
-    }
-    let saved = store::read_plan(path, &OsDisk::beside(manifests))?;
-    if manifests.is_empty() {
-        for path in &saved.basis.manifests {
-            manifests.push(below_here(path)?);
-        }
-    }
-    // The guards that were lifted are not taken over: whoever writes the file
-    // would lift them. They are lifted on the command line or not at all.
-    only.extend(saved.basis.only.iter().flatten().cloned());
-    Ok(Some(saved))
-}
-
-/// A manifest that a saved plan names. A file must not choose what else is read
-/// on this machine, of which an error would show a line.
-///
-/// # Errors
-/// [`Code::Usage`] for a path that is not below the working folder as written.
-fn below_here(path: &str) -> Result<PathBuf> {
-    let written = Path::new(path);
-    let mut parts = written.components();
-    match parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-        true => Ok(written.to_owned()),
-        false => Err(Error::new(
-            Code::Usage,
-            format!("the saved plan names the manifest `{path}`, which is not below this folder"),
-        )
-        .hint("name the manifest with `-f`")),
-    }
-}
+use crate::store::{MOST_PLAN_BYTES, Replacement};
 
 /// Where this run goes.
 fn place(ends: &Ends) -> Place<'_> {

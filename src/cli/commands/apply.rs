@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::doctor;
 use super::plan::{self, look_and_plan, refusal, ticking};
-use crate::cli::connect::{self, Ends};
+use crate::cli::args::terms::Terms;
+use crate::cli::clock::{now, seconds};
+use crate::cli::connect::{self, Access, Ends};
 use crate::cli::output::{self, Printer};
 use crate::cli::pictures;
 use crate::cli::receipt::{End, Writing};
-use crate::cli::saved::Terms;
 use crate::cli::settings::{Consent, Settings};
 use crate::cli::signals::{Wishes, until};
 use crate::cli::values::{Format, ReportFile, some_time};
-use crate::cli::{now, seconds};
 use crate::cli::{reports, saved};
 use crate::core::audit::audit;
 use crate::core::lineage::{PlanRef, Purpose};
@@ -93,7 +94,9 @@ pub(crate) async fn run(
     let began = tokio::time::Instant::now();
     let plan_file = plan_file.as_ref();
     let mut wishes = Wishes::listen(args.deadline.map(|deadline| began + deadline))?;
-    let opened = wishes.or_stop(Ends::open(settings, printer)).await?;
+    let opened = wishes
+        .or_stop(Ends::open(settings, printer, Access::Write))
+        .await?;
     let mut ends = opened.map_err(|error| saved::or_stale(error, plan_file))?;
     if let Some(saved) = plan_file {
         saved::belongs_here(settings, saved, &ends)?;
@@ -275,7 +278,7 @@ fn finish(
     });
     let exit = match error {
         // Not handed on: the reports tell what was done, and stay.
-        Some(error) => printer.error(&crate::cli::advise(error, &settings.verb)),
+        Some(error) => printer.error(&doctor::advise(error)),
         None => exit(report, held),
     };
     Ok(reports::missing(printer, reported, exit))

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
-use crate::cli::args;
 use crate::cli::output::Printer;
 use crate::error::{Code, Error, Exit, Result};
 use crate::manifest;
@@ -64,9 +63,9 @@ pub(crate) fn run(printer: &Printer, args: &CompletionsArgs) -> Result<Exit> {
     clippy::disallowed_methods,
     reason = "paths are completed from where the person stands"
 )]
-pub(crate) fn answer(raw: &[OsString]) -> Option<Exit> {
+pub(crate) fn answer(raw: &[OsString], command: fn() -> clap::Command) -> Option<Exit> {
     let folder = std::env::current_dir().ok();
-    let asked = CompleteEnv::with_factory(args::command)
+    let asked = CompleteEnv::with_factory(command)
         .var(ASKED)
         .bin("whop-sync")
         .try_complete(raw.iter().cloned(), folder.as_deref());

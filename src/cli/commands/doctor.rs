@@ -4,12 +4,12 @@
 
 use std::collections::HashSet;
 
-use crate::cli::connect;
+use crate::cli::clock::{now, seconds};
+use crate::cli::connect::{self, Access, client};
 use crate::cli::output::Printer;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Wishes;
 use crate::cli::values::{Format, Server};
-use crate::cli::{now, seconds};
 use crate::core::identity;
 use crate::core::model::{Account, Desired, Dialect, Known};
 use crate::core::value::{AccountId, PlatformId, UserKey};
@@ -70,6 +70,23 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &DoctorArg
         0 => Exit::Done,
         _ => Exit::Failed,
     })
+}
+
+/// Names `doctor` in an error of another command where it helps: it looks at
+/// all that a key can be wrong in.
+pub(crate) fn advise(error: Error) -> Error {
+    let of_key = matches!(
+        error.code(),
+        Code::KeyRefused | Code::PermissionMissing | Code::CompanyUnknown
+    );
+    if !of_key {
+        return error;
+    }
+    let hint = match error.what_to_do() {
+        Some(hint) => format!("{hint}; `whop-sync doctor` looks at all of it"),
+        None => "`whop-sync doctor` looks for what is wrong".to_owned(),
+    };
+    error.hint(hint)
 }
 
 async fn examine(settings: &Settings, printer: &Printer, probe: bool) -> Diagnosis {
@@ -169,7 +186,7 @@ async fn look_at_whop(
     company: &PlatformId,
 ) -> (Listed, Option<i64>, Option<Client>) {
     let connected = match connect::run_id() {
-        Ok(id) => connect::client(settings, printer, company, &id).await,
+        Ok(id) => client(settings, printer, company, &id, Access::Read).await,
         Err(error) => Err(error),
     };
     let (client, _emulator) = match connected {

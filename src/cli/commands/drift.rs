@@ -4,7 +4,7 @@
 use std::io;
 
 use super::plan::look;
-use crate::cli::connect::{self, Ends};
+use crate::cli::connect::{self, Access, Ends};
 use crate::cli::output::Printer;
 use crate::cli::reports;
 use crate::cli::settings::Settings;
@@ -39,7 +39,9 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs
         false => Others::Count,
     };
     let mut wishes = Wishes::listen(None)?;
-    let ends = wishes.or_stop(Ends::open(settings, printer)).await??;
+    let ends = wishes
+        .or_stop(Ends::open(settings, printer, Access::Read))
+        .await??;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let loaded = store::load(&ends.paths, &ends.identity, &settings.disk)?;
     if loaded.interrupted {

@@ -2,7 +2,7 @@
 //! profile, and writes nothing.
 
 use super::completions;
-use crate::cli::connect::{Ends, did_you_mean};
+use crate::cli::connect::{Access, Ends, did_you_mean};
 use crate::cli::output::Printer;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Wishes;
@@ -31,7 +31,9 @@ pub(crate) struct ExplainArgs {
 pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &ExplainArgs) -> Result<Exit> {
     let key = &args.id;
     let mut wishes = Wishes::listen(None)?;
-    let mut ends = wishes.or_stop(Ends::open(settings, printer)).await??;
+    let mut ends = wishes
+        .or_stop(Ends::open(settings, printer, Access::Read))
+        .await??;
     ends.policy.only = Some([key.clone()].into());
     ends.policy.refresh = Refresh::Full;
     let known = store::load(&ends.paths, &ends.identity, &settings.disk)?.known;

@@ -8,11 +8,11 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::plan::ticking;
-use crate::cli::connect;
+use crate::cli::clock::{now, seconds};
+use crate::cli::connect::{Access, client, run_id};
 use crate::cli::output::{self, Printer};
 use crate::cli::settings::Settings;
 use crate::cli::signals::Wishes;
-use crate::cli::{now, seconds};
 use crate::core::digest::Digest;
 use crate::core::export::{Export, LeftOut, Why, export, wanted};
 use crate::core::model::{Avatar, Desired, Dialect, Entry, Guardrails, Known, Observed, ProfileRead, Stand};
@@ -58,7 +58,7 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &ExportArg
         return Err(exists(out));
     }
     let (company, guardrails) = whose(settings, args)?;
-    let connecting = async { connect::client(settings, printer, &company, &connect::run_id()?).await };
+    let connecting = async { client(settings, printer, &company, &run_id()?, Access::Read).await };
     let (client, _emulator) = wishes.or_stop(connecting).await??;
     if client.dialect() == Dialect::Companies {
         return Err(Error::new(

@@ -2,7 +2,6 @@
 
 use clap_mangen::Man;
 
-use crate::cli::args;
 use crate::cli::output::Printer;
 use crate::error::{Code, Error, Exit, Result};
 
@@ -19,12 +18,11 @@ pub(crate) struct ManArgs {
     pub(crate) page: Option<String>,
 }
 
-/// Prints the page of the program, or of one command.
+/// Prints the page of the program, which is this command, or of one below it.
 ///
 /// # Errors
 /// stdout cannot be written to.
-pub(crate) fn run(printer: &Printer, args: &ManArgs) -> Result<Exit> {
-    let mut command = args::command();
+pub(crate) fn run(printer: &Printer, args: &ManArgs, mut command: clap::Command) -> Result<Exit> {
     command.build();
     let command = match &args.page {
         None => command,

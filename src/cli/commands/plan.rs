@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 
+use crate::cli::args::terms::Terms;
 use crate::cli::commits;
-use crate::cli::connect::{self, Ends};
+use crate::cli::connect::{self, Access, Ends};
 use crate::cli::output::{self, Printer};
 use crate::cli::pictures;
-use crate::cli::saved::Terms;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Wishes;
 use crate::cli::values::{Format, ReportFile};
@@ -59,7 +59,9 @@ pub(crate) struct PlanArgs {
 
 pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs) -> Result<Exit> {
     let mut wishes = Wishes::listen(None)?;
-    let ends = wishes.or_stop(Ends::open(settings, printer)).await??;
+    let ends = wishes
+        .or_stop(Ends::open(settings, printer, Access::Read))
+        .await??;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let loaded = store::load(&ends.paths, &ends.identity, &settings.disk)?;
     if loaded.interrupted {
@@ -68,7 +70,7 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
     saved::is_steady(settings, &loaded.known)?;
     let looking = look_and_plan(settings, &ends, &loaded.known);
     let (mut plan, observed) = wishes.or_stop(looking).await??;
-    crate::cli::leave(observed);
+    leave(observed);
     if args.strict && ends.policy.enforces(Guard::TooLarge) {
         plan.breaches.extend(markdown::too_large(&plan, &ends.header));
     }
@@ -97,13 +99,20 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
         |out| html::plan(out, &plan, &ends.header, &pictures),
     );
     let pending = !plan.is_empty() || !plan.holds.is_empty();
-    crate::cli::leave((ends.manifest, loaded, plan));
+    leave((ends.manifest, loaded, plan));
     let exit = if pending && args.detailed_exitcode {
         Exit::Pending
     } else {
         Exit::Done
     };
     Ok(reports::missing(printer, reported, exit))
+}
+
+/// Lets go of what is nothing but memory, and leaves it to the system: the
+/// process is about to end, and taking a million users apart one by one would
+/// take a while. Nothing that has to be closed may be among it.
+fn leave(facts: impl Sized) {
+    std::mem::forget(facts);
 }
 
 /// Refreshes and plans, with progress.

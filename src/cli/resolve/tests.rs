@@ -1,9 +1,14 @@
 //! What a command line means in many surroundings.
 
+use std::ffi::OsString;
+
 use secrecy::ExposeSecret;
 
 use super::super::args::parse;
+use super::super::values::ReportFile;
 use super::*;
+use crate::core::model::{Dialect, Guard, Refresh};
+use crate::core::value::UserKey;
 use crate::error::Exit;
 
 fn facts(variables: &[(&'static str, &str)]) -> Facts {
@@ -18,8 +23,8 @@ fn facts(variables: &[(&'static str, &str)]) -> Facts {
 
 fn resolve_in(line: &str, facts: &Facts) -> Result<Settings> {
     let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-    let args = parse(&words, facts).unwrap();
-    Settings::resolve(args, facts, |path| path == Path::new("folder"))
+    let Args { options, verb } = parse(&words, facts).unwrap();
+    super::resolve(options, &verb, facts, |path| path == Path::new("folder"))
 }
 
 fn resolve(line: &str, variables: &[(&'static str, &str)]) -> Settings {
@@ -166,14 +171,11 @@ fn a_missing_key_matters_only_where_one_is_needed() {
     let missing = resolve("whop-sync plan", &[]);
     let error = missing.key.load(|_| Ok(Vec::new())).unwrap_err();
     assert_eq!(error.code(), Code::KeyMissing);
-    assert!(missing.needs_key() && error.what_to_do().is_some());
+    assert!(error.what_to_do().is_some());
     for line in ["plan --server emulator", "validate", "show", "emulator"] {
         // A bad key is not even looked at there.
         let settings = resolve(&format!("whop-sync {line}"), &[("WHOP_API_KEY", "a b")]);
-        assert!(
-            !settings.needs_key() && matches!(settings.key, KeySource::Nowhere),
-            "{line}"
-        );
+        assert!(matches!(settings.key, KeySource::Nowhere), "{line}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 
 use clap::error::ErrorKind;
 
-use super::settings::Facts;
+use super::environment::Facts;
 use crate::error::{Code, Error, Exit};
 use crate::render::style::{Choice, Palette};
 use crate::render::{escape, json};
