@@ -11,7 +11,6 @@ use super::model::{
     Avatar, Desired, Guard, Guardrails, IDENTITY_KEYS, KnownUser, Limit, Link, MetaValue, Policy,
 };
 use super::replay::Fact;
-use super::report::Verb;
 use super::resend::Resend;
 use super::text::{Sorted, Text, Texts};
 use super::value::{AccountId, DisplayName, Email, PlatformId, Title, UserId, UserKey};
@@ -438,6 +437,20 @@ pub struct Breach {
     pub wanted: usize,
     /// The limit as it was set, where it is one that can be.
     pub limit: Option<Limit>,
+}
+
+/// What an action was, without its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// An account was to be made.
+    Create,
+    /// An account was to be linked.
+    Adopt,
+    /// An account or profile was to be changed.
+    Update,
+    /// A link was to be dropped.
+    Forget,
 }
 
 /// How profiles were looked at.

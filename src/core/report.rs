@@ -5,26 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::digest::Digest;
 use super::model::Link;
-use super::plan::Step;
+use super::plan::{Step, Verb};
 use super::value::UserKey;
-
-/// What an action was, without its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verb {
-    /// An account was to be made.
-    Create,
-    /// An account was to be linked.
-    Adopt,
-    /// An account or profile was to be changed.
-    Update,
-    /// A link was to be dropped.
-    Forget,
-}
 
 /// Why a step did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

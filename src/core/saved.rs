@@ -12,8 +12,7 @@ use super::digest::Digest;
 use super::fields::{self, Field, Value};
 use super::lineage::{PlanRef, known_digest};
 use super::model::{Guard, Known, Policy, Refresh};
-use super::plan::{Action, Cause, Evidence, Kind, PictureChange, Plan, Reason};
-use super::report::Verb;
+use super::plan::{Action, Cause, Evidence, Kind, PictureChange, Plan, Reason, Verb};
 use super::summary;
 use super::value::{AccountId, PlatformId, UserId, UserKey};
 

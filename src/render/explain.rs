@@ -11,9 +11,8 @@ use super::plan::tone;
 use super::style::{Palette, Tone};
 use crate::core::explain::{Decision, Explanation, How, Match};
 use crate::core::model::{Account, AppliedPicture, DesiredUser, KnownUser, MetaValue, ProfileRead};
-use crate::core::plan::{Action, Cause};
+use crate::core::plan::{Action, Cause, Verb};
 use crate::core::problem::Place;
-use crate::core::report::Verb;
 
 /// Writes the explanation. `place` is where the manifest has the user.
 ///

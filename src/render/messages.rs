@@ -10,8 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::mask;
 use crate::core::identity::{Contradiction, Dissent};
 use crate::core::model::{Guard, Guardrails, KnownUser, Limit};
-use crate::core::plan::{Breach, Cause, Caution, Evidence, Kind, NewAccount, Reason, Unrepeatable};
-use crate::core::report::{Stop, Verb};
+use crate::core::plan::{Breach, Cause, Caution, Evidence, Kind, NewAccount, Reason, Unrepeatable, Verb};
+use crate::core::report::Stop;
 use crate::core::summary::Counts;
 
 /// How many of several things a sentence names; the rest is counted.

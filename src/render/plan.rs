@@ -11,8 +11,7 @@ use super::messages::{self, number, plural, plural_of};
 use super::risk_groups;
 use super::style::{Palette, Tone};
 use crate::core::model::Link;
-use crate::core::plan::{Action, Hold, Kind, NewAccount, Plan, Reads};
-use crate::core::report::Verb;
+use crate::core::plan::{Action, Hold, Kind, NewAccount, Plan, Reads, Verb};
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 
 /// How many accounts that are left alone are named; the rest is counted, since

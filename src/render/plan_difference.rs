@@ -183,8 +183,7 @@ mod tests {
     use super::super::escape::is_hostile;
     use super::*;
     use crate::core::digest::Digest;
-    use crate::core::plan::{Cause, Reason};
-    use crate::core::report::Verb;
+    use crate::core::plan::{Cause, Reason, Verb};
     use crate::core::sample;
 
     const HOSTILE: &str = "a\u{1b}[2J\u{202e}`|<script>\n# b";

@@ -329,8 +329,8 @@ mod tests {
     use indicatif::TermLike;
 
     use super::*;
-    use crate::core::plan::Step;
-    use crate::core::report::{Failure, Subject, Trace, Verb};
+    use crate::core::plan::{Step, Verb};
+    use crate::core::report::{Failure, Subject, Trace};
     use crate::core::sample;
 
     fn ended(outcome: Outcome) -> Event {

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use super::escape::Safe;
 use super::messages::{self, number, plural};
 use super::style::{Palette, Tone};
-use crate::core::plan::Step;
-use crate::core::report::{Failure, Outcome, Report, Verb};
+use crate::core::plan::{Step, Verb};
+use crate::core::report::{Failure, Outcome, Report};
 
 /// How many users of each kind of trouble are told one by one; the rest is
 /// counted, and JSON lists all.

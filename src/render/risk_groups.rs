@@ -3,8 +3,7 @@
 
 use super::fields::{self, Field};
 use crate::core::model::IDENTITY_KEYS;
-use crate::core::plan::{Action, Cause, Evidence, Hold, Kind, Plan};
-use crate::core::report::Verb;
+use crate::core::plan::{Action, Cause, Evidence, Hold, Kind, Plan, Verb};
 
 /// Actions of one kind, the riskiest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

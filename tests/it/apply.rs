@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use whop_sync::core::model::Dialect;
-use whop_sync::core::report::{Outcome, Stop, Verb};
+use whop_sync::core::plan::Verb;
+use whop_sync::core::report::{Outcome, Stop};
 use whop_sync::emulator::Operation;
 use whop_sync::remote::transport::Method;
 

@@ -20,7 +20,6 @@ const RINGS: [&[&str]; 13] = [
         "core/plan.rs",
         "core/planner.rs",
         "core/replay.rs",
-        "core/report.rs",
     ],
     &["core/lineage.rs", "core/model.rs"],
     &[

@@ -5,9 +5,8 @@ use whop_sync::core::digest::Digest;
 use whop_sync::core::model::{
     Dialect, Doubt, Guard, Guardrails, Known, KnownUser, Limit, MetaValue, PreparedCall, Refresh,
 };
-use whop_sync::core::plan::{Cause, Caution, Evidence, Kind, Plan, Reason, Step, Unrepeatable};
+use whop_sync::core::plan::{Cause, Caution, Evidence, Kind, Plan, Reason, Step, Unrepeatable, Verb};
 use whop_sync::core::planner::{LIST_LAG, RESEND_WITHIN, plan};
-use whop_sync::core::report::Verb;
 use whop_sync::core::resend::Resend;
 use whop_sync::core::value::{DisplayName, Email};
 

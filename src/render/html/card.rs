@@ -8,8 +8,8 @@ use super::super::risk_groups;
 use super::Size;
 use super::pictures::Pictures;
 use super::sink::{change, code, quoted, sentence, text, value};
-use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Unmanaged};
-use crate::core::report::{Outcome, Verb};
+use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Unmanaged, Verb};
+use crate::core::report::Outcome;
 use crate::core::summary;
 use crate::core::value::UserKey;
 

@@ -13,9 +13,8 @@ use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Dialect, Guard, Limit};
 use crate::core::plan::{
     Action, Breach, Cause, Caution, Evidence, Hold, Kind, Learned, PictureChange, Plan, Reads, Reason, Step,
-    Unmanaged,
+    Unmanaged, Verb,
 };
-use crate::core::report::Verb;
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 use crate::core::value::{AccountId, ImageFormat, UserId, UserKey};
 

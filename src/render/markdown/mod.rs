@@ -16,8 +16,8 @@ use super::messages::{self, number, plural, plural_of, tally};
 use super::risk_groups::{self, Group};
 use super::{plan as human, report as human_report};
 use crate::core::model::Guard;
-use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Plan, Reads, Unmanaged};
-use crate::core::report::{Outcome, Report, Verb};
+use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Plan, Reads, Unmanaged, Verb};
+use crate::core::report::{Outcome, Report};
 use crate::core::summary::{self, Counts};
 use crate::core::value::UserKey;
 
