@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::identity::Dissent;
+use super::identity::{Dissent, Evidence};
 use super::link::{Linked, Links, link};
 use super::model::{
     Account, Desired, DesiredUser, Dialect, IDENTITY_KEYS, Known, KnownUser, Link, MetaValue, Observed,
     Policy, ProfileRead,
 };
-use super::plan::{Cause, Evidence, Reads, Reason};
+use super::plan::{Cause, Reads, Reason};
 use super::text::Text;
 use super::value::{AccountId, PlatformId, UserKey};
 

@@ -1,12 +1,12 @@
 //! Everything there is to say about one user: the three facts side by side,
 //! how the account was recognised, and what the plan decides.
 
-use super::identity::{self, Who};
+use super::identity::{self, Evidence, Who};
 use super::link::{Linked, link};
 use super::model::{
     Account, Desired, DesiredUser, Doubt, IDENTITY_KEYS, Known, KnownUser, Observed, Policy, ProfileRead,
 };
-use super::plan::{Action, Breach, Evidence, Plan, Reason};
+use super::plan::{Action, Breach, Plan, Reason};
 use super::planner;
 use super::value::{AccountId, UserKey};
 

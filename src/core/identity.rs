@@ -21,10 +21,24 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use serde::Serialize;
+
 use super::model::{Account, Desired, DesiredUser, IDENTITY_KEYS, Known, KnownUser, MetaValue};
-use super::plan::Evidence;
 use super::text::fingerprint;
 use super::value::{AccountId, Email, UserId, UserKey};
+
+/// By what an account was recognised as a user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// `metadata.external_id` is the user's id.
+    ExternalId,
+    /// `metadata.internal_user_id` is.
+    InternalUserId,
+    /// The account's email is the user's, no other account has it, and the
+    /// account carries nobody's id.
+    Email,
+}
 
 /// A user, as far as accounts can speak of one.
 #[derive(Clone, Copy, Debug)]

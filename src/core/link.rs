@@ -6,11 +6,11 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 use super::digest::Digest;
-use super::identity::{self, Contradiction, Dissent, alike};
+use super::identity::{self, Contradiction, Dissent, Evidence, alike};
 use super::model::{
     Account, Desired, DesiredUser, Guard, IDENTITY_KEYS, Known, KnownUser, Observed, Policy, Refresh,
 };
-use super::plan::{Evidence, Reason};
+use super::plan::Reason;
 use super::value::{AccountId, UserId, UserKey};
 
 /// `auto` reads every profile up to this many mapped users, and at most this

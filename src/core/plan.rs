@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
-use super::identity::{Contradiction, Dissent};
+use super::identity::{Contradiction, Dissent, Evidence};
 use super::model::{
     Avatar, Desired, Guard, Guardrails, IDENTITY_KEYS, KnownUser, Limit, Link, MetaValue, Policy,
 };
@@ -103,19 +103,6 @@ pub struct NewAccount {
     pub resend: Option<Resend>,
     /// The mapped account that is gone and that this one replaces.
     pub replaces: Option<AccountId>,
-}
-
-/// By what an account was recognised as a user's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// `metadata.external_id` is the user's id.
-    ExternalId,
-    /// `metadata.internal_user_id` is.
-    InternalUserId,
-    /// The account's email is the user's, no other account has it, and the
-    /// account carries nobody's id.
-    Email,
 }
 
 /// What an action does to the link between user and account.

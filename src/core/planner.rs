@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::identity::Evidence;
 use super::limits;
 use super::link::{Linked, Links, link};
 use super::model::{
@@ -10,7 +11,7 @@ use super::model::{
     MetaValue, Observed, Policy, Profile, ProfileRead,
 };
 use super::plan::{
-    AccountChange, Action, Cause, Change, Evidence, Hold, Kind, Learned, NewAccount, PictureChange, Plan,
+    AccountChange, Action, Cause, Change, Hold, Kind, Learned, NewAccount, PictureChange, Plan,
     ProfileChange, Reason, Unmanaged, Unrepeatable,
 };
 use super::resend::{Asked, Resend};

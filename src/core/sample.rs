@@ -1,11 +1,11 @@
 //! Plans for tests, made from plain values: one action, hold or plan a call.
 
 use super::digest::Digest;
-use super::identity::{Contradiction, Dissent};
+use super::identity::{Contradiction, Dissent, Evidence};
 use super::model::{AppliedPicture, Avatar, Guardrails, KnownUser, Link, MetaValue, PreparedCall};
 use super::plan::{
-    AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
-    ProfileChange, Reads, Reason, Terms, Unmanaged, Unrepeatable,
+    AccountChange, Action, Cause, Change, Hold, Kind, NewAccount, PictureChange, Plan, ProfileChange, Reads,
+    Reason, Terms, Unmanaged, Unrepeatable,
 };
 use super::resend::{Asked, Resend};
 use super::text::{Sorted, Texts};

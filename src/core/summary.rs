@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::digest::{Digest, Hasher};
-use super::identity::{Contradiction, Dissent};
+use super::identity::{Contradiction, Dissent, Evidence};
 use super::model::{AppliedPicture, Avatar, Dialect, KnownUser, Link, MetaValue, PreparedCall};
 use super::plan::{
-    AccountChange, Action, Cause, Change, Evidence, Hold, Kind, NewAccount, PictureChange, Plan,
-    ProfileChange, Reason, Step, Terms,
+    AccountChange, Action, Cause, Change, Hold, Kind, NewAccount, PictureChange, Plan, ProfileChange, Reason,
+    Step, Terms,
 };
 use super::text::Texts;
 

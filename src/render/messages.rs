@@ -8,9 +8,9 @@ use std::fmt::Display;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::mask;
-use crate::core::identity::{Contradiction, Dissent};
+use crate::core::identity::{Contradiction, Dissent, Evidence};
 use crate::core::model::{Guard, Guardrails, KnownUser, Limit};
-use crate::core::plan::{Breach, Cause, Caution, Evidence, Kind, NewAccount, Reason, Unrepeatable, Verb};
+use crate::core::plan::{Breach, Cause, Caution, Kind, NewAccount, Reason, Unrepeatable, Verb};
 use crate::core::report::Stop;
 use crate::core::summary::Counts;
 

@@ -376,8 +376,9 @@ mod tests {
     use super::super::style::stripped;
     use super::*;
     use crate::core::digest::Digest;
+    use crate::core::identity::Evidence;
     use crate::core::model::{Dialect, Guard, Limit};
-    use crate::core::plan::{Breach, Cause, Evidence, Learned, Reason};
+    use crate::core::plan::{Breach, Cause, Learned, Reason};
     use crate::core::sample;
 
     fn header() -> Header {

@@ -2,8 +2,9 @@
 //! undone, and then what was asked for. Markdown and HTML sort by it.
 
 use super::fields::{self, Field};
+use crate::core::identity::Evidence;
 use crate::core::model::IDENTITY_KEYS;
-use crate::core::plan::{Action, Cause, Evidence, Hold, Kind, Plan, Verb};
+use crate::core::plan::{Action, Cause, Hold, Kind, Plan, Verb};
 
 /// Actions of one kind, the riskiest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::digest::Digest;
+use super::super::identity::Evidence;
 use super::super::model::{Guard, KnownUser, Limit, Link, PreparedCall};
 use super::super::plan::{
-    Action, Breach, Cause, Caution, Evidence, Kind, Learned, NewAccount, PictureChange, Plan, Reads, Reason,
+    Action, Breach, Cause, Caution, Kind, Learned, NewAccount, PictureChange, Plan, Reads, Reason,
 };
 use super::super::resend::{Asked, Resend};
 use super::super::sample;

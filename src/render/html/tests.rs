@@ -5,8 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::identity::Evidence;
 use crate::core::model::{Dialect, Guard, Limit};
-use crate::core::plan::{Breach, Cause, Change, Evidence, Hold, Reason, Step};
+use crate::core::plan::{Breach, Cause, Change, Hold, Reason, Step};
 use crate::core::report::{Failure, Stop};
 use crate::core::sample;
 

@@ -10,10 +10,11 @@ use super::super::fields::{self, Field, Value};
 use super::super::messages;
 use super::{Each, Parts};
 use crate::core::digest::Digest;
+use crate::core::identity::Evidence;
 use crate::core::model::{Avatar, Dialect, Guard, Limit};
 use crate::core::plan::{
-    Action, Breach, Cause, Caution, Evidence, Hold, Kind, Learned, PictureChange, Plan, Reads, Reason, Step,
-    Unmanaged, Verb,
+    Action, Breach, Cause, Caution, Hold, Kind, Learned, PictureChange, Plan, Reads, Reason, Step, Unmanaged,
+    Verb,
 };
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 use crate::core::value::{AccountId, ImageFormat, UserId, UserKey};

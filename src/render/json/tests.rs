@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::super::escape::is_hostile;
 use super::*;
+use crate::core::identity::Evidence;
 use crate::core::model::{AppliedPicture, Dialect, Guard, Known, KnownUser, Limit};
-use crate::core::plan::{Breach, Cause, Evidence, Kind, Learned, Reads, Step};
+use crate::core::plan::{Breach, Cause, Kind, Learned, Reads, Step};
 use crate::core::problem::{Pointer, Related};
 use crate::core::report::Failure;
 use crate::core::sample;

@@ -403,8 +403,9 @@ mod tests {
 
     use super::*;
     use crate::core::digest::Digest;
+    use crate::core::identity::Evidence;
     use crate::core::model::{Dialect, Guard, Limit};
-    use crate::core::plan::{Breach, Cause, Change, Evidence, Reason, Step};
+    use crate::core::plan::{Breach, Cause, Change, Reason, Step};
     use crate::core::report::{Failure, Stop};
     use crate::core::sample;
 
