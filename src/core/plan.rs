@@ -10,7 +10,6 @@ use super::identity::{Contradiction, Dissent, Evidence};
 use super::model::{
     Avatar, Desired, Guard, Guardrails, IDENTITY_KEYS, KnownUser, Limit, Link, MetaValue, Policy,
 };
-use super::replay::Fact;
 use super::resend::Resend;
 use super::text::{Sorted, Text, Texts};
 use super::value::{AccountId, DisplayName, Email, PlatformId, Title, UserId, UserKey};
@@ -449,17 +448,6 @@ pub struct Reads {
     pub profiles: usize,
     /// Linked users whose profile was taken from the mapping.
     pub from_mapping: usize,
-}
-
-impl Learned {
-    /// The same as a fact.
-    pub fn fact(&self) -> Fact {
-        Fact::Recorded {
-            key: self.key.clone(),
-            known: self.entry.clone(),
-            from: None,
-        }
-    }
 }
 
 /// What a run will do, decided to the last detail: carrying it out leaves

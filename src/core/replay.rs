@@ -29,9 +29,21 @@ use serde::{Deserialize, Serialize};
 
 use super::lineage::Purpose;
 use super::model::{AppliedPicture, Doubt, IDENTITY_KEYS, Known, KnownUser, Link};
+use super::plan::Learned;
 use super::planner::RESEND_WITHIN;
 use super::text::{Text, Texts};
 use super::value::UserKey;
+
+impl Learned {
+    /// The same as a fact.
+    pub fn fact(&self) -> Fact {
+        Fact::Recorded {
+            key: self.key.clone(),
+            known: self.entry.clone(),
+            from: None,
+        }
+    }
+}
 
 /// One line of the journal. At most one action is in flight per user and its
 /// steps run one after the other, so a user's key says which `begun` an
