@@ -422,6 +422,15 @@ impl KnownUser {
     }
 }
 
+/// A listed account may lag behind a create by this many seconds before its
+/// absence counts as proof. Whop states no bound; this one is ours.
+pub const LIST_LAG: u64 = 600;
+
+/// How long, in seconds, a create may be sent again under its idempotency
+/// key: Whop keeps keys for 24 hours ([idempotency](crate::whop_api#idempotency)), and an hour is left
+/// for clocks that disagree.
+pub const RESEND_WITHIN: u64 = 23 * 3600;
+
 /// A create whose answer was lost: the account may or may not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {

@@ -7,8 +7,8 @@ use super::identity::Evidence;
 use super::limits;
 use super::link::{Linked, Links, link};
 use super::model::{
-    Account, Avatar, Desired, DesiredUser, Dialect, Doubt, Guard, IDENTITY_KEYS, Known, KnownUser, Link,
-    MetaValue, Observed, Policy, Profile, ProfileRead,
+    Account, Avatar, Desired, DesiredUser, Dialect, Doubt, Guard, IDENTITY_KEYS, Known, KnownUser, LIST_LAG,
+    Link, MetaValue, Observed, Policy, Profile, ProfileRead, RESEND_WITHIN,
 };
 use super::plan::{
     AccountChange, Action, Cause, Change, Hold, Kind, Learned, NewAccount, PictureChange, Plan,
@@ -17,15 +17,6 @@ use super::plan::{
 use super::resend::{Asked, Resend};
 use super::text::Texts;
 use super::value::{AccountId, Title, UserKey};
-
-/// A listed account may lag behind a create by this many seconds before its
-/// absence counts as proof. Whop states no bound; this one is ours.
-pub const LIST_LAG: u64 = 600;
-
-/// How long, in seconds, a create may be sent again under its idempotency
-/// key: Whop keeps keys for 24 hours ([idempotency](crate::whop_api#idempotency)), and an hour is left
-/// for clocks that disagree.
-pub const RESEND_WITHIN: u64 = 23 * 3600;
 
 /// Decides everything a run will do. Never fails, and the same inputs give
 /// the same plan.

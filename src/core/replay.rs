@@ -28,9 +28,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::lineage::Purpose;
-use super::model::{AppliedPicture, Doubt, IDENTITY_KEYS, Known, KnownUser, Link};
+use super::model::{AppliedPicture, Doubt, IDENTITY_KEYS, Known, KnownUser, Link, RESEND_WITHIN};
 use super::plan::Learned;
-use super::planner::RESEND_WITHIN;
 use super::text::{Text, Texts};
 use super::value::UserKey;
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value};
-use whop_sync::core::model::{Dialect, Guard};
-use whop_sync::core::planner::LIST_LAG;
+use whop_sync::core::model::{Dialect, Guard, LIST_LAG};
 use whop_sync::core::value::DisplayName;
 use whop_sync::emulator::{AccountView, Fault, ProfileView, Script, Strike};
 

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use whop_sync::core::digest::Digest;
 use whop_sync::core::identity::Evidence;
 use whop_sync::core::model::{
-    Dialect, Doubt, Guard, Guardrails, Known, KnownUser, Limit, MetaValue, PreparedCall, Refresh,
+    Dialect, Doubt, Guard, Guardrails, Known, KnownUser, LIST_LAG, Limit, MetaValue, PreparedCall,
+    RESEND_WITHIN, Refresh,
 };
 use whop_sync::core::plan::{Cause, Caution, Kind, Plan, Reason, Step, Unrepeatable, Verb};
-use whop_sync::core::planner::{LIST_LAG, RESEND_WITHIN, plan};
+use whop_sync::core::planner::plan;
 use whop_sync::core::resend::Resend;
 use whop_sync::core::value::{DisplayName, Email};
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use whop_sync::core::planner::LIST_LAG;
+use whop_sync::core::model::LIST_LAG;
 use whop_sync::emulator::Settings;
 
 use super::Place;
