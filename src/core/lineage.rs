@@ -9,9 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::{Digest, Hasher};
-use super::model::{AppliedPicture, Desired, DesiredUser, Doubt, Known, KnownUser, Link, PreparedCall};
-use super::text::Texts;
+use super::digest::Digest;
 
 /// Desired states that are remembered. Bounds the mapping's first line.
 pub const STATES: usize = 32;
@@ -239,90 +237,6 @@ fn newer(states: &[State], desired: &Digest, ancestry: &impl Fn(&Commit) -> Ance
 fn keep_last<T>(list: &mut Vec<T>, most: usize) {
     let over = list.len().saturating_sub(most);
     list.drain(..over);
-}
-
-/// The digest of what a manifest asks for: the same for every way of writing
-/// it down. Limits are not part of it, nor former ids, which ask for nothing
-/// once they are settled, nor where a picture lies.
-pub fn desired_digest(desired: &Desired) -> Digest {
-    let mut hasher = Hasher::new("desired 1");
-    hasher.field(desired.platform());
-    hasher.number(desired.users().len() as u64);
-    for user in desired.users() {
-        let DesiredUser {
-            key,
-            email,
-            name,
-            avatar,
-            title,
-            metadata,
-            renamed_from: _,
-        } = user;
-        hasher.field(key).field(email).field(name);
-        hasher.optional(avatar.as_ref().map(|avatar| avatar.digest.to_string()));
-        hasher.optional(title.as_ref());
-        add_texts(&mut hasher, metadata);
-    }
-    hasher.finish()
-}
-
-/// The digest of what is known of users and of what is in doubt.
-pub fn known_digest(known: &Known) -> Digest {
-    let Known {
-        generation: _,
-        users,
-        doubts,
-        unsure,
-        lineage: _,
-    } = known;
-    let mut hasher = Hasher::new("known 1");
-    hasher.number(users.len() as u64);
-    for (key, user) in users {
-        let KnownUser {
-            link: Link { account, owner },
-            name,
-            title,
-            metadata,
-            picture,
-        } = user;
-        hasher.field(key).field(account).field(owner);
-        hasher.optional(name.as_deref()).optional(title.as_deref());
-        add_texts(&mut hasher, metadata);
-        match picture.as_deref() {
-            None => hasher.number(0),
-            Some(AppliedPicture { digest, url }) => hasher
-                .number(1)
-                .field(digest.to_string())
-                .optional(url.as_deref()),
-        };
-    }
-    hasher.number(doubts.len() as u64);
-    for (key, doubt) in doubts {
-        let Doubt {
-            begun,
-            email,
-            call:
-                PreparedCall {
-                    version,
-                    idempotency_key,
-                    body,
-                },
-        } = doubt;
-        hasher.field(key).number(*begun).field(email);
-        hasher.field(version).field(idempotency_key).field(body);
-    }
-    hasher.number(unsure.len() as u64);
-    for key in unsure {
-        hasher.field(key);
-    }
-    hasher.finish()
-}
-
-fn add_texts(hasher: &mut Hasher, texts: &Texts) {
-    hasher.number(texts.len() as u64);
-    for (key, value) in texts {
-        hasher.field(&**key).field(&**value);
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod resend;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod saved;
+pub mod state_digest;
 pub mod summary;
 pub mod text;
 pub mod value;

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::digest::Digest;
 use super::fields::{self, Field, Value};
 use super::identity::Evidence;
-use super::lineage::{PlanRef, known_digest};
+use super::lineage::PlanRef;
 use super::model::{Guard, Known, Policy, Refresh};
 use super::plan::{Action, Cause, Kind, PictureChange, Plan, Reason, Verb};
+use super::state_digest::known_digest;
 use super::summary;
 use super::value::{AccountId, PlatformId, UserId, UserKey};
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use whop_sync::core::lineage::desired_digest;
 use whop_sync::core::model::{DesiredUser, Dialect, Guard, LIST_LAG};
+use whop_sync::core::state_digest::desired_digest;
 use whop_sync::core::value::Title;
 use whop_sync::emulator::{Fault, Operation, Strike};
 

@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use whop_sync::core::audit::audit;
 use whop_sync::core::digest::Digest;
-use whop_sync::core::lineage::{PlanRef, Purpose, State, desired_digest};
+use whop_sync::core::lineage::{PlanRef, Purpose, State};
 use whop_sync::core::model::{
     Avatar, Desired, DesiredUser, Dialect, Entry, Guardrails, Known, Policy, Refresh, Stand,
 };
 use whop_sync::core::plan::Plan;
 use whop_sync::core::planner;
 use whop_sync::core::report::{Report, Stop};
+use whop_sync::core::state_digest::desired_digest;
 use whop_sync::core::summary;
 use whop_sync::core::value::{DisplayName, PlatformId};
 use whop_sync::emulator::{Emulator, Operation, Settings};

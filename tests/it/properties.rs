@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use whop_sync::core::digest::Digest;
-use whop_sync::core::lineage::{Purpose, State, desired_digest};
+use whop_sync::core::lineage::{Purpose, State};
 use whop_sync::core::model::{Account, Dialect, Guard, MetaValue, Refresh};
 use whop_sync::core::plan::{Action, Kind, Plan, Step};
 use whop_sync::core::saved::{Place, Saved, basis, changes as moved};
+use whop_sync::core::state_digest::desired_digest;
 use whop_sync::core::summary;
 use whop_sync::core::value::{DisplayName, PlatformId, UserKey};
 
