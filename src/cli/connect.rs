@@ -183,27 +183,22 @@ async fn transport(
     platform: &str,
     access: Access,
 ) -> Result<(Arc<dyn Transport>, Option<Emulator>)> {
-    let base = match &settings.server {
-        Server::Production => ApiBase::production(),
-        Server::Sandbox => ApiBase::sandbox(),
-        Server::Url(url) => {
-            ApiBase::parse(url).map_err(|why| Error::new(Code::Usage, format!("the server's URL {why}")))?
-        }
-        Server::Emulator => {
-            let state = settings.paths.emulator.clone();
-            let emulator = open_emulator(emulator::Settings {
-                platform: Some(platform.to_owned()),
-                state: match access {
-                    Access::Write => State::Kept(state),
-                    Access::Read => State::Read(state),
-                },
-                disk: settings.disk.clone(),
-                exchanges: settings.exchanges.clone(),
-                ..emulator::Settings::default()
-            })?;
-            return Ok((Arc::new(emulator.transport(Some("emulator"))), Some(emulator)));
-        }
+    let Some(base) = settings.server.base() else {
+        let state = settings.paths.emulator.clone();
+        let emulator = open_emulator(emulator::Settings {
+            platform: Some(platform.to_owned()),
+            state: match access {
+                Access::Write => State::Kept(state),
+                Access::Read => State::Read(state),
+            },
+            disk: settings.disk.clone(),
+            exchanges: settings.exchanges.clone(),
+            ..emulator::Settings::default()
+        })?;
+        return Ok((Arc::new(emulator.transport(Some("emulator"))), Some(emulator)));
     };
+    let base =
+        ApiBase::parse(base).map_err(|why| Error::new(Code::Usage, format!("the server's URL {why}")))?;
     let key = key(settings, printer).await?;
     let authorities = authorities(settings)?;
     let transport = HttpTransport::trusting(base, key, &authorities, settings.own_hosts.clone())?;
