@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Identity;
+use super::paths::Identity;
 use crate::core::lineage::Lineage;
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
 use crate::core::replay::Entry;

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::{Identity, Result, files, saved};
+use super::{Identity, files, saved};
 use crate::core::model::Known;
 use crate::core::replay::Entry;
 use crate::core::saved::Saved;
+use crate::error::Result;
 
 /// Reads a mapping, whoever it belongs to.
 ///
