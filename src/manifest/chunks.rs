@@ -14,8 +14,9 @@
 
 use super::check::{self, Checked};
 use super::diagnostics::Found;
-use super::document::{self, RawPart, RawUsers, Skips};
+use super::document::{self, RawPart, RawUsers};
 use super::fast_path;
+use super::scalar::Skips;
 use super::sources::Part;
 use super::syntax;
 use crate::parallel::map_parallel;

@@ -18,7 +18,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::scalar::{BUDGET, BUDGET_FLOOR, KeySeed, Raw, Reading, ScalarSeed};
+use super::scalar::{BUDGET, BUDGET_FLOOR, KeySeed, Raw, Reading, ScalarSeed, Skips};
 
 /// Something that should not be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +109,6 @@ pub(super) const USER: [&str; 8] = [
     "metadata",
     "renamed_from",
 ];
-
-/// Values to pass over: the user (`None` for the document) and the field's
-/// dotted name, empty for the user as a whole.
-pub(super) type Skips = BTreeSet<(Option<u32>, Box<str>)>;
 
 /// Why a text could not be read.
 #[derive(Debug)]

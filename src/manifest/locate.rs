@@ -12,7 +12,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use crate::core::problem::Pointer;
 
-use super::document::{COMPANY, Skips, USER};
+use super::document::{COMPANY, USER};
+use super::scalar::Skips;
 use super::text_position::Stretch;
 
 /// How deep lists and mappings may lie within each other. A manifest needs

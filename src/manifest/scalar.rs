@@ -3,11 +3,10 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, VariantAccess, Visitor};
-
-use super::document::Skips;
 
 /// A scalar field as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +29,10 @@ pub(super) enum Raw<'t> {
 pub(super) const BUDGET: usize = 5;
 /// What even the smallest text may come to, so that a few aliases never hurt.
 pub(super) const BUDGET_FLOOR: usize = 64 * 1024;
+
+/// Values to pass over: the user (`None` for the document) and the field's
+/// dotted name, empty for the user as a whole.
+pub(super) type Skips = BTreeSet<(Option<u32>, Box<str>)>;
 
 /// What all readers share while a text is read.
 pub(super) struct Reading<'s> {

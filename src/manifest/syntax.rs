@@ -9,8 +9,9 @@
 use crate::core::problem::{Pointer, Problem, Related};
 
 use super::diagnostics::{Found, error};
-use super::document::{self, RawPart, Skips, Unread};
+use super::document::{self, RawPart, Unread};
 use super::locate::{self, Kind, MOST_LEVELS, Misfit, Wrong};
+use super::scalar::Skips;
 use super::sources::{Garbled, Part};
 use super::text_position::{self, Stretch};
 
