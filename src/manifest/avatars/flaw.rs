@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::super::diagnostics::quoted;
-use super::Lost;
+use super::lookup::Lost;
 use crate::core::value::ImageFormat;
 use crate::picture::{Fault, MOST_BYTES, MOST_PIXELS};
 

@@ -7,6 +7,7 @@
 //! words what is wrong.
 
 mod flaw;
+mod lookup;
 mod path;
 #[cfg(not(unix))]
 #[path = "resolve.rs"]
@@ -28,6 +29,7 @@ use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
 use super::diagnostics::{Found, NOTES_HINT, error, quoted};
 use super::suggest;
 use flaw::Flaw;
+use lookup::{About, Lost};
 use path::{check, plain};
 use walk::Walker;
 
@@ -45,43 +47,6 @@ pub(super) struct Wanted {
     pub(super) path: Box<str>,
     /// Whether the user says that it be rid of what it says beside its pixels.
     pub(super) strip: Option<bool>,
-}
-
-/// What the system says of something in a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct About {
-    /// Whether it is a regular file.
-    regular: bool,
-    /// Whether it is a folder.
-    folder: bool,
-    /// Its size in bytes.
-    bytes: u64,
-    /// What changes when the file does; not every system has it.
-    stamp: Option<Stamp>,
-}
-
-/// Why a walk did not arrive at a file.
-#[derive(Debug)]
-enum Lost {
-    /// There is a link in this place, on the way or at its end.
-    Link(Box<str>),
-    /// There is a folder.
-    Folder,
-    /// There is a pipe, a socket, a device.
-    Special,
-    /// The system refused a step.
-    Io(io::Error),
-}
-
-impl About {
-    /// Refuses what is no regular file.
-    fn demand_file(&self) -> Result<(), Lost> {
-        match self {
-            Self { regular: true, .. } => Ok(()),
-            Self { folder: true, .. } => Err(Lost::Folder),
-            _ => Err(Lost::Special),
-        }
-    }
 }
 
 /// What is known of a file; with what changes when it does, where that held

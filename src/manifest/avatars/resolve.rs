@@ -10,8 +10,8 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::lookup::{About, Lost};
 use super::path::split;
-use super::{About, Lost};
 
 /// Walks from one folder.
 pub(super) struct Walker {

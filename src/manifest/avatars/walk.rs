@@ -15,8 +15,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
+use super::lookup::{About, Lost};
 use super::path::split;
-use super::{About, Lost, Stamp};
+use crate::picture::Stamp;
 
 /// The most handles kept for the folders that were walked to.
 const MOST_HANDLES: usize = 48;
