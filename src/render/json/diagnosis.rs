@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Each, write};
+use super::document::{Each, write};
 use crate::core::assumption::{Finding, Outcome};
 use crate::render::doctor::{Check, Diagnosis, Health};
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::Header;
-use super::{Each, Parts};
+use super::document::{Each, Parts};
 use crate::core::drift::{Drift, FieldDrift, NewAccount, Others, State, UserDrift};
 use crate::core::plan::{Cause, Reads};
 use crate::core::value::{AccountId, UserId, UserKey};

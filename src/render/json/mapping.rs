@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
-use super::write;
+use super::document::write;
 use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
 use crate::core::text::Texts;
 use crate::core::value::UserKey;

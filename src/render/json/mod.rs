@@ -6,16 +6,16 @@
 //! actions needs no copy of itself.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
+use self::document::{Document, Each, FORMAT_VERSION, Parts, write};
 use self::drift::DriftDoc;
 use self::explain::ExplanationDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
 use self::plan_difference::MovedDoc;
 use self::problem::{ProblemDoc, problem_doc};
-use super::escape::SafeJson;
 use super::init::{Made, RowLeft};
 use super::{Header, Validation};
 use crate::core::digest::Digest;
@@ -30,6 +30,7 @@ use crate::core::value::UserKey;
 use crate::error::Error;
 
 mod diagnosis;
+mod document;
 mod drift;
 mod explain;
 mod mapping;
@@ -42,32 +43,6 @@ mod tests;
 
 pub use self::diagnosis::diagnosis;
 pub use self::mapping::mapping;
-
-/// The version of these documents.
-const FORMAT_VERSION: &str = "1.0";
-
-/// One document: its version and kind, then its content.
-#[derive(Serialize)]
-struct Document<T> {
-    format_version: &'static str,
-    kind: &'static str,
-    #[serde(flatten)]
-    content: T,
-}
-
-/// Writes one document and a final line end.
-fn write<T: Serialize>(out: &mut dyn Write, kind: &'static str, content: T) -> io::Result<()> {
-    let mut out = BufWriter::new(out);
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, SafeJson::default());
-    let document = Document {
-        format_version: FORMAT_VERSION,
-        kind,
-        content,
-    };
-    document.serialize(&mut serializer)?;
-    out.write_all(b"\n")?;
-    out.flush()
-}
 
 /// Writes a plan, whole.
 ///
@@ -248,22 +223,6 @@ pub fn serving(out: &mut dyn Write, server: &str) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &document)?;
     out.write_all(b"\n")
 }
-
-/// A list whose elements are converted while they are written.
-struct Each<'a, T, F>(&'a [T], F);
-
-impl<'a, T, F, D> Serialize for Each<'a, T, F>
-where
-    F: Fn(&'a T) -> D,
-    D: Serialize,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(&self.1))
-    }
-}
-
-/// A list of plan parts, each converted by a plain function.
-type Parts<'a, T, D> = Each<'a, T, fn(&'a T) -> D>;
 
 #[derive(Serialize)]
 struct ReportDoc<'a> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::Header;
 use super::super::fields::{self, Field, Value};
 use super::super::messages;
-use super::{Each, Parts};
+use super::document::{Each, Parts};
 use crate::core::digest::Digest;
 use crate::core::identity::Evidence;
 use crate::core::model::{Avatar, Dialect, Guard, Limit};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::plan_difference::{self, FieldMoved};
-use super::Each;
+use super::document::Each;
 use crate::core::plan::Verb;
 use crate::core::saved::{Changes, Moved, Parted};
 use crate::core::value::UserKey;

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::super::Header;
+use super::document::{Each, Parts};
 use super::plan::{HoldDoc, hold_doc};
-use super::{Each, Parts};
 use crate::core::digest::Digest;
 use crate::core::lineage::Commit;
 use crate::core::plan::{Hold, Plan, Step, Verb};
