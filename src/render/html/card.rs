@@ -5,13 +5,20 @@ use super::super::fields::{self, Field, Value};
 use super::super::messages::{self, Words, plural};
 use super::super::report as human_report;
 use super::super::risk_groups;
-use super::Size;
 use super::pictures::Pictures;
 use super::sink::{change, code, quoted, sentence, text, value};
 use crate::core::plan::{Action, Breach, Caution, Hold, PictureChange, Unmanaged, Verb};
 use crate::core::report::Outcome;
 use crate::core::summary;
 use crate::core::value::UserKey;
+
+/// How much of a card there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Whole,
+    /// Without metadata: what is left of a grave one where there is no room.
+    Brief,
+}
 
 /// The most metadata of one user; a user with more must not crowd out others.
 const FIELDS: usize = 40;

@@ -25,11 +25,10 @@ use crate::core::plan::{Action, Plan, Reads};
 use crate::core::report::{Outcome, Report};
 use crate::core::summary::{self, Counts};
 
+use card::Size;
+use pictures::ROWS;
 pub use pictures::{Pictures, Wanted};
 use sink::{code, text};
-
-/// The most cards of one page. Browsers filter as many without a pause.
-const ROWS: usize = 5_000;
 
 /// From so many cards on, those outside the window are not drawn.
 const LAZY: usize = 200;
@@ -162,14 +161,6 @@ struct Section<'a> {
     card: Box<dyn Fn(usize, Size) -> String + 'a>,
     /// Whether the n-th is never left out.
     grave: Box<dyn Fn(usize) -> bool + 'a>,
-}
-
-/// How much of a card there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Size {
-    Whole,
-    /// Without metadata: what is left of a grave one where there is no room.
-    Brief,
 }
 
 /// A section of these things.

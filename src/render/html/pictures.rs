@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::risk_groups::Group;
-use super::ROWS;
 use crate::core::digest::Digest;
 use crate::core::model::Avatar;
 use crate::core::plan::{PictureChange, Plan};
 use crate::picture::{Thumbnail, thumbnail};
+
+/// The most cards of one page, and so the most users whose pictures it shows.
+/// Browsers filter as many without a pause.
+pub(super) const ROWS: usize = 5_000;
 
 /// The most pictures of one page: each takes some 5 kB, and 16 kB at most.
 const MOST: usize = 2_000;
