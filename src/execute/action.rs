@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Shared;
 use super::claims::{Claim, Holder};
 use super::journal_writer::NotWritten;
+use super::shared::Shared;
 use crate::core::model::{Account, AppliedPicture, Avatar, Doubt, IDENTITY_KEYS, Link};
 use crate::core::plan::{AccountChange, Action, Kind, NewAccount, ProfileChange, Step};
 use crate::core::replay::{Fact, Intent};

@@ -49,7 +49,9 @@
 mod action;
 mod claims;
 mod journal_writer;
+mod picture_files;
 mod pictures;
+mod shared;
 
 use std::collections::HashMap;
 use std::iter::Enumerate;
@@ -63,16 +65,16 @@ use tracing::Instrument as _;
 
 use self::claims::Claims;
 use self::journal_writer::JournalWriter;
-use self::pictures::Pictures;
-use crate::core::digest::Hasher;
+use self::picture_files::Pictures;
+pub use self::shared::ReadPicture;
+use self::shared::{Shared, sleep_until};
 use crate::core::lineage::Purpose;
-use crate::core::model::Avatar;
 use crate::core::plan::{Action, Learned, Plan, Verb};
 use crate::core::replay::{self, Entry};
 use crate::core::report::{Event, Outcome, Report, Stop};
 use crate::core::value::UserKey;
 use crate::error::{Code, Error, Result};
-use crate::remote::{Client, Operation};
+use crate::remote::Client;
 use crate::store::Session;
 
 /// Actions open at a time: bounds memory, and at Whop's own limit is more than
@@ -85,9 +87,6 @@ const OPEN_SECONDS: f64 = 30.0;
 /// After a stop, how long calls in hand may take to end. Longer than one
 /// request's own time limit.
 const GRACE: Duration = Duration::from_secs(45);
-
-/// Reads a picture's bytes, which are those that were hashed.
-pub type ReadPicture = dyn Fn(&Avatar) -> Result<Vec<u8>> + Send + Sync;
 
 /// Everything one run needs besides the plan.
 pub struct Run {
@@ -190,80 +189,6 @@ pub async fn execute(
     })
 }
 
-/// What all tasks of a run share.
-struct Shared {
-    client: Client,
-    journal: JournalWriter,
-    pictures: Pictures,
-    events: mpsc::UnboundedSender<Event>,
-    run_id: String,
-    began: u64,
-    started: Instant,
-    /// Why nothing new may begin, once so.
-    halted: watch::Sender<Option<Stop>>,
-    /// The first error that ends the run.
-    fatal: Mutex<Option<Error>>,
-}
-
-impl Shared {
-    /// Why nothing new may begin, if so.
-    fn stopped(&self) -> Option<Stop> {
-        *self.halted.borrow()
-    }
-
-    /// From now on nothing new begins; calls on the wire finish.
-    fn halt_all(&self, why: Stop) {
-        self.halted.send_modify(|halted| *halted = halted.or(Some(why)));
-        self.client.stop();
-    }
-
-    /// Resolves once nothing new may begin.
-    async fn until_stopped(&self) -> Stop {
-        match self.halted.subscribe().wait_for(Option::is_some).await {
-            Ok(why) => why.unwrap_or(Stop::Fatal),
-            Err(_) => Stop::Fatal,
-        }
-    }
-
-    /// Ends the run. The first error is the one reported.
-    fn fail_run(&self, error: Error) {
-        self.fatal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(error);
-        self.halt_all(Stop::Fatal);
-    }
-
-    /// How many requests of one operation so many seconds are worth, within
-    /// bounds.
-    fn worth(&self, seconds: f64, bounds: &std::ops::RangeInclusive<usize>) -> usize {
-        match self.client.per_second(Operation::UpdateUser) {
-            // As a cast saturates, no rate is too large for it.
-            Some(rate) => ((rate * seconds) as usize).clamp(*bounds.start(), *bounds.end()),
-            None => *bounds.end(),
-        }
-    }
-
-    /// Tells what happened. Nobody listening any more is fine.
-    fn tell(&self, event: Event) {
-        let _ = self.events.send(event);
-    }
-
-    /// The time, in seconds since 1970: Whop's, by which the next run judges
-    /// what is in doubt; ours only where Whop says none.
-    fn now(&self) -> u64 {
-        let ours = || self.began + self.started.elapsed().as_secs();
-        self.client.server_time().unwrap_or_else(ours)
-    }
-
-    /// A key that no other step and no other run has.
-    fn idempotency_key(&self, step: &str, subject: impl AsRef<[u8]>) -> String {
-        let mut hasher = Hasher::new("idempotency key");
-        hasher.field(&self.run_id).field(step).field(subject);
-        hasher.finish().to_string()
-    }
-}
-
 async fn carry_out(
     plan: Plan,
     run: Run,
@@ -331,13 +256,6 @@ async fn asked_to_stop(stop: &mut Option<watch::Receiver<Option<Stop>>>) -> Opti
     match stop {
         None => std::future::pending().await,
         Some(stop) => stop.wait_for(Option::is_some).await.map_or(None, |why| *why),
-    }
-}
-
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -13,19 +13,19 @@
 //! seconds at Whop's: `n` pictures take about `n` ÷ 80 polls in long runs and
 //! one a second in short ones.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{ReadPicture, Shared};
+use super::shared::{ReadPicture, Shared, sleep_until};
 use crate::core::digest::Digest;
 use crate::core::model::Avatar;
-use crate::core::plan::{Plan, Step};
+use crate::core::plan::Step;
 use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
 use crate::core::value::FileId;
 use crate::error::Code;
@@ -62,52 +62,6 @@ const GIVE_UP: Duration = Duration::from_secs(120);
 
 /// The longest that later files are let alone because earlier ones took long.
 const MOST_TAKEN: Duration = Duration::from_secs(5);
-
-type Ready = Option<Result<FileId, Outcome>>;
-
-/// The distinct pictures of a plan, in the order of first use.
-pub(super) struct Pictures {
-    order: Vec<Avatar>,
-    slots: HashMap<Digest, watch::Sender<Ready>>,
-}
-
-impl Pictures {
-    pub(super) fn of(plan: &Plan) -> Self {
-        let mut pictures = Self {
-            order: Vec::new(),
-            slots: HashMap::new(),
-        };
-        for change in plan
-            .actions
-            .iter()
-            .filter_map(|action| action.profile.picture.as_ref())
-        {
-            if let std::collections::hash_map::Entry::Vacant(slot) = pictures.slots.entry(change.new.digest) {
-                slot.insert(watch::channel(None).0);
-                pictures.order.push(change.new.clone());
-            }
-        }
-        pictures
-    }
-
-    /// Waits until the picture is ready, or will never be.
-    pub(super) async fn ready(&self, digest: &Digest) -> Result<FileId, Outcome> {
-        let gone = || Err(Outcome::Left { why: Stop::Fatal });
-        let Some(slot) = self.slots.get(digest) else {
-            return gone();
-        };
-        match slot.subscribe().wait_for(Option::is_some).await {
-            Ok(ready) => ready.clone().unwrap_or_else(gone),
-            Err(_) => gone(),
-        }
-    }
-
-    fn settle(&self, digest: &Digest, ready: Result<FileId, Outcome>) {
-        if let Some(slot) = self.slots.get(digest) {
-            slot.send_replace(Some(ready));
-        }
-    }
-}
 
 /// A file whose bytes are on Whop.
 struct Sent {
@@ -296,7 +250,7 @@ async fn poll(shared: &Shared, mut arriving: mpsc::UnboundedReceiver<Sent>) {
                 }
                 None => more = false,
             },
-            () = super::sleep_until(due) => {
+            () = sleep_until(due) => {
                 let now = Instant::now();
                 rhythm.last = Some(now);
                 let due = waiting.iter().take(POLL_BATCH).take_while(|sent| sent.look <= now).count();

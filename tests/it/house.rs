@@ -12,7 +12,7 @@ use self::imports::{Graph, Tests};
 
 /// Circles of imports that are known. The list only gets shorter: a circle that
 /// is gone must leave it.
-const RINGS: [&[&str]; 6] = [
+const RINGS: [&[&str]; 5] = [
     &[
         "emulator/accounts.rs",
         "emulator/companies.rs",
@@ -25,7 +25,6 @@ const RINGS: [&[&str]; 6] = [
         "emulator/users.rs",
     ],
     &["emulator/mod.rs", "emulator/transport.rs"],
-    &["execute/action.rs", "execute/mod.rs", "execute/pictures.rs"],
     &["fsys/mod.rs", "fsys/plain.rs", "fsys/unix.rs"],
     &[
         "remote/http.rs",
