@@ -17,17 +17,20 @@
 //! What is read has a limit in bytes, and opening waits for nobody, but for
 //! [`read_secret`].
 
+mod disk;
 #[cfg(not(unix))]
 mod plain;
+mod refusal;
 #[cfg(unix)]
 mod unix;
 
+pub use self::disk::{How, OsDisk};
 #[cfg(not(unix))]
 use self::plain as system;
+pub use self::refusal::Refusal;
 #[cfg(unix)]
 use self::unix as system;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -36,32 +39,6 @@ use std::path::{Path, PathBuf};
 /// of a million users takes about 1.5 GB; nothing that we write comes near the
 /// limit.
 pub const MOST_STATE: u64 = 4 * 1024 * 1024 * 1024;
-
-/// The machine's disk, as far as our own files are concerned. From the working
-/// folder on, and from the manifest's folder on, it follows no link. A working
-/// folder that is the root of the file system is not counted: everything would
-/// be below it.
-#[derive(Clone, Debug, Default)]
-pub struct OsDisk {
-    /// Manifests, or the folders they are in.
-    manifests: Vec<PathBuf>,
-}
-
-/// What a file of ours is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// To be read; it has to be there.
-    Read,
-    /// To be read and changed; made where it is missing.
-    Edit,
-    /// To be read and added to; made where it is missing.
-    Append,
-    /// To be added to; it must not be there yet.
-    New,
-    /// An output that is only added to; made where it is missing. A device, a
-    /// pipe that somebody reads, and names such as `/dev/stdout` will do.
-    Stream,
-}
 
 impl OsDisk {
     /// The disk for a run with these manifests, files or folders.
@@ -188,65 +165,4 @@ fn read(file: File, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(Refusal::Large(path.to_owned(), most).into());
     }
     Ok(bytes)
-}
-
-/// Why a file is not opened, or not read.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A symbolic link where none is followed.
-    Link(PathBuf),
-    /// No regular file; what it is instead.
-    Kind(PathBuf, &'static str),
-    /// More bytes than this.
-    Large(PathBuf, u64),
-    /// Others than its owner may write it.
-    Writable(PathBuf),
-}
-
-impl Refusal {
-    /// The refusal behind an error, if it is one.
-    pub fn behind(cause: &io::Error) -> Option<&Self> {
-        cause.get_ref()?.downcast_ref()
-    }
-
-    /// What to do about it.
-    pub fn way_out(&self) -> &'static str {
-        match self {
-            Self::Link(_) => "name the file itself, or put it in the link's place",
-            Self::Kind(..) => "name a regular file",
-            Self::Large(..) => "is this the right file?",
-            Self::Writable(_) => {
-                "take that right away, such as with `chmod 600`, and check what the file holds"
-            }
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Link(path) => write!(
-                f,
-                "`{}` is a symbolic link, and is not followed: a pull request may have planted it",
-                path.display()
-            ),
-            Self::Kind(path, kind) => {
-                write!(f, "`{}` is {kind}, and not a regular file", path.display())
-            }
-            Self::Large(path, most) => {
-                write!(f, "`{}` is larger than the limit of {most} bytes", path.display())
-            }
-            Self::Writable(path) => {
-                write!(f, "others than its owner may write `{}`", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-impl From<Refusal> for io::Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(io::ErrorKind::InvalidInput, refusal)
-    }
 }

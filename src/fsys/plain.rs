@@ -7,7 +7,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 
-use super::{How, OsDisk, Refusal};
+use super::disk::{How, OsDisk};
+use super::refusal::Refusal;
 
 pub(super) fn open(_: &OsDisk, path: &Path, how: How) -> io::Result<File> {
     match fs::symlink_metadata(path) {

@@ -17,7 +17,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{How, OsDisk, Refusal};
+use super::disk::{How, OsDisk};
+use super::refusal::Refusal;
 
 /// Opens a folder to walk through, without asking for the right to list it
 /// where the system knows the difference.
