@@ -26,7 +26,7 @@ use super::shared::{ReadPicture, Shared, sleep_until};
 use crate::core::digest::Digest;
 use crate::core::model::Avatar;
 use crate::core::plan::Step;
-use crate::core::report::{Event, Failure, Outcome, Stop, Subject, Trace};
+use crate::core::report::{Event, Failure, Outcome, Subject, Trace};
 use crate::core::value::FileId;
 use crate::error::Code;
 use crate::remote::{Client, FileState, Operation};

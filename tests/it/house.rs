@@ -20,6 +20,7 @@ const RINGS: [&[&str]; 4] = [
         "emulator/handle.rs",
         "emulator/keys.rs",
         "emulator/paging.rs",
+        "emulator/scopes.rs",
         "emulator/settings.rs",
         "emulator/tokens.rs",
         "emulator/users.rs",

@@ -17,7 +17,7 @@ mod walk;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use crate::core::digest::Digest;
@@ -29,7 +29,6 @@ use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
 use super::diagnostics::{Found, NOTES_HINT, error, quoted};
 use super::suggest;
 use flaw::Flaw;
-use lookup::{About, Lost};
 use path::{check, plain};
 use walk::Walker;
 

@@ -127,7 +127,7 @@ impl Graph {
             let written = module.paths.iter().chain(&module.doors).chain(&module.globs);
             imports
                 .named
-                .extend(written.filter_map(|path| self.from_root(at, path)));
+                .extend(written.filter_map(|path| self.written_path(at, path)));
             for path in &module.paths {
                 let targets = self.resolve(at, path, &mut BTreeSet::new());
                 if targets.is_empty() && self.is_foreign(at, path) {
@@ -146,7 +146,7 @@ impl Graph {
     }
 
     /// A path that begins with `crate`, `self` or `super`, from the root.
-    fn from_root(&self, at: usize, path: &[String]) -> Option<String> {
+    fn written_path(&self, at: usize, path: &[String]) -> Option<String> {
         let (first, rest) = path.split_first()?;
         let mut begin = match first.as_str() {
             "crate" => 0,
