@@ -26,6 +26,7 @@ use super::commands::drift::{self, DriftArgs};
 use super::commands::emulator::{self, EmulatorArgs};
 use super::commands::explain::{self, ExplainArgs};
 use super::commands::export::{self, ExportArgs};
+use super::commands::help;
 use super::commands::init::{self, InitArgs};
 use super::commands::man::{self, ManArgs};
 use super::commands::plan::{self, PlanArgs};
@@ -186,7 +187,8 @@ impl Verb {
     version,
     arg_required_else_help = true,
     after_help = texts::TOP_SHORT,
-    after_long_help = texts::TOP_LONG,
+    after_long_help = texts::top_long(),
+    disable_help_subcommand = true,
 )]
 struct Line {
     #[command(flatten)]
@@ -197,7 +199,9 @@ struct Line {
 
 /// The definition of the command line, for parsing, completions and manuals.
 pub(crate) fn command() -> clap::Command {
-    Line::command().mut_subcommands(|sub| {
+    let line = Line::command();
+    let help = help::command(&line);
+    line.subcommand(help).mut_subcommands(|sub| {
         let pointless = options::pointless(sub.get_name());
         let hide = |sub: clap::Command, id: &&str| sub.mut_arg(id, |arg| arg.hide(true));
         pointless.iter().fold(options::after(sub), hide)
@@ -213,6 +217,11 @@ pub(crate) fn parse(raw: &[OsString], facts: &Facts) -> Result<Args, Early> {
     let width = facts.width.unwrap_or(WIDEST).min(WIDEST);
     let mut command = command().term_width(width);
     let matches = command.try_get_matches_from_mut(raw);
+    if let Ok(matches) = &matches
+        && let Some((help::NAME, asked)) = matches.subcommand()
+    {
+        return Err(help::answer(command, asked, raw, facts));
+    }
     let args = matches.and_then(|matches| {
         let (line, after) = read(&matches)?;
         combine(line, after).map_err(|why| command.error(ErrorKind::ArgumentConflict, why))

@@ -53,6 +53,19 @@ impl Early {
         };
         Early { stdout, stderr, exit }
     }
+
+    /// A page of the manual, as it is written.
+    pub(super) fn page(text: &str, raw: &[OsString]) -> Self {
+        let stdout = match raw_value(raw, "--format") {
+            Some("json") => help_document(ErrorKind::DisplayHelp, text),
+            _ => text.to_owned(),
+        };
+        Early {
+            stdout,
+            stderr: String::new(),
+            exit: Exit::Done,
+        }
+    }
 }
 
 /// A text in which what was typed stays on its line. Clap quotes it as it is.

@@ -10,7 +10,7 @@ use crate::render::style::Surroundings;
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.
-pub(crate) const VARIABLES: [&str; 19] = [
+pub const VARIABLES: [&str; 19] = [
     "CI_COMMIT_SHA",
     "CLICOLOR_FORCE",
     "GITHUB_ACTIONS",

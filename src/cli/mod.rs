@@ -28,11 +28,13 @@ use std::path::Path;
 use tracing::Instrument as _;
 
 use self::args::{Args, Verb};
+pub use self::commands::help::{TOPICS, Topic};
 use self::commands::{
     apply, completions, doctor, drift, emulator, explain, export, init, man, plan, schema, show, validate,
 };
 use self::early_exit::Early;
 use self::environment::Facts;
+pub use self::environment::VARIABLES;
 use self::output::Printer;
 use self::settings::Settings;
 use crate::core::saved::Saved;

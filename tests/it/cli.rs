@@ -23,6 +23,7 @@ mod lessons;
 mod links;
 mod logs;
 mod looks;
+mod manual;
 mod pages;
 #[cfg(unix)]
 mod pictures;

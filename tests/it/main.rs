@@ -11,6 +11,7 @@
 mod apply;
 #[cfg(unix)]
 mod avatars;
+mod book;
 mod cli;
 mod crash;
 mod disk;

@@ -231,7 +231,7 @@ pub(super) fn pointless(verb: &str) -> Vec<&'static str> {
         "init" | "emulator" => (&OF_WHOP, &["mapping", "no_cache"]),
         // Of all that concerns Whop, the server alone says where the mapping is.
         "show" => (&OF_WHOP[1..], &["no_cache"]),
-        "schema" | "completions" | "man" => (
+        "schema" | "completions" | "man" | "help" => (
             &OF_WHOP,
             &[
                 "manifests",

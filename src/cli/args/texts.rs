@@ -1,10 +1,17 @@
 //! Longer texts of the help.
 
+use crate::cli::commands::help;
+
 pub(super) const TOP_SHORT: &str = "\
 Example: whop-sync plan -f users.yaml --server emulator
 Each command has examples of its own: whop-sync help plan";
 
-pub(super) const TOP_LONG: &str = "\
+/// Examples, the manual's pages, the environment and the exit statuses.
+pub(super) fn top_long() -> String {
+    format!("{EXAMPLES}\n\n{}\n\n{SURROUNDINGS}", help::list())
+}
+
+const EXAMPLES: &str = "\
 Examples:
   whop-sync init                          begin: a manifest and its schema for editors
   whop-sync validate                      check users.yaml; needs no key and no network
@@ -13,8 +20,9 @@ Examples:
   whop-sync apply                         change it, after asking
   whop-sync show user_12345               the account and user of one of your users
   whop-sync explain user_12345            what is decided about one of them, and why
-  whop-sync doctor                        what is wrong with the set-up
+  whop-sync doctor                        what is wrong with the set-up";
 
+const SURROUNDINGS: &str = "\
 Environment:
   WHOP_API_KEY        the key; it is never given on the command line
   WHOP_API_VERSION    as --api-version

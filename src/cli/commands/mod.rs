@@ -7,6 +7,7 @@ pub(crate) mod drift;
 pub(crate) mod emulator;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod help;
 pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod plan;

@@ -234,6 +234,7 @@ fn every_command_tells_what_it_does_with_examples() {
         "schema",
         "completions",
         "man",
+        "help",
     ] {
         let short = place.expect(0, &format!("{command} -h"));
         assert!(short.stdout.lines().count() < 50, "{}", short.shown());
