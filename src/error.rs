@@ -178,7 +178,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A flag, value or combination that cannot be meant.
+    /// An invalid option, value or combination of them.
     Usage = "usage.invalid" => Usage,
     /// The manifest or a picture has problems; they are listed.
     ManifestInvalid = "manifest.invalid" => Invalid,
@@ -212,7 +212,7 @@ codes! {
     ServerFailed = "server.failed" => Failed,
     /// Whop refused a request that the whole run needs.
     RequestRefused = "request.refused" => Failed,
-    /// Whop's answer makes no sense.
+    /// Whop's answer cannot be understood.
     AnswerInvalid = "answer.invalid" => Failed,
     /// A guardrail refused the plan.
     PlanRefused = "plan.refused" => Refused,

@@ -52,10 +52,10 @@ pub(crate) struct Args {
 /// What to do.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum Verb {
-    /// Begin: a manifest, its schema for editors, what git ignores, and pipelines
+    /// Write a first manifest, its schema, lines for .gitignore, and pipelines
     ///
-    /// Writes new files only; what is there stays as it is. With --from-csv the
-    /// manifest has the users of a table.
+    /// Writes new files only; existing files stay as they are. With --from-csv
+    /// the users are taken from a table.
     #[command(after_help = init::EXAMPLES)]
     Init(InitArgs),
     /// Check the manifest and its pictures
@@ -76,11 +76,11 @@ pub(crate) enum Verb {
     /// recorded at once: after a crash or Ctrl-C, run it again to resume.
     #[command(after_help = apply::EXAMPLES)]
     Apply(ApplyArgs),
-    /// Show what changed on Whop behind the manifest's back
+    /// Show what changed on Whop since the last apply
     ///
     /// Compares what was last applied with what Whop shows, user by user.
     /// Writes nothing at all. Exits with 2 when there is drift, and with 0 when
-    /// there is none; what was only edited in the manifest is no drift.
+    /// there is none. What was only edited in the manifest is not drift.
     #[command(after_help = drift::EXAMPLES)]
     Drift(DriftArgs),
     /// Explain one user: what is known, what is decided, and why
@@ -92,31 +92,31 @@ pub(crate) enum Verb {
     Explain(ExplainArgs),
     /// Write what Whop has now as a manifest
     ///
-    /// Planning it beside the same mapping comes to nothing; without a mapping
-    /// it adopts the accounts. Accounts without an id of yours are named and
-    /// left out. Sends GET only, and overwrites nothing unless told to.
+    /// With the same mapping, planning the result shows no changes; without a
+    /// mapping it adopts the accounts. Accounts without an id of yours are named
+    /// and left out. Sends GET only, and overwrites nothing without --force.
     #[command(after_help = export::EXAMPLES)]
     Export(ExportArgs),
     /// Show which account and user on Whop belong to your users
     ///
-    /// Reads the mapping only. The user_id is what chat tokens are made for.
+    /// Reads the mapping only. Chat tokens are created for the user_id.
     #[command(after_help = show::EXAMPLES)]
     Show(ShowArgs),
-    /// Find out what is wrong with the set-up, and how to mend it
+    /// Find out what is wrong with the set-up, and how to fix it
     ///
-    /// Looks at manifest, key, API version, company, permissions, mapping, lock,
+    /// Checks manifest, key, API version, company, permissions, mapping, lock,
     /// journal and clock. Sends GET only, and writes nothing. Exits with 1 when
-    /// an apply would fail. One request names a version that cannot exist, to
-    /// hear whether Whop has newer ones than this program.
+    /// an apply would fail. Asks for a non-existent API version so that Whop
+    /// lists those it supports.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
     /// Print the manifest's JSON Schema, for editors
     ///
-    /// Version 2020-12. `init` writes it beside the manifest, whose first line
-    /// tells editors to complete and check by it.
+    /// Version 2020-12. `init` writes it beside the manifest. The manifest's
+    /// first line makes editors use it.
     #[command(after_help = schema::EXAMPLES)]
     Schema(SchemaArgs),
-    /// Print the completions of a shell
+    /// Print completions for a shell
     ///
     /// They know the options and the ids of the manifest.
     #[command(after_help = completions::EXAMPLES)]
@@ -126,8 +126,8 @@ pub(crate) enum Verb {
     Man(ManArgs),
     /// Serve an emulated Whop on this computer
     ///
-    /// Speaks the parts of Whop's API that whop-sync uses, to any client. The
-    /// same emulator is built into plan, apply and show with `--server emulator`.
+    /// Serves the parts of Whop's API that whop-sync uses, to any client. Other
+    /// commands use the same emulator with `--server emulator`.
     #[command(after_help = emulator::EXAMPLES)]
     Emulator(EmulatorArgs),
 }

@@ -53,7 +53,7 @@ impl Ends {
     /// Loads the manifest and connects. Sends nothing yet.
     ///
     /// # Errors
-    /// The manifest's problems, a missing key, a server that cannot be meant.
+    /// The manifest's problems, a missing key, an invalid server.
     pub(super) async fn open(settings: &Settings, printer: &Printer, access: Access) -> Result<Self> {
         let mut memory = recall(settings);
         let manifest = load(settings, &mut memory)?;

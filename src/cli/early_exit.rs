@@ -1,5 +1,5 @@
 //! What ends the program before it does anything: help, the version, and
-//! command lines that cannot be meant.
+//! invalid command lines.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,7 +12,7 @@ use crate::render::style::{Choice, Palette};
 use crate::render::{escape, json};
 
 /// What ends the program before it does anything: a help text, the version,
-/// or a command line that cannot be meant.
+/// or an invalid command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Early {
     /// For stdout, final line end included.

@@ -79,10 +79,10 @@ impl KeySource {
     }
 }
 
-/// Checks what was given as a key; `whence` names where.
-fn key(bytes: &[u8], whence: &str) -> Result<SecretString> {
+/// Checks what was given as a key; `place` names where.
+fn key(bytes: &[u8], place: &str) -> Result<SecretString> {
     let trimmed = bytes.trim_ascii();
-    let wrong = |what: &str| Error::new(Code::KeyMissing, format!("the API key in {whence} {what}"));
+    let wrong = |what: &str| Error::new(Code::KeyMissing, format!("the API key in {place} {what}"));
     if trimmed.is_empty() {
         return Err(wrong("is empty").hint("make a key on Whop's dashboard, under Developer"));
     }
@@ -94,7 +94,7 @@ fn key(bytes: &[u8], whence: &str) -> Result<SecretString> {
         (_, Some(at)) => {
             Err(wrong(&format!("has a character at place {} that no key has", at + 1)).hint(copy))
         }
-        _ => Err(wrong("stands in quotes").hint(copy)),
+        _ => Err(wrong("is in quotes").hint(copy)),
     }
 }
 

@@ -54,7 +54,7 @@ impl Printer {
         self.format
     }
 
-    /// Writes a result to stdout. That nobody reads it any more is fine.
+    /// Writes a result to stdout. A closed pipe is not an error.
     ///
     /// # Errors
     /// [`Code::IoFailed`], such as on a full disk.

@@ -30,7 +30,7 @@ use crate::store;
 /// first manifest alone is asked about.
 ///
 /// # Errors
-/// Options or variables that cannot be meant.
+/// Invalid options or variables.
 pub(crate) fn resolve(
     options: Options,
     verb: &Verb,

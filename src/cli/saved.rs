@@ -123,8 +123,8 @@ pub(super) fn unexpected(
         format!("the plan is not the one expected: expected {expected}, found {found}"),
     );
     Some(error.hint(match last.filter(|last| last.open) {
-        Some(_) => "the one expected was begun before, and this is what is left of it: look at it, then expect its digest",
-        None => "something has moved since that plan was made: look at this one, then expect its digest",
+        Some(_) => "the one expected was begun before, and this is what is left of it: review it, then pass its digest to `--expect`",
+        None => "something has moved since that plan was made: review this plan, then pass its digest to `--expect`",
     }))
 }
 

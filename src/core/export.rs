@@ -38,7 +38,7 @@ pub enum Why {
     BadId(String),
     /// Another account has the same id.
     SharedId(UserKey),
-    /// Whop tells no email: the older dialect never does.
+    /// Whop returns no email: the older dialect never does.
     NoEmail,
     /// Its email cannot be one.
     BadEmail(String),

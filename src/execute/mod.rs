@@ -251,7 +251,7 @@ async fn carry_out(
     shared.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Waits for the wish to stop; `None` when nobody can have it any more.
+/// Waits for a stop request; `None` once the sender is gone.
 async fn asked_to_stop(stop: &mut Option<watch::Receiver<Option<Stop>>>) -> Option<Stop> {
     match stop {
         None => std::future::pending().await,

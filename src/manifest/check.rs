@@ -58,7 +58,7 @@ const NAME: Field<DisplayName> = Field {
 };
 /// What `strip_metadata` may be.
 pub(super) const STRIP_HINT: &str =
-    "write `true` to take away what pictures say beside their pixels, or `false`";
+    "`true` removes metadata such as location from pictures; `false` keeps it";
 /// Whether the picture is rid of what it says beside its pixels.
 const STRIP: Field<bool> = Field {
     name: "strip_metadata",

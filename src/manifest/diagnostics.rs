@@ -89,7 +89,7 @@ impl Found {
             None,
             errors_left_out,
             "problems",
-            "mend those that are listed first; they are often of one kind",
+            "fix those that are listed first; they are often of one kind",
         );
         for (code, count) in warned {
             let (what, hint) = match code {
@@ -116,8 +116,8 @@ pub(super) const RESERVED_HINT: &str =
     "the emulator takes it; Whop may refuse it as undeliverable, since no mail can arrive there";
 
 /// What to make of a picture that says something beside its pixels.
-pub(super) const NOTES_HINT: &str = "set `strip_metadata: true`, for the manifest or for the user, to take away \
-    what pictures say beside their pixels; `false` for the user keeps it and this warning silent";
+pub(super) const NOTES_HINT: &str = "set `strip_metadata: true`, for the manifest or for the user, to remove \
+    it from the picture that is sent; `false` for the user keeps it without this warning";
 
 /// An error that has not been placed yet.
 pub(super) fn error(

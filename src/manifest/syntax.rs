@@ -125,7 +125,7 @@ impl<'t> Reader<'t> {
             return self.at(
                 stretch,
                 "odd_character",
-                "a carriage return stands alone: YAML ends the line here, and a diff may not show it",
+                "a carriage return without a line feed: YAML ends the line here, and a diff may not show it",
                 "end lines with a line feed, or with both; within double quotes write it as `\\r`",
             );
         }

@@ -95,7 +95,7 @@ impl Asked<'_> {
         }
     }
 
-    /// A call that was never sent, because it cannot be meant.
+    /// A call that was never sent, because it is invalid.
     pub(super) fn nonsense(self, message: &str) -> CallError {
         self.failed(CallErrorKind::Refused, message, Effect::None)
     }

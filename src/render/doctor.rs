@@ -98,7 +98,7 @@ pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis, palette: Palette) -> io
         let lead = palette.paint(tone, format!("{sign} {word:7}"));
         writeln!(out, "{lead}  {name:11}  {}", clipped(found))?;
         if let Some(mend) = mend {
-            writeln!(out, "{:22}  mend: {}", "", clipped(mend))?;
+            writeln!(out, "{:22}  fix: {}", "", clipped(mend))?;
         }
     }
     let (bad, warnings) = (diagnosis.count(Health::Bad), diagnosis.count(Health::Warning));
@@ -151,10 +151,7 @@ fn probes(out: &mut dyn Write, found: &[Finding], palette: Palette) -> io::Resul
     );
     writeln!(out, "\n{}", palette.paint(Tone::Strong, sum))?;
     if count(Outcome::Differs) > 0 {
-        writeln!(
-            out,
-            "Please report what differs: nobody could know before you looked"
-        )?;
+        writeln!(out, "Please report what differs: it could not be known before")?;
     }
     Ok(())
 }

@@ -223,7 +223,7 @@ pub(super) fn notes(drift: &Drift) -> Vec<String> {
         ));
     }
     if can_be_mended(drift) {
-        notes.push(format!("mend        {}", MEND));
+        notes.push(format!("fix         {}", MEND));
     }
     notes
 }

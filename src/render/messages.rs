@@ -47,7 +47,7 @@ fn in_doubt(begun: u64, why: Unrepeatable) -> Words {
                 "the journal beside the mapping has a create sent at {begun} without an answer, and what it asks for is not what the manifest asks for now"
             ),
             format!(
-                "if the manifest was not changed since, somebody else wrote that journal: restore it; otherwise run again later, which looks again; {settle}"
+                "if the manifest was not changed since, someone else wrote that journal: restore it; otherwise run again later, which looks again; {settle}"
             ),
         ),
         Unrepeatable::Ahead => words(
@@ -55,7 +55,7 @@ fn in_doubt(begun: u64, why: Unrepeatable) -> Words {
                 "the journal beside the mapping has a create sent at {begun} without an answer, and by Whop's clock that is still to come"
             ),
             format!(
-                "if the clock was right when it was sent, somebody else wrote that journal: restore it; otherwise run again later, which looks again; {settle}"
+                "if the clock was right when it was sent, someone else wrote that journal: restore it; otherwise run again later, which looks again; {settle}"
             ),
         ),
     }
@@ -71,7 +71,7 @@ pub fn reason(reason: &Reason) -> Words {
                 evidence(*by),
                 list(accounts)
             ),
-            "decide which one is this user's, and set its `metadata.external_id` on Whop to the user's id and to nothing of the kind on the others",
+            "decide which one is this user's: set `metadata.external_id` on Whop to this user's id on that one, and clear it on the others",
         ),
         Reason::LinkedElsewhere { account, other } => words(
             format!("account `{account}` matches, but the mapping has it for user `{other}`"),

@@ -189,7 +189,7 @@ fn notes(out: &mut dyn Write, kind: &Kind, palette: Palette) -> io::Result<()> {
             }
             if resend.is_some() {
                 note(
-                    "sends an earlier run's unanswered request once more, to the byte: no second account"
+                    "resends the earlier unanswered request byte for byte, so no second account can be created"
                         .to_owned(),
                 )?;
             }
@@ -456,7 +456,7 @@ The rest
 
 + create u2
     replaces account biz_gone, which is gone
-    sends an earlier run's unanswered request once more, to the byte: no second account
+    resends the earlier unanswered request byte for byte, so no second account can be created
     email          "u2@example.com"
     title          "Resent"
     metadata.tier  "gold"
@@ -514,7 +514,7 @@ The rest
 
 ! hold ambiguous
     why         2 accounts match by email: `biz_1`, `biz_2`
-    what to do  decide which one is this user's, and set its `metadata.external_id` on Whop to the user's id and to nothing of the kind on the others
+    what to do  decide which one is this user's: set `metadata.external_id` on Whop to this user's id on that one, and clear it on the others
 
 ! hold email_taken
     why         the email already owns account `biz_1`, which carries the id `u9`

@@ -231,7 +231,7 @@ pub(super) fn parse_journal(path: &Path, bytes: &[u8], identity: &Identity) -> R
             continue;
         }
         let entry = serde_json::from_slice(line).map_err(|cause| {
-            Error::new(Code::JournalUnreadable, format!("line {} of the journal `{}` makes no sense", number + 1, path.display()))
+            Error::new(Code::JournalUnreadable, format!("line {} of `{}` is not a valid journal entry", number + 1, path.display()))
                 .caused_by(cause)
                 .hint("it was changed by hand or damaged; restore it if you can, or move it away: users are then found again on Whop by their ids")
         })?;
@@ -325,7 +325,7 @@ impl std::fmt::Display for Twice {
 impl std::error::Error for Twice {}
 
 fn unreadable(path: &Path, number: usize, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(Code::MappingUnreadable, format!("line {number} of `{}` makes no sense", path.display()))
+    Error::new(Code::MappingUnreadable, format!("line {number} of `{}` is not a valid mapping entry", path.display()))
         .caused_by(cause)
         .hint("restore it from version control, or move it away: users are then found again on Whop by their ids; nothing was changed")
 }

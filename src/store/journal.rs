@@ -69,7 +69,7 @@ impl Journal {
         result.map_err(|cause| {
             self.broken = true;
             Error::file("write", &self.path, cause)
-                .hint("nothing is lost: free space or mend the folder, then run again")
+                .hint("nothing is lost: free space or fix the folder, then run again")
         })
     }
 }

@@ -53,7 +53,7 @@ pub fn read_mapping(path: &Path, disk: &dyn Disk) -> Result<(Identity, BTreeMap<
             Code::IoFailed,
             format!("there is no mapping at `{}`", path.display()),
         )
-        .hint("it is written by the first `whop-sync apply`; is `-f` or `--mapping` what you mean?"));
+        .hint("check `-f` and `--mapping`; the first `whop-sync apply` creates this file"));
     };
     let identity = files::mapping_identity(path, &bytes)?;
     let known = files::parse_mapping(path, bytes, &identity)?;

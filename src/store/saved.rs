@@ -49,18 +49,18 @@ pub(super) fn parse_plan(path: &Path, bytes: &[u8]) -> Result<Saved> {
         return Err(unreadable(&format!("it has more than {MOST_BYTES} bytes")));
     }
     let head: Head = serde_json::from_slice(bytes)
-        .map_err(|cause| unreadable("it is no such document").caused_by(cause))?;
+        .map_err(|cause| unreadable("it is not a saved plan").caused_by(cause))?;
     if head.kind != KIND {
         return Err(unreadable("it is a document of another kind"));
     }
     if !head.format_version.starts_with("1.") {
         return Err(unreadable("it was written by a newer whop-sync"));
     }
-    let saved: Saved =
-        serde_json::from_slice(bytes).map_err(|cause| unreadable("it makes no sense").caused_by(cause))?;
+    let saved: Saved = serde_json::from_slice(bytes)
+        .map_err(|cause| unreadable("it is not a valid saved plan").caused_by(cause))?;
     match saved.is_in_order() {
         true => Ok(saved),
-        false => Err(unreadable("its users are doubled or out of order")),
+        false => Err(unreadable("it lists users twice or out of order")),
     }
 }
 
@@ -73,15 +73,15 @@ mod tests {
         let deep = "[".repeat(100_000);
         let nested = format!(r#"{{"format_version":"1.0","kind":"saved_plan","digest":{deep}"#);
         for (bytes, says) in [
-            ("", "no such document"),
-            ("{}", "no such document"),
-            (&*deep, "no such document"),
-            (&*nested, "no such document"),
+            ("", "not a saved plan"),
+            ("{}", "not a saved plan"),
+            (&*deep, "not a saved plan"),
+            (&*nested, "not a saved plan"),
             (r#"{"format_version":"1.0","kind":"plan"}"#, "another kind"),
             (r#"{"format_version":"2.0","kind":"saved_plan"}"#, "newer"),
             (
                 r#"{"format_version":"1.0","kind":"saved_plan"}"#,
-                "makes no sense",
+                "not a valid saved plan",
             ),
         ] {
             let error = parse_plan(Path::new("p.json"), bytes.as_bytes()).unwrap_err();

@@ -18,21 +18,21 @@ use crate::render::style::Choice;
 pub(crate) struct Options {
     /// The manifest, a file or a folder; repeatable [default: users.yaml]
     ///
-    /// Of a folder every *.yaml and *.yml below it is read. Several are one
-    /// manifest in parts.
+    /// A folder is searched for *.yaml and *.yml. Several paths form one
+    /// manifest.
     #[arg(short = 'f', long = "manifest", value_name = "PATH", help_heading = FILES)]
     pub(crate) manifests: Vec<PathBuf>,
     /// Where accounts are remembered [default: beside the manifest] [env: WHOP_SYNC_MAPPING]
     ///
-    /// For users.yaml that is users.mapping.jsonl; for the emulator it stands
-    /// in the folder .whop-sync. Keep it in git: losing it costs one refresh
-    /// and no account.
+    /// For users.yaml that is users.mapping.jsonl; for the emulator it is in
+    /// the folder .whop-sync. Keep it in git. If it is lost, the next run finds
+    /// the accounts again.
     #[arg(long, value_name = "PATH", help_heading = FILES)]
     pub(crate) mapping: Option<PathBuf>,
     /// Read every picture, even those that look unchanged
     ///
-    /// After an apply, pictures whose size, times and place on the disk are
-    /// still the same are not read again.
+    /// Without this option, pictures whose size, times and place on the disk
+    /// have not changed since the last apply are not read again.
     #[arg(long, help_heading = FILES)]
     pub(crate) no_cache: bool,
     /// production, sandbox, emulator or a URL [default: production] [env: WHOP_SYNC_SERVER]
@@ -43,14 +43,14 @@ pub(crate) struct Options {
     pub(crate) server: Option<Server>,
     /// A file that holds the API key; wins over WHOP_API_KEY
     ///
-    /// A key never stands on the command line, where every process could see
+    /// A key is never given on the command line, where every process could see
     /// it. The emulator needs none.
     #[arg(long, value_name = "PATH", help_heading = WHOP)]
     pub(crate) api_key_file: Option<PathBuf>,
     /// Certificates to trust besides the system's, as PEM [env: WHOP_SYNC_CA_FILE]
     ///
-    /// For a company's own authority: that of its gateway, or of a proxy that
-    /// opens TLS. Proxies are taken from HTTPS_PROXY and NO_PROXY.
+    /// For a private authority, such as that of a gateway or of a proxy that
+    /// inspects TLS. Proxies are taken from HTTPS_PROXY and NO_PROXY.
     #[arg(long, value_name = "FILE", help_heading = WHOP)]
     pub(crate) ca_file: Option<PathBuf>,
     /// Version of Whop's API [default: 2026-10-15-1] [env: WHOP_API_VERSION]
@@ -111,13 +111,13 @@ fn refresh() -> impl TypedValueParser<Value = Refresh> {
     one_of(&[
         (
             "auto",
-            "full up to 600 mapped users, then changed and a rotating slice",
+            "all up to 600 users, then changed ones plus a rotating share",
             Refresh::Auto,
         ),
-        ("full", "every mapped user's", Refresh::Full),
+        ("full", "every mapped user", Refresh::Full),
         (
             "changed",
-            "only those whose manifest entry changed",
+            "only users whose manifest entry changed",
             Refresh::Changed,
         ),
     ])

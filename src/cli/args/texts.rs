@@ -13,13 +13,13 @@ pub(super) fn top_long() -> String {
 
 const EXAMPLES: &str = "\
 Examples:
-  whop-sync init                          begin: a manifest and its schema for editors
+  whop-sync init                          write a first manifest and its schema
   whop-sync validate                      check users.yaml; needs no key and no network
   whop-sync apply --server emulator       try it out: nothing leaves this computer
   whop-sync plan                          show what would change on Whop
   whop-sync apply                         change it, after asking
   whop-sync show user_12345               the account and user of one of your users
-  whop-sync explain user_12345            what is decided about one of them, and why
+  whop-sync explain user_12345            what is decided about one of your users, and why
   whop-sync doctor                        what is wrong with the set-up";
 
 const SURROUNDINGS: &str = "\

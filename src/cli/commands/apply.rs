@@ -48,8 +48,8 @@ Examples:
 pub(crate) struct ApplyArgs {
     /// Carry out exactly this plan, saved by `plan --out`
     ///
-    /// Refused with 4 when anything it rests on has moved since. A plan
-    /// runs once: carried out to its end, it does nothing more.
+    /// Exits with 4 when anything it depends on has changed since. A plan
+    /// runs once: when it was carried out to its end, it does nothing more.
     #[arg(value_name = "PLAN")]
     pub(crate) plan: Option<PathBuf>,
     /// Write what was done to this file, in JSON: each step, its request and answer
@@ -57,10 +57,10 @@ pub(crate) struct ApplyArgs {
     /// Written as well when users failed or the run was interrupted.
     #[arg(long, value_name = "FILE")]
     pub(crate) receipt: Option<PathBuf>,
-    /// What the plan must be, and whence.
+    /// What the plan must match, and the commit it comes from.
     #[command(flatten)]
     pub(crate) terms: Terms,
-    /// Do not ask; needed where no terminal is
+    /// Do not ask; needed where there is no terminal
     #[arg(long, short = 'y')]
     pub(crate) yes: bool,
     /// Stop cleanly within this time, such as 90s or 1h 30min
@@ -86,10 +86,11 @@ pub(crate) async fn run(
 ) -> Result<Exit> {
     let (consent, receipt_file) = (settings.consent, args.receipt.as_deref());
     if consent == Consent::Nobody {
-        return Err(
-            Error::new(Code::Usage, "there is no terminal to ask, and no `--yes`")
-                .hint("look at `whop-sync plan` first, then pass `--yes`"),
-        );
+        return Err(Error::new(
+            Code::Usage,
+            "cannot ask for confirmation: not a terminal, and `--yes` was not given",
+        )
+        .hint("look at `whop-sync plan` first, then pass `--yes`"));
     }
     let began = tokio::time::Instant::now();
     let plan_file = plan_file.as_ref();
@@ -114,7 +115,7 @@ pub(crate) async fn run(
         let _ = store::pictures::replace(&ends.paths, &settings.disk, &ends.memory.index.to_bytes());
     }
     if session.loaded().interrupted {
-        printer.story("An earlier apply did not end in order; this one takes up where it was.");
+        printer.story("The previous apply was interrupted; this one resumes from its journal.");
     }
     let known = &session.loaded().known;
     if plan_file.is_none() {
@@ -353,7 +354,7 @@ async fn carry_out(
 /// Asks at the terminal. Anything but a plain yes is a no. Reads on a thread
 /// of its own, so that a signal need not wait for an answer.
 async fn ask(printer: &Printer) -> Result<bool> {
-    printer.must_be_seen("\nApply these changes? Only `yes` is taken for it: ");
+    printer.must_be_seen("\nApply these changes? Only `yes` will be accepted: ");
     let read = || {
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).map(|_| answer)

@@ -15,7 +15,7 @@ use crate::manifest;
 /// The variable by which a shell's script says that it asks.
 const ASKED: &str = "WHOP_SYNC_COMPLETE";
 
-/// The most ids offered at once: more help nobody.
+/// Offer at most this many ids; longer lists are unusable.
 const MOST_IDS: usize = 500;
 
 pub(crate) const EXAMPLES: &str = "\

@@ -47,13 +47,12 @@ Examples:
 /// How far to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct DoctorArgs {
-    /// Tell also which of the assumptions about Whop hold, as far as reading tells
+    /// Check also which of the assumptions about Whop hold, by reading only
     ///
-    /// This program was written from documentation; where that is silent it
-    /// assumes something. Each assumption is put to the test with GET only,
-    /// some tens of requests: it holds, it differs, or it cannot be told
-    /// without writing or from what there is to read. The exit status stays
-    /// that of the checks.
+    /// This program was written from documentation, and where that is silent it
+    /// makes assumptions. Each one is tested with GET only, some tens of
+    /// requests: it holds, it differs, or it cannot be decided without writing
+    /// or from what there is to read. The exit status is that of the checks.
     #[arg(long)]
     pub(crate) probe: bool,
 }
@@ -101,7 +100,7 @@ async fn examine(settings: &Settings, printer: &Printer, probe: bool) -> Diagnos
             found.add(
                 name,
                 Health::Skipped,
-                "neither the manifest nor the mapping tells the company",
+                "neither the manifest nor the mapping names the company",
             );
         }
         look_at_run(&mut found, settings, None);
@@ -322,7 +321,7 @@ fn blame(found: &mut Diagnosis, settings: &Settings, client: &Client, error: Cal
                     format!("{} is understood", client.version().as_str()),
                 );
             }
-            (false, _) => found.add(name, Health::Skipped, "cannot be told before that is mended"),
+            (false, _) => found.add(name, Health::Skipped, "cannot be checked before that is fixed"),
         }
     }
 }
@@ -511,11 +510,8 @@ fn look_at_run(found: &mut Diagnosis, settings: &Settings, interrupted: Option<b
         Some(true) => found.mend(
             "journal",
             Health::Warning,
-            format!(
-                "an apply did not end in order and left `{}`",
-                paths.journal.display()
-            ),
-            "keep the file, and run `whop-sync apply`: it takes up where that one was",
+            format!("an apply was interrupted and left `{}`", paths.journal.display()),
+            "keep the file, and run `whop-sync apply`, which resumes from it",
         ),
         Some(false) => found.add("journal", Health::Ok, "nothing is left over"),
         None => found.add("journal", Health::Skipped, "could not be read"),

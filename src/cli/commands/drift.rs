@@ -25,7 +25,7 @@ Examples:
 /// What counts as drift, and where it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct DriftArgs {
-    /// Accounts that the mapping does not know are no drift
+    /// Accounts that the mapping does not know do not count as drift
     #[arg(long)]
     pub(crate) ignore_unmanaged: bool,
     /// Write a report to this file too, .json, .md or .sarif; repeatable
@@ -45,7 +45,7 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let loaded = store::load(&ends.paths, &ends.identity, &settings.disk)?;
     if loaded.interrupted {
-        printer.story("An earlier apply did not end in order; what it left is not drift yet.");
+        printer.story("The previous apply was interrupted; what it left open does not count as drift yet.");
     }
     let known = &loaded.known;
     let observed = wishes.or_stop(look(settings, &ends, known)).await??;

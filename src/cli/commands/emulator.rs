@@ -44,24 +44,24 @@ pub(crate) struct EmulatorArgs {
     pub(crate) port: u16,
     /// Where accounts, profiles and files are kept [default: .whop-sync/emulator.jsonl]
     ///
-    /// The default stands beside the manifest and is the one that
+    /// The default is beside the manifest, and is the one that
     /// `--server emulator` uses.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     /// Requests allowed for each operation; 0 for no limit
     #[arg(long, value_name = "RATE", default_value = "600/min", value_parser = Rate::parse)]
     pub(crate) rate: Rate,
-    /// Time that every answer takes, such as 50ms
+    /// Delay of every answer, such as 50ms
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = span)]
     pub(crate) latency: Duration,
-    /// A key and its scopes; repeatable. Without any, every key may do everything
+    /// A key and its scopes; repeatable. Without this, every key may do everything
     ///
-    /// KEY alone has every scope, KEY= has none. KEY=role:ROLE has those of a
+    /// KEY alone has every scope; KEY= has none. KEY=role:ROLE has those of a
     /// system role of Whop's (owner, admin, moderator, sales_manager or
     /// advertiser); as on Whop, no custom key can be given user:profile:update.
     #[arg(long = "key", value_name = "KEY=SCOPE,…", value_parser = KeyGrant::parse)]
     pub(crate) keys: Vec<KeyGrant>,
-    /// What goes wrong: a fault script in JSON
+    /// Faults to simulate: a script in JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
     /// Answer as Whop's documentation says where recorded answers differ

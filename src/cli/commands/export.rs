@@ -39,9 +39,8 @@ pub(crate) struct ExportArgs {
     pub(crate) out: Option<PathBuf>,
     /// Download the pictures into this folder, beside the manifest
     ///
-    /// Of users in the mapping, only pictures that were set through it. Whop
-    /// shows a placeholder where somebody has no picture; it cannot be told
-    /// from one.
+    /// For users in the mapping, only pictures that were set by whop-sync. Whop
+    /// shows a placeholder for people without a picture, which looks like one.
     #[arg(long, value_name = "DIR")]
     pub(crate) avatars: Option<PathBuf>,
     /// Your own account on Whop [default: the manifest's or the mapping's]
@@ -63,7 +62,7 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &ExportArg
     if client.dialect() == Dialect::Companies {
         return Err(Error::new(
             Code::Usage,
-            "this API version tells no emails, which a manifest needs",
+            "this API version does not return emails, which a manifest needs",
         )
         .hint("leave `--api-version` out"));
     }
@@ -385,7 +384,7 @@ fn foretell(settings: &Settings, printer: &Printer, desired: &Desired, observed:
     printer.story(&format!("Planning it comes to: {}", plan::headline(&counts)));
     if counts.pictures > 0 {
         printer.story(&format!(
-            "  {} set once more: what Whop serves is not, or not known to be, the file that was sent",
+            "  {} set once more: the downloaded pictures may differ from the files that were sent",
             messages::plural(counts.pictures, "picture")
         ));
     }
@@ -418,7 +417,7 @@ fn because(why: &Why) -> String {
         Why::NoId => "it carries no id of yours; set its `metadata.external_id` on Whop".to_owned(),
         Why::BadId(why) => format!("the id it carries {why}"),
         Why::SharedId(key) => format!("another account carries the id `{key}` too"),
-        Why::NoEmail => "Whop tells no email".to_owned(),
+        Why::NoEmail => "Whop returns no email".to_owned(),
         Why::BadEmail(why) => format!("its email {why}"),
         Why::SharedEmail => "it shares email or owner with another account, and so the profile".to_owned(),
         Why::NoName => "its owner shows no name".to_owned(),

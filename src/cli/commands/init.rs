@@ -32,15 +32,15 @@ Examples:
 /// How a beginning is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct InitArgs {
-    /// Your platform's own account on Whop; it can be written in later
+    /// Your platform's own account on Whop; you can also add it later
     #[arg(long, value_name = "BIZ_ID", value_parser = PlatformId::parse)]
     pub(crate) company: Option<PlatformId>,
-    /// Take the users from this table, CSV with a line of headers
+    /// Take the users from this table: CSV with a header line
     ///
     /// Columns are found by their headers: id, email, name, avatar, title,
-    /// renamed_from, and what people call these elsewhere. On a terminal you are
+    /// renamed_from, and common other names of these. On a terminal you are
     /// asked for one that is not found. Rows that cannot be users are left out
-    /// and told.
+    /// and reported.
     #[arg(long, value_name = "FILE")]
     pub(crate) from_csv: Option<PathBuf>,
     /// Take this column for a field, such as email="Mail address"; repeatable
@@ -50,8 +50,8 @@ pub(crate) struct InitArgs {
     pub(crate) columns: Vec<Column>,
     /// Write pipelines too: plan on pull requests, apply on merge, drift at night
     ///
-    /// They stand below the current folder, which should be the repository's
-    /// root, and need the keys as secrets; each file says which.
+    /// They are written below the current folder, which should be the
+    /// repository's root, and need keys as secrets; each file says which.
     #[arg(long, value_enum, value_name = "PLATFORM")]
     pub(crate) ci: Option<Ci>,
 }

@@ -46,11 +46,11 @@ pub(crate) struct PlanArgs {
     pub(crate) strict: bool,
     /// Save the plan to this file, for `apply FILE`
     ///
-    /// It holds no secret and no picture. A plan that a guardrail refuses
+    /// It contains no secret and no picture. A plan that a guardrail refuses
     /// is not saved.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// What it must be, and whence.
+    /// What the plan must match, and the commit it comes from.
     #[command(flatten)]
     pub(crate) terms: Terms,
     /// Write a report to this file too, .json, .md, .html or .sarif; repeatable
@@ -66,7 +66,7 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let loaded = store::load(&ends.paths, &ends.identity, &settings.disk)?;
     if loaded.interrupted {
-        printer.story("An earlier apply did not end in order; the plan takes up where it was.");
+        printer.story("The previous apply was interrupted; this plan resumes from its journal.");
     }
     saved::is_steady(settings, &loaded.known)?;
     let looking = look_and_plan(settings, &ends, &loaded.known);
@@ -109,9 +109,9 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs)
     Ok(reports::missing(printer, reported, exit))
 }
 
-/// Lets go of what is nothing but memory, and leaves it to the system: the
-/// process is about to end, and taking a million users apart one by one would
-/// take a while. Nothing that has to be closed may be among it.
+/// Leaks large values on purpose: the process is about to exit, and dropping a
+/// million users one by one would take a while. Values that must be closed do
+/// not belong here.
 fn leave(facts: impl Sized) {
     std::mem::forget(facts);
 }

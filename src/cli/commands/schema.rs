@@ -12,7 +12,7 @@ Examples:
 /// Which schema to print.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct SchemaArgs {
-    /// Print that of what `--format json` prints instead: plans, reports and the rest
+    /// Print the schema of what `--format json` prints: plans, reports and the rest
     #[arg(long)]
     pub(crate) plan: bool,
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(settings: &Settings, printer: &Printer, args: &ShowArgs) -> Re
     {
         let hint = match did_you_mean(id, users.keys()) {
             Some(near) => format!("{near} Or has this user not been applied yet?"),
-            None => "is the id as the manifest has it, and has it been applied?".to_owned(),
+            None => "use the manifest's id; only users that were applied appear here".to_owned(),
         };
         return Err(Error::new(Code::UserUnknown, format!("the mapping has no user `{id}`")).hint(hint));
     }

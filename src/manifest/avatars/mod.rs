@@ -98,7 +98,7 @@ pub(super) fn read_all(
         let user = &mut entries[entry].user;
         match &facts[job] {
             Ok((_, facts)) => {
-                // Who says `false` for this one picture knows.
+                // An explicit `false` is a choice, so no warning.
                 if !facts.notes.is_empty() && strip.is_none() {
                     let (name, key, notes) = (quoted(&path), quoted(user.key.as_str()), facts.notes);
                     let message = format!("the avatar {name} of user {key} says {notes}; it will be public");

@@ -28,7 +28,7 @@ pub fn drift(drift: &Drift, header: &Header, others: Others) -> String {
         head.push_str(&format!("> **Partial:** `--only` leaves out {left_out}.\n\n"));
     }
     if can_be_mended(drift) {
-        head.push_str(&format!("To mend it: {MEND}.\n\n"));
+        head.push_str(&format!("To fix it: {MEND}.\n\n"));
     }
     let looked = notes(drift)
         .swap_remove(0)

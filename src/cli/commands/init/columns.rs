@@ -112,7 +112,7 @@ pub(super) fn question(printer: &Printer, field: &str, header: &[String], taken:
     if free.is_empty() {
         return None;
     }
-    let mut text = format!("\nNo column is for `{field}` by its name. These are left:\n");
+    let mut text = format!("\nNo column is named `{field}`. Remaining columns:\n");
     for at in &free {
         let shown: String = header[*at].chars().take(MOST_SHOWN).collect();
         text += &format!("  {}  {}\n", at + 1, escape::terminal(&shown));
@@ -120,7 +120,7 @@ pub(super) fn question(printer: &Printer, field: &str, header: &[String], taken:
     printer.must_be_seen(&text);
     for _ in 0..MOST_TIMES {
         printer.must_be_seen(&format!(
-            "Which one is the {field}? Its number or name, or Enter for none: "
+            "Which column is `{field}`? Enter a number or name (blank to skip): "
         ));
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).ok()?;

@@ -134,7 +134,7 @@ fn what_init_says_of_a_table_is_told_safely() {
             let Some(got) = on_a_terminal(&scene, "init --from-csv table.csv", "600/min", typed) else {
                 return;
             };
-            assert!(got.contains("Which one is the ") && got.contains(ends), "{got}");
+            assert!(got.contains("Which column is ") && got.contains(ends), "{got}");
             judged("what init says", &got);
         }
     }
@@ -148,7 +148,7 @@ fn somebody_at_the_terminal_says_which_column_is_which() {
     let Some(got) = on_a_terminal(&scene, line, "600/min", "1\npost\n4\n3\n") else {
         return;
     };
-    let question = "Which one is the id? Its number or name, or Enter for none: ";
+    let question = "Which column is `id`? Enter a number or name (blank to skip): ";
     assert!(got.contains("  1  No.\r\n  2  Post\r\n  3  Called\r\n"), "{got}");
     assert!(got.contains(question) && !got.contains("  4  Colour"), "{got}");
     let written = String::from_utf8(scene.place.read("users.yaml")).unwrap();
@@ -157,5 +157,5 @@ fn somebody_at_the_terminal_says_which_column_is_which() {
     }
     // Where there is no terminal nobody is asked.
     let ran = scene.place.expect(64, "init -f other.yaml --from-csv table.csv");
-    assert!(!ran.stderr.contains("Which one"), "{}", ran.shown());
+    assert!(!ran.stderr.contains("Which column"), "{}", ran.shown());
 }
