@@ -52,6 +52,9 @@ OURS = """list_accounts create_account retrieve_account update_account
 list_companies create_company retrieve_company update_company
 retrieve_user update_user create_file list_files retrieve_file upload_file list_permissions""".split()
 
+# Paths that the emulator has besides the description's, as the official SDKs do.
+UNDESCRIBED = {"suspend_account", "search_accounts", "list_scopes"}
+
 # The oldest dated version whose shapes the description gives; between it and
 # the stable one nothing is described.
 FLOOR = "2026-08-21-1"
@@ -276,6 +279,9 @@ def main(paths):
         operation, version = request[0], request[3]
         if operation is None:
             left["paths that the API does not have"] += count
+            continue
+        if operation in UNDESCRIBED:
+            left["answers at paths that are not described"] += count
             continue
         row = table[operation]
         ours = request[6] if operation != "upload_file" else answer is not None and answer[0] == 200
