@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::difference;
 use super::identity::{Dissent, Evidence};
 use super::link::{Linked, Links, link};
 use super::model::{
@@ -362,16 +363,9 @@ fn account_fields(
     fields
 }
 
-/// One text, unless Whop already shows what the manifest asks for: however
-/// that came about, nobody has to do anything.
+/// One text, where Whop does not show what the manifest asks.
 fn text(name: &str, applied: Option<&str>, shown: Option<&str>, wanted: &str) -> Option<FieldDrift> {
-    if shown == Some(wanted) {
-        return None;
-    }
-    let cause = match (applied, shown != applied) {
-        (None, _) => Cause::New,
-        (Some(applied), drifted) => cause(applied != wanted, drifted)?,
-    };
+    let cause = difference::text(applied, shown, wanted)?;
     Some(FieldDrift {
         name: name.into(),
         applied: applied.map(Into::into),
@@ -384,33 +378,15 @@ fn text(name: &str, applied: Option<&str>, shown: Option<&str>, wanted: &str) ->
 /// The picture. `shown` is the URL of a profile that was read.
 fn picture(entry: &KnownUser, user: &DesiredUser, shown: Option<Option<&str>>) -> Option<FieldDrift> {
     let avatar = user.avatar.as_ref()?;
-    let url = shown.flatten();
-    let cause = match &entry.picture {
-        None => Cause::New,
-        Some(applied) => {
-            let drifted = shown.is_some() && applied.url.is_some() && applied.url.as_deref() != url;
-            cause(applied.digest != avatar.digest, drifted)?
-        }
-    };
+    let applied = entry.picture.as_deref();
+    let cause = difference::picture(applied, shown, avatar.digest)?;
     Some(FieldDrift {
         name: "avatar".into(),
-        applied: entry
-            .picture
-            .as_ref()
-            .map(|picture| picture.digest.to_string().into()),
-        shown: url.map(Into::into),
+        applied: applied.map(|picture| picture.digest.to_string().into()),
+        shown: shown.flatten().map(Into::into),
         wanted: Some(avatar.digest.to_string().into()),
         cause,
     })
-}
-
-fn cause(edited: bool, drifted: bool) -> Option<Cause> {
-    match (edited, drifted) {
-        (true, true) => Some(Cause::Both),
-        (true, false) => Some(Cause::Edited),
-        (false, true) => Some(Cause::Drifted),
-        (false, false) => None,
-    }
 }
 
 /// The accounts that no entry of the mapping names.

@@ -5,6 +5,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
+use super::difference;
 use super::digest::Digest;
 use super::identity::{self, Contradiction, Dissent, Evidence, alike};
 use super::model::{
@@ -421,19 +422,7 @@ pub fn mapped_profiles_to_read(desired: &Desired, known: &Known, policy: &Policy
 
 /// Whether a mapped user's profile is worth reading.
 fn is_wanted(user: &DesiredUser, entry: &KnownUser, known: &Known, slice: &Slice<'_>) -> bool {
-    differs(user, entry) || known.unsure.contains(&user.key) || slice.contains(&user.key)
-}
-
-/// Whether the profile we last applied is not the one that is asked for.
-fn differs(user: &DesiredUser, entry: &KnownUser) -> bool {
-    let name = entry.name.as_deref() != Some(user.name.as_str());
-    let picture = user.avatar.as_ref().is_some_and(|avatar| {
-        entry
-            .picture
-            .as_ref()
-            .is_none_or(|applied| applied.digest != avatar.digest)
-    });
-    name || picture
+    difference::profile(user, entry) || known.unsure.contains(&user.key) || slice.contains(&user.key)
 }
 
 /// The part of the mapped users that a refresh reads whatever was applied.

@@ -4,6 +4,7 @@
 
 pub mod assumption;
 pub mod audit;
+mod difference;
 pub mod digest;
 pub mod drift;
 pub mod explain;

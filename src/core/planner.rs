@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::difference;
 use super::identity::Evidence;
 use super::limits;
 use super::link::{Linked, Links, link};
@@ -220,18 +221,13 @@ impl Planner<'_> {
     fn is_settled(&self, user: &DesiredUser, account: &Account, known: &KnownUser) -> bool {
         let KnownUser {
             link,
-            name,
             title,
             metadata,
-            picture,
+            name: _,
+            picture: _,
         } = known;
+        let profile = !difference::profile(user, known);
         let link = link.account == account.id && link.owner == account.owner;
-        let name = name.as_deref() == Some(user.name.as_str());
-        let picture = user.avatar.as_ref().is_none_or(|avatar| {
-            picture
-                .as_ref()
-                .is_some_and(|applied| applied.digest == avatar.digest)
-        });
         let title = user.title.as_ref().is_none_or(|wanted| {
             title.as_deref() == Some(wanted.as_str()) && *account.title == *wanted.as_str()
         });
@@ -241,7 +237,7 @@ impl Planner<'_> {
             && IDENTITY_KEYS.iter().all(|key| shown(key, user.key.as_str()));
         let looked =
             self.observed.profiles.contains_key(&account.owner) || self.known.unsure.contains(&user.key);
-        link && name && picture && title && metadata && !looked
+        link && profile && title && metadata && !looked
     }
 
     /// What changes of the profile. What Whop already shows as asked goes
@@ -272,7 +268,7 @@ impl Planner<'_> {
             Some(profile) => profile.name.as_deref(),
             None => applied,
         };
-        let name = change(applied, shown, user.name.as_str()).map(|cause| Change {
+        let name = difference::text(applied, shown, user.name.as_str()).map(|cause| Change {
             old: shown.map(Into::into),
             new: user.name.clone(),
             cause,
@@ -300,7 +296,7 @@ impl Planner<'_> {
         let mut result = AccountChange::default();
         if let Some(title) = &user.title {
             let applied = known.and_then(|known| known.title.as_deref());
-            match change(applied, Some(&account.title), title.as_str()) {
+            match difference::text(applied, Some(&account.title), title.as_str()) {
                 None => entry.title = Some(title.as_str().into()),
                 Some(cause) => {
                     result.title = Some(Change {
@@ -321,7 +317,7 @@ impl Planner<'_> {
                 None => None,
             };
             let shown = account.metadata.get(key);
-            match change(applied, shown.map(MetaValue::shown), value) {
+            match difference::text(applied, shown.map(MetaValue::shown), value) {
                 Some(cause) => {
                     let old = shown.map(|shown| shown.shown().into());
                     result.metadata.insert(
@@ -448,51 +444,25 @@ enum Decided {
     Nothing,
 }
 
-/// Whether and why a value must change: `applied` is what we last set,
-/// `shown` what Whop has now.
-fn change(applied: Option<&str>, shown: Option<&str>, wanted: &str) -> Option<Cause> {
-    if shown == Some(wanted) {
-        return None;
-    }
-    let Some(applied) = applied else {
-        return Some(Cause::New);
-    };
-    Some(match (applied != wanted, shown != Some(applied)) {
-        (true, true) => Cause::Both,
-        (true, false) => Cause::Edited,
-        // Not equal to what is wanted, so not to what was applied either.
-        (false, _) => Cause::Drifted,
-    })
-}
-
-/// Whether and why a picture must be set. Whop gives a URL but no digest, so
-/// drift shows only as another URL ([users](crate::whop_api#users)). A URL seen for the
-/// first time goes into `entry`.
+/// The picture to set, if any. A URL seen for the first time goes into `entry`.
 fn picture_change(avatar: &Avatar, entry: &mut KnownUser, seen: Option<&Profile>) -> Option<PictureChange> {
+    let applied = entry.picture.as_deref_mut();
     let old_url = seen.and_then(|profile| profile.picture.clone());
-    let (old, cause) = match &mut entry.picture {
-        None => (None, Cause::New),
-        Some(applied) => {
-            let edited = applied.digest != avatar.digest;
-            let drifted = seen.is_some() && applied.url.is_some() && applied.url != old_url;
-            let cause = match (edited, drifted) {
-                (true, true) => Cause::Both,
-                (true, false) => Cause::Edited,
-                (false, true) => Cause::Drifted,
-                (false, false) => {
-                    applied.url = applied.url.take().or(old_url);
-                    return None;
-                }
-            };
-            (Some(applied.digest), cause)
+    let shown = seen.map(|profile| profile.picture.as_deref());
+    match difference::picture(applied.as_deref(), shown, avatar.digest) {
+        Some(cause) => Some(PictureChange {
+            old: applied.map(|applied| applied.digest),
+            old_url,
+            new: avatar.clone(),
+            cause,
+        }),
+        None => {
+            if let Some(applied) = applied {
+                applied.url = applied.url.take().or(old_url);
+            }
+            None
         }
-    };
-    Some(PictureChange {
-        old,
-        old_url,
-        new: avatar.clone(),
-        cause,
-    })
+    }
 }
 
 /// The metadata a user's account must have: the managed keys and who it is.
