@@ -24,7 +24,8 @@
 
 use std::path::Path;
 
-use crate::core::model::{Desired, DesiredUser, Known, Limit};
+use crate::core::field::TextField;
+use crate::core::model::{Desired, DesiredRest, DesiredUser, Known, Limit};
 use crate::core::replay::{outstanding, replay};
 use crate::error::Error;
 use crate::render::problems::Look;
@@ -56,17 +57,24 @@ pub fn manifest(bytes: &[u8]) {
 /// A manifest as JSON, which is YAML without any of its choices.
 fn plain(desired: &Desired) -> String {
     let user = |user: &DesiredUser| {
+        let DesiredRest {
+            key,
+            email,
+            avatar,
+            metadata,
+            renamed_from,
+        } = user.rest();
         let mut fields = serde_json::json!({
-            "id": user.key.as_str(),
-            "email": user.email.as_str(),
-            "name": user.name.as_str(),
-            "metadata": user.metadata,
+            "id": key.as_str(),
+            "email": email.as_str(),
+            "metadata": metadata,
         });
         let others = [
-            ("avatar", user.avatar.as_ref().map(|avatar| &*avatar.path)),
-            ("title", user.title.as_ref().map(|title| title.as_str())),
-            ("renamed_from", user.renamed_from.as_ref().map(|key| key.as_str())),
+            ("avatar", avatar.map(|avatar| &*avatar.path)),
+            ("renamed_from", renamed_from.map(|key| key.as_str())),
         ];
+        let texts = TextField::ALL.map(|field| (field.name(), field.wanted(user)));
+        let others = others.into_iter().chain(texts);
         for (name, value) in others {
             if let Some(value) = value {
                 fields[name] = value.into();

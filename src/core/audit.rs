@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::model::{Account, Desired, DesiredUser, Known, Observed};
-use super::plan::{Action, Kind, NewAccount, Plan};
+use super::plan::{AccountChange, Action, Kind, NewAccount, Plan, ProfileChange};
 use super::resend::Resend;
 use super::value::{AccountId, UserKey};
 
@@ -141,20 +141,28 @@ impl Auditor<'_> {
             }
             return;
         };
-        if action
-            .profile
-            .name
-            .as_ref()
-            .is_some_and(|name| name.new != user.name)
-        {
+        // Taken apart in full: what is added to a change is checked here too.
+        let ProfileChange { name, picture } = &action.profile;
+        let AccountChange {
+            title,
+            metadata,
+            // What others put there: `existing` checks it.
+            whole: _,
+        } = &action.account;
+        if name.as_ref().is_some_and(|name| name.new != user.name) {
             complain("would get a name the manifest does not say");
         }
-        if let Some(picture) = &action.profile.picture
+        if let Some(picture) = picture
             && user.avatar.as_deref() != Some(&picture.new)
         {
             complain("would get a picture the manifest does not say");
         }
-        for (key, change) in &action.account.metadata {
+        if let Some(title) = title
+            && user.title.as_ref() != Some(&title.new)
+        {
+            complain("would get a title the manifest does not say");
+        }
+        for (key, change) in metadata {
             let identity = ["external_id", "internal_user_id"].contains(&&**key);
             let said = if identity {
                 Some(action.key.as_str())

@@ -3,6 +3,7 @@
 //! here: the planner, the choice of profiles to read, and drift.
 
 use super::digest::Digest;
+use super::field::{Owner, TextField};
 use super::model::{AppliedPicture, DesiredUser, KnownUser};
 use super::plan::Cause;
 
@@ -42,11 +43,17 @@ pub(super) fn picture(
 
 /// Whether the profile that was last applied is not the one asked for.
 pub(super) fn profile(user: &DesiredUser, known: &KnownUser) -> bool {
-    let applied = known.name.as_deref();
-    let name = text(applied, applied, user.name.as_str());
     let avatar = user.avatar.as_ref();
     let picture = avatar.and_then(|avatar| picture(known.picture.as_deref(), None, avatar.digest));
-    name.or(picture).is_some()
+    let mut texts = TextField::of(Owner::Profile);
+    picture.is_some() || texts.any(|field| !is_applied(field, user, known))
+}
+
+/// Whether a text that the manifest manages is the one that was last applied.
+pub(super) fn is_applied(field: TextField, user: &DesiredUser, known: &KnownUser) -> bool {
+    let applied = field.applied(known);
+    let wanted = field.wanted(user);
+    wanted.is_none_or(|wanted| text(applied, applied, wanted).is_none())
 }
 
 fn cause(edited: bool, drifted: bool) -> Option<Cause> {

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::difference;
+use super::field::{Owner, TextField};
 use super::identity::{Dissent, Evidence};
 use super::link::{Linked, Links, link};
 use super::model::{
     Account, Desired, DesiredUser, Dialect, IDENTITY_KEYS, Known, KnownUser, Link, MetaValue, Observed,
-    Policy, ProfileRead,
+    Policy, Profile, ProfileRead,
 };
 use super::plan::{Cause, Reads, Reason};
 use super::text::Text;
@@ -265,14 +266,12 @@ impl Drift {
                 }
                 Some(ProfileRead::Missing) => {}
                 Some(ProfileRead::Seen(profile)) => {
-                    let name = (entry.name.as_deref(), profile.name.as_deref(), user.name.as_str());
-                    fields.extend(text("name", name.0, name.1, name.2));
+                    fields.extend(texts(Owner::Profile, entry, user, account, Some(profile)));
                     fields.extend(picture(entry, user, Some(profile.picture.as_deref())));
                 }
                 None => {
                     self.reads.from_mapping += 1;
-                    let applied = entry.name.as_deref();
-                    fields.extend(text("name", applied, applied, user.name.as_str()));
+                    fields.extend(texts(Owner::Profile, entry, user, account, None));
                     fields.extend(picture(entry, user, None));
                 }
             }
@@ -321,7 +320,7 @@ fn contradicted(user: &DesiredUser, linked: &Linked<'_>) -> Option<Vec<FieldDrif
     })
 }
 
-/// What differs of the account: its address, its owner, title and metadata.
+/// What differs of the account: its address, its owner, its texts and metadata.
 fn account_fields(
     key: &UserKey,
     entry: &KnownUser,
@@ -346,10 +345,7 @@ fn account_fields(
             cause: Cause::Drifted,
         });
     }
-    if let Some(title) = &user.title {
-        let applied = entry.title.as_deref();
-        fields.extend(text("title", applied, Some(&account.title), title.as_str()));
-    }
+    fields.extend(texts(Owner::Account, entry, user, account, None));
     let shown = |name: &str| account.metadata.get(name).map(MetaValue::shown);
     // The old dialect cannot change metadata, so its ids are left as they are.
     for name in IDENTITY_KEYS.iter().filter(|_| dialect == Dialect::Accounts) {
@@ -361,6 +357,22 @@ fn account_fields(
         fields.extend(text(&format!("metadata.{name}"), applied, shown(name), wanted));
     }
     fields
+}
+
+/// The managed texts that differ, of those that Whop keeps in one place.
+fn texts<'a>(
+    owner: Owner,
+    entry: &'a KnownUser,
+    user: &'a DesiredUser,
+    account: &'a Account,
+    seen: Option<&'a Profile>,
+) -> impl Iterator<Item = FieldDrift> + 'a {
+    TextField::of(owner).filter_map(move |field| {
+        let applied = field.applied(entry);
+        // A profile that was not read is as it was left.
+        let shown = field.shown(account, seen).unwrap_or(applied);
+        text(field.name(), applied, shown, field.wanted(user)?)
+    })
 }
 
 /// One text, where Whop does not show what the manifest asks.

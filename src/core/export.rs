@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::field::TextField;
 use super::model::{Account, DesiredUser, IDENTITY_KEYS, Known, KnownUser, MetaValue, Observed, ProfileRead};
 use super::text::{Text, Texts};
-use super::value::{AccountId, DisplayName, Email, Title, UserKey};
+use super::value::{AccountId, DisplayName, Email, UserKey};
 
 /// A user as a manifest would ask for it, without its picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,17 +176,17 @@ fn one(
     };
     let name = profile.name.as_deref().ok_or(Why::NoName)?;
     let name = DisplayName::parse(name).map_err(|why| Why::BadName(why.to_string()))?;
-    let title = Title::parse(&account.title).ok();
-    let user = DesiredUser {
-        key,
-        email,
+    let mut user = DesiredUser::new(key, email, name);
+    for field in TextField::optional() {
         // A title that is the name is what an account gets without one.
-        title: title.filter(|title| title.as_str() != name.as_str()),
-        name,
-        avatar: None,
-        metadata: metadata(account, entry.map(|(_, entry)| entry)),
-        renamed_from: None,
-    };
+        let is_default = |text: &str| field == TextField::Title && text == user.name.as_str();
+        let shown = field.shown(account, Some(profile)).flatten();
+        if let Some(text) = shown.filter(|text| !is_default(text)) {
+            // A manifest that cannot say it leaves it unmanaged.
+            let _ = field.ask(&mut user, text);
+        }
+    }
+    user.metadata = metadata(account, entry.map(|(_, entry)| entry));
     let is_ours = entry.is_none_or(|(_, entry)| entry.picture.is_some());
     Ok((user, profile.picture.clone().filter(|_| is_ours)))
 }

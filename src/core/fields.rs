@@ -1,11 +1,12 @@
 //! An action as a list of fields, the one order in which every output shows
-//! them. Takes the plan's structs apart in full: a field added there and
-//! forgotten here does not compile.
+//! them. Goes over the table of texts, and takes the rest of the plan's structs
+//! apart in full: what is added there and forgotten here does not compile.
 
 use std::borrow::Cow;
 
+use super::field::{Owner, TextChange, TextField};
 use super::model::IDENTITY_KEYS;
-use super::plan::{AccountChange, Action, Cause, Change, Kind, NewAccount, PictureChange, ProfileChange};
+use super::plan::{Action, Cause, Kind, NewAccount, PictureChange};
 
 /// One field that an action sets.
 #[derive(Debug)]
@@ -57,18 +58,17 @@ pub(crate) fn of(action: &Action) -> Vec<Field<'_>> {
         Kind::Adopt { entry: _, by: _ } | Kind::Update { entry: _, record: _ } => {}
         Kind::Forget { link: _ } => {}
     }
-    let AccountChange {
-        title,
-        metadata,
-        // What rides along unchanged.
-        whole: _,
-    } = account;
-    fields.extend(title.as_ref().map(|c| changed("title".into(), c, |t| t.as_str())));
+    let texts = |owner| {
+        let changes = TextField::of(owner).filter_map(|field| Some((field, field.changed(action)?)));
+        changes.map(|(field, change)| changed(field.name().into(), change))
+    };
+    // What rides along unchanged is no field.
+    let (metadata, _whole) = account.rest();
+    fields.extend(texts(Owner::Account));
     let metadata = metadata.iter();
-    fields.extend(metadata.map(|(key, c)| changed(metadata_name(key), c, |v| &**v)));
-    let ProfileChange { name, picture } = profile;
-    fields.extend(name.as_ref().map(|c| changed("name".into(), c, |n| n.as_str())));
-    fields.extend(picture.as_ref().map(|picture| Field {
+    fields.extend(metadata.map(|(key, c)| changed(metadata_name(key), TextChange::of(c, &c.new))));
+    fields.extend(texts(Owner::Profile));
+    fields.extend(profile.rest().map(|picture| Field {
         name: "avatar".into(),
         value: Value::Picture(picture),
         cause: picture.cause,
@@ -99,15 +99,12 @@ fn add_new_account<'a>(fields: &mut Vec<Field<'a>>, new: &'a NewAccount) {
     }
 }
 
-fn changed<'a, T>(name: Cow<'a, str>, change: &'a Change<T>, text: impl Fn(&'a T) -> &'a str) -> Field<'a> {
-    let Change { old, new, cause } = change;
+fn changed<'a>(name: Cow<'a, str>, change: TextChange<'a>) -> Field<'a> {
+    let TextChange { old, new, cause } = change;
     Field {
         name,
-        value: Value::Text {
-            old: old.as_deref(),
-            new: text(new),
-        },
-        cause: *cause,
+        value: Value::Text { old, new },
+        cause,
     }
 }
 

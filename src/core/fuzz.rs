@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::audit::{audit, create_body};
 use super::digest::Digest;
 use super::drift::drift;
+use super::field::{Owner, TextField};
 use super::link::{mapped_profiles_to_read, profiles_to_read};
 use super::model::{
     Account, AppliedPicture, Avatar, Desired, DesiredUser, Dialect, Doubt, Entry, Guard, Guardrails,
@@ -243,26 +244,32 @@ fn limit(source: &mut Source<'_>) -> Limit {
 }
 
 fn user(source: &mut Source<'_>) -> DesiredUser {
-    DesiredUser {
-        key: source.key(),
-        email: Email::parse(&source.email()).expect("an address"),
-        name: DisplayName::parse(source.word()).expect("a name"),
-        avatar: source.maybe(|source| {
-            let digest = source.digest();
-            Box::new(Avatar {
-                path: "a.png".into(),
-                part: 0,
-                digest,
-                format: ImageFormat::Png,
-                bytes: 100,
-                width: 10,
-                height: 10,
-            })
-        }),
-        title: source.maybe(|source| Title::parse(source.word()).expect("a title")),
-        metadata: source.texts(),
-        renamed_from: source.maybe(Source::key),
+    let key = source.key();
+    let email = Email::parse(&source.email()).expect("an address");
+    let mut user = DesiredUser::new(key, email, DisplayName::parse("A").expect("a name"));
+    for field in TextField::required() {
+        field.ask(&mut user, source.word()).expect("a text");
     }
+    user.avatar = source.maybe(|source| {
+        let digest = source.digest();
+        Box::new(Avatar {
+            path: "a.png".into(),
+            part: 0,
+            digest,
+            format: ImageFormat::Png,
+            bytes: 100,
+            width: 10,
+            height: 10,
+        })
+    });
+    for field in TextField::optional() {
+        if source.is() {
+            field.ask(&mut user, source.word()).expect("a text");
+        }
+    }
+    user.metadata = source.texts();
+    user.renamed_from = source.maybe(Source::key);
+    user
 }
 
 fn link(source: &mut Source<'_>) -> Link {
@@ -274,10 +281,11 @@ fn link(source: &mut Source<'_>) -> Link {
 
 fn known(source: &mut Source<'_>) -> Known {
     let users = source.list(5, |source| {
+        let mut user = KnownUser::linked(link(source));
+        for field in TextField::ALL {
+            *field.applied_mut(&mut user) = source.maybe(|source| source.word().into());
+        }
         let user = KnownUser {
-            link: link(source),
-            name: source.maybe(|source| source.word().into()),
-            title: source.maybe(|source| source.word().into()),
             metadata: source.texts(),
             picture: source.maybe(|source| {
                 Box::new(AppliedPicture {
@@ -285,6 +293,7 @@ fn known(source: &mut Source<'_>) -> Known {
                     url: source.maybe(|source| format!("https://img.test/{}", source.below(3)).into()),
                 })
             }),
+            ..user
         };
         (source.key(), user)
     });
@@ -321,10 +330,17 @@ fn observed(source: &mut Source<'_>, dialect: Dialect) -> Observed {
         let read = match source.below(6) {
             0 => ProfileRead::Missing,
             1 => ProfileRead::Unreadable("503 from Whop".to_owned()),
-            _ => ProfileRead::Seen(Profile {
-                name: source.maybe(|source| source.word().into()),
-                picture: source.maybe(|source| format!("https://img.test/{}", source.below(3)).into()),
-            }),
+            _ => {
+                let mut profile = Profile::default();
+                for field in TextField::of(Owner::Profile) {
+                    if source.is() {
+                        field.show_on_profile(&mut profile, source.word());
+                    }
+                }
+                profile.picture =
+                    source.maybe(|source| format!("https://img.test/{}", source.below(3)).into());
+                ProfileRead::Seen(profile)
+            }
         };
         (source.owner(), read)
     });

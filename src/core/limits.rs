@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 
+use super::field::{Owner, TextChange, TextField};
 use super::model::{
     Account, Desired, Guard, Guardrails, IDENTITY_KEYS, Limit, Observed, Policy, ProfileRead,
 };
@@ -111,26 +112,30 @@ impl Asks {
 }
 
 /// Whether a text changes that Whop shows on an account that exists. A value
-/// where there was none takes nothing from anybody. A name that was not read
-/// counts: nobody knows what it replaces.
+/// where there was none takes nothing from anybody. A profile that was not
+/// read counts: nobody knows what is replaced there.
 fn changes_what_shows(action: &Action, observed: &Observed) -> bool {
     let Some(link) = action.link() else {
         return false;
     };
-    let shows = |old: &Option<Box<str>>| old.as_deref().is_some_and(|text| !text.is_empty());
+    let shows = |old: Option<&str>| old.is_some_and(|text| !text.is_empty());
     let was_read = || matches!(observed.profiles.get(&link.owner), Some(ProfileRead::Seen(_)));
-    let name = |old: &Option<Box<str>>| shows(old) || !was_read();
-    action
-        .profile
-        .name
-        .as_ref()
-        .is_some_and(|change| name(&change.old))
-        || action
-            .account
-            .title
-            .as_ref()
-            .is_some_and(|change| shows(&change.old))
-        || action.account.metadata.values().any(|change| shows(&change.old))
+    let text = |field: TextField| {
+        let Some(TextChange {
+            old,
+            new: _,
+            cause: _,
+        }) = field.changed(action)
+        else {
+            return false;
+        };
+        match field.owner() {
+            Owner::Account => shows(old),
+            Owner::Profile => shows(old) || !was_read(),
+        }
+    };
+    let mut metadata = action.account.metadata.values();
+    TextField::ALL.into_iter().any(text) || metadata.any(|change| shows(change.old.as_deref()))
 }
 
 fn breaches(rails: &Guardrails, carriers: &Carriers, asks: Asks, policy: &Policy) -> Vec<Breach> {

@@ -473,7 +473,6 @@ fn rank(key: &UserKey) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::model::{Dialect, Entry, Guardrails, Link, Stand};
-    use super::super::text::Texts;
     use super::super::value::{DisplayName, Email, PlatformId};
     use super::*;
 
@@ -493,15 +492,11 @@ mod tests {
         policy.refresh = Refresh::Changed;
         let told = |users: &[(&str, &str)]| {
             let entries = users.iter().map(|(key, name)| Entry {
-                user: DesiredUser {
-                    key: UserKey::parse(key).unwrap(),
-                    email: Email::parse(&format!("{key}@shop.co")).unwrap(),
-                    name: DisplayName::parse(name).unwrap(),
-                    avatar: None,
-                    title: None,
-                    metadata: Texts::new(),
-                    renamed_from: None,
-                },
+                user: DesiredUser::new(
+                    UserKey::parse(key).unwrap(),
+                    Email::parse(&format!("{key}@shop.co")).unwrap(),
+                    DisplayName::parse(name).unwrap(),
+                ),
                 at: Stand::default(),
             });
             let platform = PlatformId::parse("biz_platform").unwrap();

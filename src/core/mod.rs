@@ -2,6 +2,9 @@
 //! environment, no randomness, no printing. It may use `std`, serde's derives
 //! and sha2, and imports nothing else of ours.
 
+#[macro_use]
+mod listed;
+
 pub mod assumption;
 pub mod audit;
 mod difference;
@@ -9,6 +12,7 @@ pub mod digest;
 pub mod drift;
 pub mod explain;
 pub mod export;
+pub mod field;
 pub(crate) mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -55,6 +55,52 @@ pub struct DesiredUser {
     pub renamed_from: Option<UserKey>,
 }
 
+impl DesiredUser {
+    /// A user with what every user has, and nothing else managed.
+    pub fn new(key: UserKey, email: Email, name: DisplayName) -> Self {
+        Self {
+            key,
+            email,
+            name,
+            avatar: None,
+            title: None,
+            metadata: Texts::new(),
+            renamed_from: None,
+        }
+    }
+
+    /// All but its texts, which [`TextField`](super::field::TextField) lists.
+    pub(crate) fn rest(&self) -> DesiredRest<'_> {
+        let Self {
+            key,
+            email,
+            avatar,
+            metadata,
+            renamed_from,
+            name: _,
+            title: _,
+        } = self;
+        DesiredRest {
+            key,
+            email,
+            avatar: avatar.as_deref(),
+            metadata,
+            renamed_from: renamed_from.as_ref(),
+        }
+    }
+}
+
+/// A [`DesiredUser`] without its texts. Whatever is made of all of a user takes
+/// this apart in full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DesiredRest<'a> {
+    pub(crate) key: &'a UserKey,
+    pub(crate) email: &'a Email,
+    pub(crate) avatar: Option<&'a Avatar>,
+    pub(crate) metadata: &'a Texts,
+    pub(crate) renamed_from: Option<&'a UserKey>,
+}
+
 /// What a manifest asks for: valid, and sorted by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
@@ -331,7 +377,7 @@ impl Account {
 }
 
 /// A user's profile as it shows in the platform's company.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// The name shown.
     pub name: Option<Box<str>>,
@@ -420,6 +466,31 @@ impl KnownUser {
             picture: None,
         }
     }
+
+    /// All but its texts, which [`TextField`](super::field::TextField) lists.
+    pub(crate) fn rest(&self) -> KnownRest<'_> {
+        let Self {
+            link,
+            metadata,
+            picture,
+            name: _,
+            title: _,
+        } = self;
+        KnownRest {
+            link,
+            metadata,
+            picture: picture.as_deref(),
+        }
+    }
+}
+
+/// A [`KnownUser`] without its texts. Whatever is made of all of an entry takes
+/// this apart in full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownRest<'a> {
+    pub(crate) link: &'a Link,
+    pub(crate) metadata: &'a Texts,
+    pub(crate) picture: Option<&'a AppliedPicture>,
 }
 
 /// A listed account may lag behind a create by this many seconds before its

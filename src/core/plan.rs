@@ -64,7 +64,14 @@ pub struct ProfileChange {
 impl ProfileChange {
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.name.is_none() && self.picture.is_none()
+        let Self { name, picture } = self;
+        name.is_none() && picture.is_none()
+    }
+
+    /// All but its texts, which [`TextField`](super::field::TextField) lists.
+    pub(super) fn rest(&self) -> Option<&PictureChange> {
+        let Self { picture, name: _ } = self;
+        picture.as_ref()
     }
 }
 
@@ -83,7 +90,24 @@ pub struct AccountChange {
 impl AccountChange {
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.title.is_none() && self.metadata.is_empty()
+        let Self {
+            title,
+            metadata,
+            // Sent with the metadata only.
+            whole: _,
+        } = self;
+        title.is_none() && metadata.is_empty()
+    }
+
+    /// All but its texts, which [`TextField`](super::field::TextField) lists:
+    /// the metadata that changes and the whole of it.
+    pub(super) fn rest(&self) -> (&BTreeMap<Text, Change<Text>>, &Sorted<MetaValue>) {
+        let Self {
+            metadata,
+            whole,
+            title: _,
+        } = self;
+        (metadata, whole)
     }
 }
 

@@ -4,12 +4,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::difference;
+use super::field::{Owner, TextField};
 use super::identity::Evidence;
 use super::limits;
 use super::link::{Linked, Links, link};
 use super::model::{
-    Account, Avatar, Desired, DesiredUser, Dialect, Doubt, Guard, IDENTITY_KEYS, Known, KnownUser, LIST_LAG,
-    Link, MetaValue, Observed, Policy, Profile, ProfileRead, RESEND_WITHIN,
+    Account, Avatar, Desired, DesiredUser, Dialect, Doubt, Guard, IDENTITY_KEYS, Known, KnownRest, KnownUser,
+    LIST_LAG, Link, MetaValue, Observed, Policy, Profile, ProfileRead, RESEND_WITHIN,
 };
 use super::plan::{
     AccountChange, Action, Cause, Change, Hold, Kind, Learned, NewAccount, PictureChange, Plan,
@@ -103,19 +104,17 @@ impl Planner<'_> {
             new: new.clone(),
             cause: Cause::New,
         });
+        let (mut unused, mut profile) = (AccountChange::default(), ProfileChange::default());
+        for field in TextField::of(Owner::Profile).filter(|field| field.wanted(user).is_some()) {
+            field.change(user, None, Cause::New, &mut unused, &mut profile);
+        }
+        profile.picture = picture;
         Ok(Action {
             key: user.key.clone(),
             kind: Kind::Create(account),
             renamed_from: None,
             account: AccountChange::default(),
-            profile: ProfileChange {
-                name: Some(Change {
-                    old: None,
-                    new: user.name.clone(),
-                    cause: Cause::New,
-                }),
-                picture,
-            },
+            profile,
         })
     }
 
@@ -185,8 +184,13 @@ impl Planner<'_> {
         };
         let mut entry = known.cloned().unwrap_or_else(|| KnownUser::linked(link.clone()));
         entry.link = link;
-        let profile = self.profile(user, account, known, &mut entry)?;
-        let change = self.account(user, account, known, from, &mut entry)?;
+        let seen = self.seen(account)?;
+        let (mut change, mut profile) = texts(user, account, seen, known, &mut entry);
+        profile.picture = user
+            .avatar
+            .as_ref()
+            .and_then(|avatar| picture_change(avatar, &mut entry, seen));
+        self.metadata(user, account, known, from, &mut entry, &mut change)?;
         let record = known != Some(&entry) || from.is_some() || self.known.unsure.contains(&user.key);
         let idle = profile.is_empty() && change.is_empty();
         if idle && by.is_none() && from.is_none() {
@@ -219,17 +223,19 @@ impl Planner<'_> {
     /// mapping has it: the case of nearly everyone, who must not cost a copy.
     /// May say no where the long way finds nothing either.
     fn is_settled(&self, user: &DesiredUser, account: &Account, known: &KnownUser) -> bool {
-        let KnownUser {
+        let KnownRest {
             link,
-            title,
             metadata,
-            name: _,
+            // Compared with the profile's texts.
             picture: _,
-        } = known;
-        let profile = !difference::profile(user, known);
+        } = known.rest();
         let link = link.account == account.id && link.owner == account.owner;
-        let title = user.title.as_ref().is_none_or(|wanted| {
-            title.as_deref() == Some(wanted.as_str()) && *account.title == *wanted.as_str()
+        let texts = TextField::ALL.into_iter().all(|field| {
+            let applied = field.applied(known);
+            let shown = field.shown(account, None).unwrap_or(applied);
+            field
+                .wanted(user)
+                .is_none_or(|wanted| applied == Some(wanted) && shown == Some(wanted))
         });
         let shown = |key: &str, value: &str| account.text(key) == Some(value);
         let metadata = *metadata == user.metadata
@@ -237,76 +243,34 @@ impl Planner<'_> {
             && IDENTITY_KEYS.iter().all(|key| shown(key, user.key.as_str()));
         let looked =
             self.observed.profiles.contains_key(&account.owner) || self.known.unsure.contains(&user.key);
-        link && profile && title && metadata && !looked
+        link && texts && metadata && !looked && !difference::profile(user, known)
     }
 
-    /// What changes of the profile. What Whop already shows as asked goes
-    /// into `entry`.
-    fn profile(
-        &self,
-        user: &DesiredUser,
-        account: &Account,
-        known: Option<&KnownUser>,
-        entry: &mut KnownUser,
-    ) -> Result<ProfileChange, Reason> {
-        let seen = match self.observed.profiles.get(&account.owner) {
-            Some(ProfileRead::Seen(profile)) => Some(profile),
-            Some(ProfileRead::Missing) => {
-                return Err(Reason::OwnerMissing {
-                    owner: account.owner.clone(),
-                });
-            }
-            Some(ProfileRead::Unreadable(message)) => {
-                return Err(Reason::Unreadable {
-                    message: message.clone(),
-                });
-            }
-            None => None,
-        };
-        let applied = known.and_then(|known| known.name.as_deref());
-        let shown = match seen {
-            Some(profile) => profile.name.as_deref(),
-            None => applied,
-        };
-        let name = difference::text(applied, shown, user.name.as_str()).map(|cause| Change {
-            old: shown.map(Into::into),
-            new: user.name.clone(),
-            cause,
-        });
-        if name.is_none() {
-            entry.name = Some(user.name.as_str().into());
+    /// The owner's profile, if it was read.
+    fn seen(&self, account: &Account) -> Result<Option<&Profile>, Reason> {
+        match self.observed.profiles.get(&account.owner) {
+            Some(ProfileRead::Seen(profile)) => Ok(Some(profile)),
+            Some(ProfileRead::Missing) => Err(Reason::OwnerMissing {
+                owner: account.owner.clone(),
+            }),
+            Some(ProfileRead::Unreadable(message)) => Err(Reason::Unreadable {
+                message: message.clone(),
+            }),
+            None => Ok(None),
         }
-        let picture = user
-            .avatar
-            .as_ref()
-            .and_then(|avatar| picture_change(avatar, entry, seen));
-        Ok(ProfileChange { name, picture })
     }
 
-    /// What changes of the account. What Whop already shows as asked goes
-    /// into `entry`; managed keys that left the manifest leave `entry`.
-    fn account(
+    /// Which metadata changes. What Whop already shows as asked goes into
+    /// `entry`; managed keys that left the manifest leave `entry`.
+    fn metadata(
         &self,
         user: &DesiredUser,
         account: &Account,
         known: Option<&KnownUser>,
         from: Option<&UserKey>,
         entry: &mut KnownUser,
-    ) -> Result<AccountChange, Reason> {
-        let mut result = AccountChange::default();
-        if let Some(title) = &user.title {
-            let applied = known.and_then(|known| known.title.as_deref());
-            match difference::text(applied, Some(&account.title), title.as_str()) {
-                None => entry.title = Some(title.as_str().into()),
-                Some(cause) => {
-                    result.title = Some(Change {
-                        old: Some((&account.title).into()),
-                        new: title.clone(),
-                        cause,
-                    });
-                }
-            }
-        }
+        result: &mut AccountChange,
+    ) -> Result<(), Reason> {
         entry.metadata.retain(|key, _| user.metadata.contains_key(key));
         let wanted = wanted_metadata(user);
         for (key, value) in &wanted {
@@ -340,7 +304,10 @@ impl Planner<'_> {
             result.metadata.retain(|key, _| !IDENTITY_KEYS.contains(&&**key));
             if !result.metadata.is_empty() {
                 return Err(Reason::MetadataFixed {
-                    keys: result.metadata.into_keys().map(Into::into).collect(),
+                    keys: std::mem::take(&mut result.metadata)
+                        .into_keys()
+                        .map(Into::into)
+                        .collect(),
                 });
             }
         } else if !result.metadata.is_empty() {
@@ -351,7 +318,7 @@ impl Planner<'_> {
                     .map(|(key, value)| (key, MetaValue::Text(value))),
             );
         }
-        Ok(result)
+        Ok(())
     }
 
     /// Reports what the manifest does not speak of, and forgets links whose
@@ -377,11 +344,11 @@ impl Planner<'_> {
             if !gone && self.known.unsure.contains(key) && self.policy.covers(key) {
                 // Nobody will look at this profile. Forgetting what was last
                 // applied makes sure that it is read should the user return.
-                let entry = KnownUser {
-                    name: None,
-                    picture: None,
-                    ..entry.clone()
-                };
+                let mut entry = entry.clone();
+                entry.picture = None;
+                for field in TextField::of(Owner::Profile) {
+                    *field.applied_mut(&mut entry) = None;
+                }
                 self.plan.learned.push(Learned {
                     key: key.clone(),
                     entry,
@@ -442,6 +409,34 @@ enum Decided {
     Act(Box<Action>),
     Learn(KnownUser),
     Nothing,
+}
+
+/// Which texts change, of the account and of the profile. What Whop already
+/// shows as asked goes into `entry`.
+fn texts(
+    user: &DesiredUser,
+    account: &Account,
+    seen: Option<&Profile>,
+    known: Option<&KnownUser>,
+    entry: &mut KnownUser,
+) -> (AccountChange, ProfileChange) {
+    let (mut on_account, mut on_profile) = (AccountChange::default(), ProfileChange::default());
+    for field in TextField::ALL {
+        let Some(wanted) = field.wanted(user) else {
+            continue;
+        };
+        let applied = known.and_then(|known| field.applied(known));
+        // A profile that was not read is as it was left.
+        let shown = field.shown(account, seen).unwrap_or(applied);
+        match difference::text(applied, shown, wanted) {
+            None => *field.applied_mut(entry) = Some(wanted.into()),
+            Some(cause) => {
+                let old = shown.map(Into::into);
+                field.change(user, old, cause, &mut on_account, &mut on_profile);
+            }
+        }
+    }
+    (on_account, on_profile)
 }
 
 /// The picture to set, if any. A URL seen for the first time goes into `entry`.

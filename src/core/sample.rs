@@ -2,7 +2,9 @@
 
 use super::digest::Digest;
 use super::identity::{Contradiction, Dissent, Evidence};
-use super::model::{AppliedPicture, Avatar, Guardrails, KnownUser, Link, MetaValue, PreparedCall};
+use super::model::{
+    AppliedPicture, Avatar, DesiredUser, Guardrails, KnownUser, Link, MetaValue, PreparedCall,
+};
 use super::plan::{
     AccountChange, Action, Cause, Change, Hold, Kind, NewAccount, PictureChange, Plan, ProfileChange, Reads,
     Reason, Terms, Unmanaged, Unrepeatable,
@@ -32,6 +34,15 @@ pub(crate) fn link(text: &str) -> Link {
 
 pub(crate) fn texts(pairs: &[(&str, &str)]) -> Texts {
     pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()
+}
+
+/// A user of a manifest with nothing but what every user has.
+pub(crate) fn desired(id: &str) -> DesiredUser {
+    DesiredUser::new(
+        key(id),
+        Email::parse(&format!("{id}@example.com")).unwrap(),
+        DisplayName::parse("Ann").unwrap(),
+    )
 }
 
 /// A picture whose digest follows from its path.

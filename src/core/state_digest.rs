@@ -2,7 +2,8 @@
 //! whether either has moved.
 
 use super::digest::{Digest, Hasher};
-use super::model::{AppliedPicture, Desired, DesiredUser, Doubt, Known, KnownUser, Link, PreparedCall};
+use super::field::TextField;
+use super::model::{AppliedPicture, Desired, DesiredRest, Doubt, Known, KnownRest, Link, PreparedCall};
 use super::text::Texts;
 
 /// The digest of what a manifest asks for: the same for every way of writing
@@ -13,18 +14,21 @@ pub fn desired_digest(desired: &Desired) -> Digest {
     hasher.field(desired.platform());
     hasher.number(desired.users().len() as u64);
     for user in desired.users() {
-        let DesiredUser {
+        let DesiredRest {
             key,
             email,
-            name,
             avatar,
-            title,
             metadata,
             renamed_from: _,
-        } = user;
-        hasher.field(key).field(email).field(name);
-        hasher.optional(avatar.as_ref().map(|avatar| avatar.digest.to_string()));
-        hasher.optional(title.as_ref());
+        } = user.rest();
+        hasher.field(key).field(email);
+        for field in TextField::required() {
+            hasher.field(field.wanted(user).unwrap_or_default());
+        }
+        hasher.optional(avatar.map(|avatar| avatar.digest.to_string()));
+        for field in TextField::optional() {
+            hasher.optional(field.wanted(user));
+        }
         add_texts(&mut hasher, metadata);
     }
     hasher.finish()
@@ -42,17 +46,17 @@ pub fn known_digest(known: &Known) -> Digest {
     let mut hasher = Hasher::new("known 1");
     hasher.number(users.len() as u64);
     for (key, user) in users {
-        let KnownUser {
+        let KnownRest {
             link: Link { account, owner },
-            name,
-            title,
             metadata,
             picture,
-        } = user;
+        } = user.rest();
         hasher.field(key).field(account).field(owner);
-        hasher.optional(name.as_deref()).optional(title.as_deref());
+        for field in TextField::ALL {
+            hasher.optional(field.applied(user));
+        }
         add_texts(&mut hasher, metadata);
-        match picture.as_deref() {
+        match picture {
             None => hasher.number(0),
             Some(AppliedPicture { digest, url }) => hasher
                 .number(1)

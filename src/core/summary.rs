@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::digest::{Digest, Hasher};
+use super::field::{Owner, TextChange, TextField};
+use super::fields;
 use super::identity::{Contradiction, Dissent, Evidence};
-use super::model::{AppliedPicture, Avatar, Dialect, KnownUser, Link, MetaValue, PreparedCall};
+use super::model::{AppliedPicture, Avatar, Dialect, KnownRest, KnownUser, Link, MetaValue, PreparedCall};
 use super::plan::{
-    AccountChange, Action, Cause, Change, Hold, Kind, NewAccount, PictureChange, Plan, ProfileChange, Reason,
-    Step, Terms,
+    AccountChange, Action, Cause, Hold, Kind, NewAccount, PictureChange, Plan, ProfileChange, Reason, Step,
+    Terms,
 };
 use super::text::Texts;
 
@@ -145,13 +147,7 @@ pub fn floor_seconds(requests: &BTreeMap<&'static str, u64>, per_minute: NonZero
 /// Something new beside something edited counts as edited. `None` if no field
 /// changes.
 pub fn cause(action: &Action) -> Option<Cause> {
-    let Action { account, profile, .. } = action;
-    let picture = profile.picture.as_ref().map(|p| p.cause);
-    let fields = account.title.as_ref().map(|c| c.cause).into_iter();
-    let fields = fields.chain(account.metadata.values().map(|c| c.cause));
-    let fields = fields
-        .chain(profile.name.as_ref().map(|c| c.cause))
-        .chain(picture);
+    let fields = fields::of(action).into_iter().map(|field| field.cause);
     fields.reduce(|a, b| match (a, b) {
         (a, b) if a == b => a,
         (Cause::New, other) | (other, Cause::New) => other,
@@ -256,7 +252,9 @@ fn add_action(hasher: &mut Hasher, action: &Action) {
             add_link(hasher, link);
         }
     }
+    add_changed_texts(hasher, action, Owner::Account);
     add_account_change(hasher, account);
+    add_changed_texts(hasher, action, Owner::Profile);
     add_profile_change(hasher, profile);
 }
 
@@ -285,17 +283,17 @@ fn add_new_account(hasher: &mut Hasher, new: &NewAccount) {
 }
 
 fn add_entry(hasher: &mut Hasher, entry: &KnownUser) {
-    let KnownUser {
+    let KnownRest {
         link,
-        name,
-        title,
         metadata,
         picture,
-    } = entry;
+    } = entry.rest();
     add_link(hasher, link);
-    hasher.optional(name.as_deref()).optional(title.as_deref());
+    for field in TextField::ALL {
+        hasher.optional(field.applied(entry));
+    }
     add_texts(hasher, metadata);
-    match picture.as_deref() {
+    match picture {
         None => hasher.number(0),
         // A URL is learned by looking, and nothing is done with it.
         Some(AppliedPicture { digest, url: _ }) => hasher.number(1).field(digest.to_string()),
@@ -307,17 +305,18 @@ fn add_link(hasher: &mut Hasher, link: &Link) {
     hasher.field(account).field(owner);
 }
 
+fn add_changed_texts(hasher: &mut Hasher, action: &Action, owner: Owner) {
+    for field in TextField::of(owner) {
+        add_change(hasher, field.changed(action));
+    }
+}
+
 fn add_account_change(hasher: &mut Hasher, change: &AccountChange) {
-    let AccountChange {
-        title,
-        metadata,
-        whole,
-    } = change;
-    add_change(hasher, title.as_ref(), |title| title.as_str());
+    let (metadata, whole) = change.rest();
     hasher.number(metadata.len() as u64);
     for (key, change) in metadata {
         hasher.field(&**key);
-        add_change(hasher, Some(change), |value| value);
+        add_change(hasher, Some(TextChange::of(change, &change.new)));
     }
     hasher.number(whole.len() as u64);
     for (key, value) in whole {
@@ -330,14 +329,12 @@ fn add_account_change(hasher: &mut Hasher, change: &AccountChange) {
 }
 
 fn add_profile_change(hasher: &mut Hasher, change: &ProfileChange) {
-    let ProfileChange { name, picture } = change;
-    add_change(hasher, name.as_ref(), |name| name.as_str());
     let Some(PictureChange {
         old,
         old_url,
         new,
         cause,
-    }) = picture
+    }) = change.rest()
     else {
         hasher.number(0);
         return;
@@ -365,14 +362,12 @@ fn add_profile_change(hasher: &mut Hasher, change: &ProfileChange) {
         .number(u64::from(*height));
 }
 
-fn add_change<T>(hasher: &mut Hasher, change: Option<&Change<T>>, text: impl Fn(&T) -> &str) {
+fn add_change(hasher: &mut Hasher, change: Option<TextChange<'_>>) {
     match change {
         None => hasher.number(0),
-        Some(Change { old, new, cause }) => hasher
-            .number(1)
-            .optional(old.as_deref())
-            .field(text(new))
-            .field(cause_name(*cause)),
+        Some(TextChange { old, new, cause }) => {
+            hasher.number(1).optional(old).field(new).field(cause_name(cause))
+        }
     };
 }
 

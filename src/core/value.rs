@@ -162,10 +162,15 @@ text_type!(
         if text.trim() != text {
             return invalid("must not begin or end with white space");
         }
-        plain(text, 100)?;
+        plain(text, DisplayName::LONGEST)?;
         Ok(text)
     }
 );
+
+impl DisplayName {
+    /// The most characters that one has.
+    pub const LONGEST: usize = 100;
+}
 
 text_type!(
     /// An account's title: 1 to 255 characters. Whop documents no limit; this
@@ -174,10 +179,15 @@ text_type!(
         if text.trim() != text {
             return invalid("must not begin or end with white space");
         }
-        plain(text, 255)?;
+        plain(text, Title::LONGEST)?;
         Ok(text)
     }
 );
+
+impl Title {
+    /// The most characters that one has.
+    pub const LONGEST: usize = 255;
+}
 
 impl From<&DisplayName> for Title {
     /// Every display name is a fine title.

@@ -5,10 +5,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::core::field::TextField;
 use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Stand};
 use crate::core::problem::{Pointer, Problem, Related};
 use crate::core::text::{KeyLists, Texts};
-use crate::core::value::{DisplayName, Email, Invalid, Title, UserKey};
+use crate::core::value::{DisplayName, Email, Invalid, UserKey};
 
 use super::avatars::Wanted;
 use super::diagnostics::{Found, RESERVED_HINT, error, quoted};
@@ -24,7 +25,7 @@ const MOST_METADATA: usize = 15_000;
 const MOST_KEY: usize = 100;
 
 /// How a field's value is read and what is said when it cannot be.
-struct Field<T> {
+struct Field<P> {
     /// The field's name, in the manifest and in messages.
     name: &'static str,
     /// The code of a value that does not parse.
@@ -32,50 +33,38 @@ struct Field<T> {
     /// What to write instead, whatever was wrong.
     hint: &'static str,
     /// The value's own parser; its refusal follows the field's name.
-    parse: fn(&str) -> Result<T, Invalid>,
+    parse: P,
 }
 
+/// A parser that needs nothing but the text.
+type Parse<T> = fn(&str) -> Result<T, Invalid>;
+
 /// The platform's own id; it becomes metadata ([accounts](crate::whop_api#accounts)).
-const ID: Field<UserKey> = Field {
+const ID: Field<Parse<UserKey>> = Field {
     name: "id",
     code: "bad_id",
     hint: "write your platform's own id of this user, such as `user_12345`",
     parse: UserKey::parse,
 };
 /// The address an account is created with, and cannot change later.
-const EMAIL: Field<Email> = Field {
+const EMAIL: Field<Parse<Email>> = Field {
     name: "email",
     code: "bad_email",
     hint: "write an address such as `jane@company.com`",
     parse: Email::parse,
 };
-/// The company-specific display name.
-const NAME: Field<DisplayName> = Field {
-    name: "name",
-    code: "bad_name",
-    hint: "write the name that your company's members see, 1 to 100 characters on one line",
-    parse: DisplayName::parse,
-};
 /// What `strip_metadata` may be.
 pub(super) const STRIP_HINT: &str =
     "`true` removes metadata such as location from pictures; `false` keeps it";
 /// Whether the picture is rid of what it says beside its pixels.
-const STRIP: Field<bool> = Field {
+const STRIP: Field<Parse<bool>> = Field {
     name: "strip_metadata",
     code: "bad_strip_metadata",
     hint: STRIP_HINT,
     parse: parse_switch,
 };
-/// The account's title; without one, Whop would show the email as the title
-/// ([traps](crate::whop_api#traps)), so the planner falls back to the name.
-const TITLE: Field<Title> = Field {
-    name: "title",
-    code: "bad_title",
-    hint: "write 1 to 255 characters on one line, or leave `title` out",
-    parse: Title::parse,
-};
 /// The id before; links the account that is known under it.
-const RENAMED: Field<UserKey> = Field {
+const RENAMED: Field<Parse<UserKey>> = Field {
     name: "renamed_from",
     code: "bad_renamed_from",
     hint: "write the id that this user had before, or leave `renamed_from` out",
@@ -83,7 +72,7 @@ const RENAMED: Field<UserKey> = Field {
 };
 /// The picture's path. Null is refused here and for the other optional fields:
 /// it could as well mean "remove it", which Whop does not offer.
-const AVATAR: Field<Box<str>> = Field {
+const AVATAR: Field<Parse<Box<str>>> = Field {
     name: "avatar",
     code: "bad_avatar_path",
     hint: "write the path of a picture, or leave `avatar` out: the picture is not managed then",
@@ -153,18 +142,25 @@ fn unknown_hint(name: &str, of_user: bool) -> String {
     }
     match suggest::field(name, known) {
         Some(meant) => format!("did you mean `{within}{meant}`?"),
-        None if of_user => {
-            "the fields of a user are id, email, name, avatar, strip_metadata, title, metadata and \
-            renamed_from; \
-            put what is your own below `metadata`"
-                .to_owned()
-        }
+        None if of_user => format!(
+            "the fields of a user are {}; put what is your own below `metadata`",
+            listed(&USER)
+        ),
         None if !within.is_empty() => {
             "the guardrails are max_creates, max_updates and max_avatars".to_owned()
         }
         None => {
             "the fields of a manifest are version, company, strip_metadata, guardrails and users".to_owned()
         }
+    }
+}
+
+/// Names in a sentence: `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
     }
 }
 
@@ -279,10 +275,9 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
         shape: _,
         id,
         email,
-        name,
+        texts,
         avatar,
         strip_metadata,
-        title,
         renamed_from,
         metadata,
         odd: surplus,
@@ -294,32 +289,31 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
         at: &at,
         found,
     };
-    let key = check.required(&id, &ID);
-    let email = check.required(&email, &EMAIL);
-    let name = check.required(&name, &NAME);
-    let title = check.value(&title, &TITLE);
-    let renamed_from = check.value(&renamed_from, &RENAMED);
-    let path = check.value(&avatar, &AVATAR);
-    let strip = check.value(&strip_metadata, &STRIP);
-    let metadata = check.metadata(metadata);
+    let key = check.required(&id, ID);
+    let email = check.required(&email, EMAIL);
     if let Some(email) = &email
         && email.is_reserved()
     {
         let message = format!("the email{whose} is at a domain reserved for examples and tests");
-        found.warn(error("reserved_email", at.field("email"), message, RESERVED_HINT));
+        let problem = error("reserved_email", at.field("email"), message, RESERVED_HINT);
+        check.found.warn(problem);
     }
     // Something wrong stands in for what is missing: nothing will be planned,
     // but the id can still be found to stand twice.
     let stand_in = || Email::parse(&format!("{}.{}@stand-in.invalid", at.part, at.user?)).ok();
-    let user = DesiredUser {
-        key: key?,
-        email: email.or_else(stand_in)?,
-        name: name.or_else(|| DisplayName::parse("?").ok())?,
-        avatar: None,
-        title,
-        metadata,
-        renamed_from,
-    };
+    let mut user = DesiredUser::new(
+        key.clone().or_else(|| UserKey::parse("?").ok())?,
+        email.or_else(stand_in)?,
+        DisplayName::parse("?").ok()?,
+    );
+    for field in TextField::ALL {
+        check.text(field, &texts[field], &mut user);
+    }
+    user.renamed_from = check.value(&renamed_from, RENAMED);
+    let path = check.value(&avatar, AVATAR);
+    let strip = check.value(&strip_metadata, STRIP);
+    user.metadata = check.metadata(metadata);
+    key?;
     Some((user, path.map(|path| (path, strip))))
 }
 
@@ -347,8 +341,26 @@ struct Checking<'c> {
 }
 
 impl Checking<'_> {
+    /// A managed text, which goes into `user`.
+    fn text(&mut self, field: TextField, raw: &Raw<'_>, user: &mut DesiredUser) {
+        let how = Field {
+            name: field.name(),
+            code: field.problem(),
+            hint: field.hint(),
+            parse: |text: &str| field.ask(user, text),
+        };
+        match field.is_required() {
+            true => self.required(raw, how),
+            false => self.value(raw, how),
+        };
+    }
+
     /// A field that every user has; says so where it is missing.
-    fn required<T>(&mut self, raw: &Raw<'_>, field: &Field<T>) -> Option<T> {
+    fn required<T, P: FnMut(&str) -> Result<T, Invalid>>(
+        &mut self,
+        raw: &Raw<'_>,
+        field: Field<P>,
+    ) -> Option<T> {
         if *raw == Raw::Absent {
             self.found.push(error(
                 "missing_field",
@@ -361,7 +373,11 @@ impl Checking<'_> {
     }
 
     /// A field's value, if it is there and right; says what is wrong otherwise.
-    fn value<T>(&mut self, raw: &Raw<'_>, field: &Field<T>) -> Option<T> {
+    fn value<T, P: FnMut(&str) -> Result<T, Invalid>>(
+        &mut self,
+        raw: &Raw<'_>,
+        mut field: Field<P>,
+    ) -> Option<T> {
         // The usual case must not pay for a pointer that nobody looks at.
         if let Raw::Text(text) = raw
             && let Ok(value) = (field.parse)(text)

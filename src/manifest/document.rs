@@ -19,6 +19,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::scalar::{BUDGET, BUDGET_FLOOR, KeySeed, Raw, Reading, ScalarSeed, Skips};
+use crate::core::field::{ByField, TextField};
 
 /// Something that should not be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +49,10 @@ pub(super) struct RawUser<'t> {
     pub(super) shape: Shape,
     pub(super) id: Raw<'t>,
     pub(super) email: Raw<'t>,
-    pub(super) name: Raw<'t>,
+    /// The managed texts.
+    pub(super) texts: ByField<Raw<'t>>,
     pub(super) avatar: Raw<'t>,
     pub(super) strip_metadata: Raw<'t>,
-    pub(super) title: Raw<'t>,
     pub(super) renamed_from: Raw<'t>,
     /// Keys and values, in the order of the text.
     pub(super) metadata: Vec<(Cow<'t, str>, Raw<'t>)>,
@@ -99,16 +100,7 @@ pub(super) const GUARDRAILS: [&str; 3] = ["max_creates", "max_updates", "max_ava
 /// The fields of a document that people write.
 pub(super) const TOP: [&str; 5] = ["version", "company", "strip_metadata", "guardrails", "users"];
 /// The fields of a user.
-pub(super) const USER: [&str; 8] = [
-    "id",
-    "email",
-    "name",
-    "avatar",
-    "strip_metadata",
-    "title",
-    "metadata",
-    "renamed_from",
-];
+pub(super) use crate::core::field::USER_FIELDS as USER;
 
 /// Why a text could not be read.
 #[derive(Debug)]
@@ -389,10 +381,8 @@ impl<'t> Visitor<'t> for UserSeed<'_> {
             match &*name {
                 "id" => user.id = map.next_value_seed(value)?,
                 "email" => user.email = map.next_value_seed(value)?,
-                "name" => user.name = map.next_value_seed(value)?,
                 "avatar" => user.avatar = map.next_value_seed(value)?,
                 "strip_metadata" => user.strip_metadata = map.next_value_seed(value)?,
-                "title" => user.title = map.next_value_seed(value)?,
                 "renamed_from" => user.renamed_from = map.next_value_seed(value)?,
                 "metadata" => {
                     user.metadata = map.next_value_seed(FieldsSeed {
@@ -402,10 +392,13 @@ impl<'t> Visitor<'t> for UserSeed<'_> {
                         odd: &mut user.odd,
                     })?;
                 }
-                _ => {
-                    user.odd.push(Odd::Unknown(name.into()));
-                    map.next_value::<IgnoredAny>()?;
-                }
+                _ => match TextField::named(&name) {
+                    Some(field) => user.texts[field] = map.next_value_seed(value)?,
+                    None => {
+                        user.odd.push(Odd::Unknown(name.into()));
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                },
             }
         }
         Ok(user)
@@ -481,7 +474,7 @@ mod tests {
         let RawUsers::List(mut users) = part.users else {
             panic!("{part:?}")
         };
-        match users.remove(0).name {
+        match std::mem::take(&mut users.remove(0).texts[TextField::Name]) {
             Raw::Text(text) => Raw::Text(text.into_owned().into()),
             Raw::Tagged(tag) => Raw::Tagged(tag),
             Raw::Null => Raw::Null,

@@ -10,6 +10,8 @@
 
 use std::borrow::Cow;
 
+use crate::core::field::TextField;
+
 use super::document::{RawUser, USER};
 use super::scalar::Raw;
 
@@ -98,12 +100,10 @@ impl<'t> List<'t> {
         let place = match name {
             "id" => &mut user.id,
             "email" => &mut user.email,
-            "name" => &mut user.name,
             "avatar" => &mut user.avatar,
             "strip_metadata" => &mut user.strip_metadata,
-            "title" => &mut user.title,
             "renamed_from" => &mut user.renamed_from,
-            _ => return None,
+            _ => &mut user.texts[TextField::named(name)?],
         };
         *place = Raw::Text(Cow::Borrowed(plain_or_quoted(value)?));
         Some(())

@@ -10,7 +10,10 @@ use super::messages;
 use super::plan::tone;
 use super::style::{Palette, Tone};
 use crate::core::explain::{Decision, Explanation, How, Match};
-use crate::core::model::{Account, AppliedPicture, DesiredUser, KnownUser, MetaValue, ProfileRead};
+use crate::core::field::{Owner, TextField};
+use crate::core::model::{
+    Account, AppliedPicture, DesiredRest, DesiredUser, KnownRest, MetaValue, ProfileRead,
+};
 use crate::core::plan::{Action, Cause, Verb};
 use crate::core::problem::Place;
 
@@ -75,20 +78,15 @@ impl Page<'_> {
                 self.line(format_args!("{:FIRST$}  {line} | {}", "", clipped(text)))?;
             }
         }
-        let DesiredUser {
+        let DesiredRest {
             key: _,
             email,
-            name,
             avatar,
-            title,
             metadata,
             renamed_from,
-        } = user;
+        } = user.rest();
         self.more("email", quoted(email.as_str()))?;
-        self.more("name", quoted(name.as_str()))?;
-        if let Some(title) = title {
-            self.more("title", quoted(title.as_str()))?;
-        }
+        self.texts(|field| field.wanted(user))?;
         for (key, value) in metadata {
             self.more("metadata", format_args!("{} = {}", clipped(key), quoted(value)))?;
         }
@@ -104,32 +102,35 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// The texts that are there.
+    fn texts<'t>(&mut self, text: impl Fn(TextField) -> Option<&'t str>) -> io::Result<()> {
+        for field in TextField::ALL {
+            if let Some(text) = text(field) {
+                self.more(field.name(), quoted(text))?;
+            }
+        }
+        Ok(())
+    }
+
     fn mapping(&mut self, explained: &Explanation<'_>) -> io::Result<()> {
         let Some((under, entry)) = explained.entry else {
             return self.head("mapping", "does not have this user");
         };
-        let KnownUser {
+        let KnownRest {
             link,
-            name,
-            title,
             metadata,
             picture,
-        } = entry;
+        } = entry.rest();
         let mut head = format!("account {}, owner {}", link.account, link.owner);
         if *under != explained.key {
             head.push_str(&format!(", as {}", Safe(under)));
         }
         self.head("mapping", head)?;
-        if let Some(name) = name {
-            self.more("name", quoted(name))?;
-        }
-        if let Some(title) = title {
-            self.more("title", quoted(title))?;
-        }
+        self.texts(|field| field.applied(entry))?;
         for (key, value) in metadata {
             self.more("metadata", format_args!("{} = {}", clipped(key), quoted(value)))?;
         }
-        if let Some(AppliedPicture { digest, url }) = picture.as_deref() {
+        if let Some(AppliedPicture { digest, url }) = picture {
             let url = url
                 .as_deref()
                 .map_or("its URL is not known yet".to_owned(), clipped);
@@ -152,7 +153,7 @@ impl Page<'_> {
                 id,
                 owner,
                 email,
-                title,
+                title: _,
                 metadata,
                 suspended,
                 created: _,
@@ -167,7 +168,7 @@ impl Page<'_> {
             if let Some(email) = email {
                 self.more("email", quoted(email))?;
             }
-            self.more("title", quoted(title))?;
+            self.texts(|field| field.on_account(account))?;
             for (key, value) in metadata {
                 let value = match value {
                     MetaValue::Text(text) => quoted(text),
@@ -186,8 +187,10 @@ impl Page<'_> {
     fn profile(&mut self, read: &ProfileRead) -> io::Result<()> {
         match read {
             ProfileRead::Seen(profile) => {
-                let name = profile.name.as_deref().map_or("none".to_owned(), quoted);
-                self.more("shows name", name)?;
+                for field in TextField::of(Owner::Profile) {
+                    let text = field.on_profile(profile).map_or("none".to_owned(), quoted);
+                    self.more(&format!("shows {}", field.name()), text)?;
+                }
                 match &profile.picture {
                     Some(url) => self.more("picture", clipped(url)),
                     None => Ok(()),

@@ -4,7 +4,8 @@
 use std::io::{self, BufWriter, Write};
 
 use super::escape::{self, Safe};
-use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
+use crate::core::field::TextField;
+use crate::core::model::{AppliedPicture, Known, KnownRest, KnownUser, Link};
 use crate::core::value::UserKey;
 
 /// Widest id for which a table's column makes room, in characters.
@@ -60,26 +61,23 @@ fn table(out: &mut dyn Write, known: &Known) -> io::Result<()> {
 }
 
 fn one(out: &mut dyn Write, key: &UserKey, entry: &KnownUser) -> io::Result<()> {
-    let KnownUser {
+    let KnownRest {
         link: Link { account, owner },
-        name,
-        title,
         metadata,
         picture,
-    } = entry;
+    } = entry.rest();
     writeln!(out, "id          {}", Safe(key))?;
     writeln!(out, "user_id     {owner}")?;
     writeln!(out, "account_id  {account}")?;
-    if let Some(name) = name {
-        writeln!(out, "name        {}", Safe(name))?;
-    }
-    if let Some(title) = title {
-        writeln!(out, "title       {}", Safe(title))?;
+    for field in TextField::ALL {
+        if let Some(text) = field.applied(entry) {
+            writeln!(out, "{:12}{}", field.name(), Safe(text))?;
+        }
     }
     for (key, value) in metadata {
         writeln!(out, "metadata    {} = {}", Safe(key), Safe(value))?;
     }
-    if let Some(AppliedPicture { digest, url }) = picture.as_deref() {
+    if let Some(AppliedPicture { digest, url }) = picture {
         writeln!(out, "avatar      {digest}")?;
         if let Some(url) = url {
             writeln!(out, "picture     {}", Safe(url))?;
@@ -97,27 +95,24 @@ fn one(out: &mut dyn Write, key: &UserKey, entry: &KnownUser) -> io::Result<()> 
 /// The writer's own.
 pub fn csv(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Result<()> {
     let out = &mut BufWriter::new(out);
-    writeln!(out, "id,user_id,account_id,name,title,avatar_sha256,picture_url")?;
+    let texts = TextField::ALL.map(TextField::name).join(",");
+    writeln!(out, "id,user_id,account_id,{texts},avatar_sha256,picture_url")?;
     for (key, entry) in chosen(known, only) {
-        let KnownUser {
+        let KnownRest {
             link: Link { account, owner },
-            name,
-            title,
             metadata: _,
             picture,
-        } = entry;
-        let digest = picture.as_ref().map(|p| p.digest.to_string());
-        let url = picture.as_ref().and_then(|p| p.url.as_deref());
-        let row = [
-            Some(key.as_str()),
-            Some(owner.as_str()),
-            Some(account.as_str()),
-            name.as_deref(),
-            title.as_deref(),
-            digest.as_deref(),
-            url,
-        ];
-        let cells = row.map(|value| cell(value.unwrap_or("")));
+        } = entry.rest();
+        let digest = picture.map(|p| p.digest.to_string());
+        let url = picture.and_then(|p| p.url.as_deref());
+        let ids = [key.as_str(), owner.as_str(), account.as_str()];
+        let texts = TextField::ALL.map(|field| field.applied(entry));
+        let row = ids
+            .into_iter()
+            .map(Some)
+            .chain(texts)
+            .chain([digest.as_deref(), url]);
+        let cells: Vec<String> = row.map(|value| cell(value.unwrap_or(""))).collect();
         writeln!(out, "{}", cells.join(","))?;
     }
     out.flush()

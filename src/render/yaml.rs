@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 
 use super::escape::{Watch, is_hostile};
-use crate::core::model::{DesiredUser, Guardrails};
+use crate::core::field::TextField;
+use crate::core::model::{DesiredRest, DesiredUser, Guardrails};
 use crate::core::value::PlatformId;
 
 /// The line by which editors find the schema (`init` writes it beside the
@@ -53,24 +54,28 @@ fn write_guardrails(out: &mut dyn Write, guardrails: &Guardrails) -> io::Result<
 }
 
 fn write_user(out: &mut dyn Write, user: &DesiredUser, avatar_path: Option<&str>) -> io::Result<()> {
-    let DesiredUser {
+    let DesiredRest {
         key,
         email,
-        name,
         // Its digest is the picture's, not the manifest's.
         avatar: _,
-        title,
         metadata,
         renamed_from,
-    } = user;
+    } = user.rest();
+    let text = |out: &mut dyn Write, field: TextField| match field.wanted(user) {
+        Some(text) => writeln!(out, "    {}: {}", field.name(), scalar(text)),
+        None => Ok(()),
+    };
     writeln!(out, "  - id: {}", scalar(key.as_str()))?;
     writeln!(out, "    email: {}", scalar(email.as_str()))?;
-    writeln!(out, "    name: {}", scalar(name.as_str()))?;
+    for field in TextField::required() {
+        text(out, field)?;
+    }
     if let Some(path) = avatar_path {
         writeln!(out, "    avatar: {}", scalar(path))?;
     }
-    if let Some(title) = title {
-        writeln!(out, "    title: {}", scalar(title.as_str()))?;
+    for field in TextField::optional() {
+        text(out, field)?;
     }
     if !metadata.is_empty() {
         writeln!(out, "    metadata:")?;

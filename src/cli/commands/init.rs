@@ -15,8 +15,9 @@ use self::csv::Table;
 use self::pipelines::Ci;
 use crate::cli::output::Printer;
 use crate::cli::settings::{Consent, Settings};
+use crate::core::field::TextField;
 use crate::core::model::{DesiredUser, Guardrails};
-use crate::core::value::{DisplayName, Email, PlatformId, Title, UserKey};
+use crate::core::value::{DisplayName, Email, PlatformId, UserKey};
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys::{self, How, OsDisk};
 use crate::manifest;
@@ -297,17 +298,20 @@ fn row_user(row: &[String], columns: &Columns) -> Result<(DesiredUser, Option<St
         let key = field.strip_prefix("metadata.")?;
         Some((key.into(), cell(field)?.into()))
     });
-    let user = DesiredUser {
-        key: UserKey::parse(required("id")?).map_err(of("id"))?,
-        email: Email::parse(required("email")?).map_err(of("email"))?,
-        name: DisplayName::parse(required("name")?).map_err(of("name"))?,
-        avatar: None,
-        title: cell("title").map(Title::parse).transpose().map_err(of("title"))?,
-        metadata: metadata.collect(),
-        renamed_from: cell("renamed_from")
-            .map(UserKey::parse)
-            .transpose()
-            .map_err(of("renamed_from"))?,
-    };
+    let mut user = DesiredUser::new(
+        UserKey::parse(required("id")?).map_err(of("id"))?,
+        Email::parse(required("email")?).map_err(of("email"))?,
+        DisplayName::parse(required("name")?).map_err(of("name"))?,
+    );
+    for field in TextField::ALL {
+        if let Some(text) = cell(field.name()) {
+            field.ask(&mut user, text).map_err(of(field.name()))?;
+        }
+    }
+    user.metadata = metadata.collect();
+    user.renamed_from = cell("renamed_from")
+        .map(UserKey::parse)
+        .transpose()
+        .map_err(of("renamed_from"))?;
     Ok((user, cell("avatar").map(str::to_owned)))
 }

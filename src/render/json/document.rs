@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 use serde::{Serialize, Serializer};
 
 use super::super::escape::SafeJson;
+use crate::core::field::TextField;
 
 /// The version of these documents.
 pub(super) const FORMAT_VERSION: &str = "1.0";
@@ -43,6 +44,25 @@ where
 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(&self.1))
+    }
+}
+
+/// Managed texts by name, as fields of the object around them.
+pub(super) struct TextsDoc<'a>(Vec<(&'static str, Option<&'a str>)>);
+
+impl<'a> TextsDoc<'a> {
+    pub(super) fn new(
+        fields: impl IntoIterator<Item = TextField>,
+        text: impl Fn(TextField) -> Option<&'a str>,
+    ) -> Self {
+        let fields = fields.into_iter();
+        Self(fields.map(|field| (field.name(), text(field))).collect())
+    }
+}
+
+impl Serialize for TextsDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
     }
 }
 

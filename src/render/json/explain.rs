@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::messages;
+use super::document::TextsDoc;
 use super::mapping::UserDoc;
 use super::plan::{ActionDoc, BreachDoc, HoldDoc, action_doc, breach_doc, hold_doc_of};
 use crate::core::explain::{Decision, Explanation, How};
+use crate::core::field::{Owner, TextField};
 use crate::core::identity::Evidence;
-use crate::core::model::{Account, DesiredUser, ProfileRead};
+use crate::core::model::{Account, DesiredRest, DesiredUser, ProfileRead};
 use crate::core::problem::Place;
 use crate::core::text::Texts;
 use crate::core::value::{AccountId, UserId, UserKey};
@@ -41,8 +43,8 @@ struct ManifestDoc<'a> {
     line: Option<u32>,
     column: Option<u32>,
     email: &'a str,
-    name: &'a str,
-    title: Option<&'a str>,
+    #[serde(flatten)]
+    texts: TextsDoc<'a>,
     metadata: &'a Texts,
     avatar: Option<&'a str>,
     renamed_from: Option<&'a UserKey>,
@@ -55,7 +57,8 @@ struct AccountDoc<'a> {
     mapped: bool,
     carries: &'a [Evidence],
     email: Option<&'a str>,
-    title: &'a str,
+    #[serde(flatten)]
+    texts: TextsDoc<'a>,
     suspended: bool,
     metadata: BTreeMap<&'a str, &'a str>,
 }
@@ -64,7 +67,8 @@ struct AccountDoc<'a> {
 #[serde(rename_all = "snake_case")]
 enum ProfileDoc<'a> {
     Seen {
-        name: Option<&'a str>,
+        #[serde(flatten)]
+        texts: TextsDoc<'a>,
         picture: Option<&'a str>,
     },
     Missing,
@@ -127,25 +131,22 @@ impl<'a> ExplanationDoc<'a> {
 }
 
 fn manifest_doc<'a>(user: &'a DesiredUser, place: Option<&'a Place>) -> ManifestDoc<'a> {
-    let DesiredUser {
+    let DesiredRest {
         key: _,
         email,
-        name,
         avatar,
-        title,
         metadata,
         renamed_from,
-    } = user;
+    } = user.rest();
     ManifestDoc {
         file: place.map(|place| place.file.as_str()),
         line: place.map(|place| place.line),
         column: place.map(|place| place.column),
         email: email.as_str(),
-        name: name.as_str(),
-        title: title.as_ref().map(|title| title.as_str()),
+        texts: TextsDoc::new(TextField::ALL, |field| field.wanted(user)),
         metadata,
-        avatar: avatar.as_ref().map(|avatar| &*avatar.path),
-        renamed_from: renamed_from.as_ref(),
+        avatar: avatar.map(|avatar| &*avatar.path),
+        renamed_from,
     }
 }
 
@@ -154,7 +155,7 @@ fn account_doc<'a>(account: &'a Account, mapped: bool, carries: &'a [Evidence]) 
         id,
         owner,
         email,
-        title,
+        title: _,
         metadata,
         suspended,
         created: _,
@@ -165,7 +166,7 @@ fn account_doc<'a>(account: &'a Account, mapped: bool, carries: &'a [Evidence]) 
         mapped,
         carries,
         email: email.as_deref(),
-        title,
+        texts: TextsDoc::new(TextField::of(Owner::Account), |field| field.on_account(account)),
         suspended: *suspended,
         metadata: metadata
             .iter()
@@ -177,7 +178,7 @@ fn account_doc<'a>(account: &'a Account, mapped: bool, carries: &'a [Evidence]) 
 fn profile_doc(read: &ProfileRead) -> ProfileDoc<'_> {
     match read {
         ProfileRead::Seen(profile) => ProfileDoc::Seen {
-            name: profile.name.as_deref(),
+            texts: TextsDoc::new(TextField::of(Owner::Profile), |field| field.on_profile(profile)),
             picture: profile.picture.as_deref(),
         },
         ProfileRead::Missing => ProfileDoc::Missing,

@@ -4,8 +4,10 @@ use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
+use super::document::TextsDoc;
 use super::document::write;
-use crate::core::model::{AppliedPicture, Known, KnownUser, Link};
+use crate::core::field::TextField;
+use crate::core::model::{AppliedPicture, Known, KnownRest, KnownUser, Link};
 use crate::core::text::Texts;
 use crate::core::value::UserKey;
 
@@ -48,10 +50,8 @@ pub(super) struct UserDoc<'a> {
     id: &'a UserKey,
     #[serde(flatten)]
     link: &'a Link,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
+    #[serde(flatten)]
+    texts: TextsDoc<'a>,
     #[serde(skip_serializing_if = "no_texts")]
     metadata: &'a Texts,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,20 +64,20 @@ fn no_texts(texts: &Texts) -> bool {
 
 impl<'a> UserDoc<'a> {
     pub(super) fn new(id: &'a UserKey, entry: &'a KnownUser) -> Self {
-        let KnownUser {
+        let KnownRest {
             link,
-            name,
-            title,
             metadata,
             picture,
-        } = entry;
+        } = entry.rest();
+        let applied = TextField::ALL
+            .into_iter()
+            .filter(|field| field.applied(entry).is_some());
         Self {
             id,
             link,
-            name: name.as_deref(),
-            title: title.as_deref(),
+            texts: TextsDoc::new(applied, |field| field.applied(entry)),
             metadata,
-            picture: picture.as_deref(),
+            picture,
         }
     }
 }

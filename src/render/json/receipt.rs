@@ -11,6 +11,7 @@ use super::super::Header;
 use super::document::{Each, Parts};
 use super::plan::{HoldDoc, hold_doc};
 use crate::core::digest::Digest;
+use crate::core::field::{Owner, owner};
 use crate::core::lineage::Commit;
 use crate::core::plan::{Hold, Plan, Step, Verb};
 use crate::core::report::{Event, Failure, Outcome, Report, Stop, Subject, Trace};
@@ -282,8 +283,8 @@ fn fields(plan: &Plan, id: &UserKey, step: Step) -> Vec<FieldDoc> {
         return Vec::new();
     };
     let belongs = |name: &str| match step {
-        Step::UpdateProfile => matches!(name, "name" | "avatar"),
-        Step::CreateAccount | Step::UpdateAccount => !matches!(name, "name" | "avatar"),
+        Step::UpdateProfile => owner(name) == Owner::Profile,
+        Step::CreateAccount | Step::UpdateAccount => owner(name) == Owner::Account,
         Step::RecordLink | Step::DropLink | Step::UploadPicture => false,
     };
     let fields = SavedAction::of(&plan.actions[at]).fields.into_iter();

@@ -7,3 +7,33 @@ pub const MANIFEST: &str = include_str!("users.schema.json");
 /// The documents that JSON mode prints: plan, report, error and the smaller
 /// ones. A field that it names goes only with the major version.
 pub const PLAN: &str = include_str!("plan.schema.json");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::core::field::{TextField, USER_FIELDS};
+
+    fn names(properties: &Value) -> BTreeSet<&str> {
+        let fields = properties.as_object().unwrap();
+        fields.keys().map(String::as_str).collect()
+    }
+
+    /// What the schema of a user lacks, an editor calls wrong.
+    #[test]
+    fn the_schema_has_the_fields_that_the_parser_has() {
+        let schema: Value = serde_json::from_str(MANIFEST).unwrap();
+        let user = &schema["$defs"]["user"];
+        assert_eq!(names(&user["properties"]), BTreeSet::from(USER_FIELDS));
+        let required = user["required"].as_array().unwrap();
+        for field in TextField::ALL {
+            let name = Value::from(field.name());
+            assert_eq!(required.contains(&name), field.is_required(), "{name}");
+            let longest = &user["properties"][field.name()]["maxLength"];
+            assert_eq!(*longest, field.longest(), "{name}");
+        }
+    }
+}

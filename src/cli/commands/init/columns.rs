@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead as _};
 
 use crate::cli::output::Printer;
+use crate::core::field::{TextField, USER_FIELDS};
 use crate::core::model::IDENTITY_KEYS;
 use crate::manifest;
 use crate::render::escape;
@@ -24,7 +25,17 @@ pub(crate) struct Column {
 }
 
 /// The fields that a column can be for, besides metadata.
-const FIELDS: [&str; 6] = ["id", "email", "name", "avatar", "title", "renamed_from"];
+fn fields() -> impl Iterator<Item = &'static str> + Clone {
+    let fields = USER_FIELDS.into_iter();
+    fields.filter(|field| !matches!(*field, "metadata" | "strip_metadata"))
+}
+
+/// The fields that every user has.
+fn required() -> impl Iterator<Item = &'static str> {
+    ["id", "email"]
+        .into_iter()
+        .chain(TextField::required().map(TextField::name))
+}
 
 impl Column {
     /// Parses `FIELD=HEADER`.
@@ -38,8 +49,9 @@ impl Column {
         let is_metadata = field
             .strip_prefix("metadata.")
             .is_some_and(|key| !key.is_empty() && !IDENTITY_KEYS.contains(&key));
-        if !FIELDS.contains(&field) && !is_metadata {
-            return Err(format!("must name one of {} or metadata.KEY", FIELDS.join(", ")));
+        if !fields().any(|known| known == field) && !is_metadata {
+            let fields: Vec<_> = fields().collect();
+            return Err(format!("must name one of {} or metadata.KEY", fields.join(", ")));
         }
         Ok(Self {
             field: field.to_owned(),
@@ -79,8 +91,8 @@ pub(super) fn columns(
             let taken = columns.values().any(|known| *known == at);
             let words = [plain(header), header.trim().to_lowercase()];
             let found = words.iter().find_map(|word| match exact {
-                true => FIELDS.iter().find(|field| *field == word).copied(),
-                false => manifest::field_called(word).filter(|field| FIELDS.contains(field)),
+                true => fields().find(|field| field == word),
+                false => manifest::field_called(word).filter(|field| fields().any(|known| known == *field)),
             });
             if let Some(field) = found.filter(|_| !taken)
                 && !columns.contains_key(field)
@@ -89,11 +101,11 @@ pub(super) fn columns(
             }
         }
     }
-    for required in &FIELDS[..3] {
-        if !columns.contains_key(*required) {
+    for required in required() {
+        if !columns.contains_key(required) {
             let found = ask(required, &columns);
             let at = found.ok_or_else(|| format!("no column of the table is for `{required}`"))?;
-            columns.insert((*required).to_owned(), at);
+            columns.insert(required.to_owned(), at);
         }
     }
     let unused = header
