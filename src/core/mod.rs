@@ -16,6 +16,7 @@ pub mod field;
 pub(crate) mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+pub mod guard;
 pub mod identity;
 mod limits;
 pub mod lineage;
