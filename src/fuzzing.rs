@@ -85,12 +85,8 @@ fn plain(desired: &Desired) -> String {
     let users: Vec<_> = desired.users().iter().map(user).collect();
     let limits = desired.guardrails();
     let mut guardrails = serde_json::json!({});
-    let each = [
-        ("max_creates", limits.max_creates),
-        ("max_updates", limits.max_updates),
-        ("max_avatars", limits.max_avatars),
-    ];
-    for (name, limit) in each {
+    for (guard, limit) in limits.written() {
+        let name = guard.name();
         match limit {
             Some(Limit::Count(count)) => guardrails[name] = count.into(),
             Some(Limit::Percent(percent)) => guardrails[name] = format!("{percent}%").into(),

@@ -193,11 +193,7 @@ fn facts(source: &mut Source<'_>) -> Facts {
     };
     let mut facts = Facts {
         policy: policy(source, dialect),
-        guardrails: Guardrails {
-            max_creates: source.maybe(limit),
-            max_updates: source.maybe(limit),
-            max_avatars: source.maybe(limit),
-        },
+        guardrails: guardrails(source),
         users: source.list(5, user),
         known: known(source),
         observed: observed(source, dialect),
@@ -234,6 +230,16 @@ fn policy(source: &mut Source<'_>, dialect: Dialect) -> Policy {
     policy.only = source.maybe(|source| source.list(3, Source::key).into_iter().collect::<BTreeSet<_>>());
     policy.refresh = [Refresh::Full, Refresh::Changed, Refresh::Auto][usize::from(source.below(3))];
     policy
+}
+
+fn guardrails(source: &mut Source<'_>) -> Guardrails {
+    let mut guardrails = Guardrails::default();
+    for guard in Guard::with_limit() {
+        if let Some(place) = guardrails.limit_mut(guard) {
+            *place = source.maybe(limit);
+        }
+    }
+    guardrails
 }
 
 fn limit(source: &mut Source<'_>) -> Limit {

@@ -1,45 +1,39 @@
-//! The guards: what a plan may not do unless it is allowed for one run.
+//! The guards, in one table: what a plan may not do unless it is allowed for
+//! one run. The manifest, the command line, the plan's digest and the
+//! enforcement ([`super::limits`]) go over [`Guard::ALL`]; what is different for
+//! each guard is a `match` here, so that the compiler names what a new one
+//! needs.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Names a limit, so that it can be lifted for one run (`--allow`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Guard {
-    /// How many accounts one run may create.
-    MaxCreates,
-    /// How many existing users one run may change.
-    MaxUpdates,
-    /// How many pictures one run may set.
-    MaxAvatars,
-    /// More than a tenth of the mapped accounts not found: the read is
-    /// suspect, and every create is held.
-    Vanished,
-    /// A create whose email already owns an account that does not match.
-    Duplicate,
-    /// A create in doubt that looking could not settle.
-    InDoubt,
-    /// A manifest older than what was applied last.
-    Stale,
-    /// A plan that a comment cannot show with every id and name.
-    TooLarge,
+listed! {
+    /// Names a limit, so that it can be lifted for one run (`--allow`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Guard {
+        /// How many accounts one run may create.
+        MaxCreates,
+        /// How many existing users one run may change.
+        MaxUpdates,
+        /// How many pictures one run may set.
+        MaxAvatars,
+        /// More than a tenth of the mapped accounts not found: the read is
+        /// suspect, and every create is held.
+        Vanished,
+        /// A create whose email already owns an account that does not match.
+        Duplicate,
+        /// A create in doubt that looking could not settle.
+        InDoubt,
+        /// A manifest older than what was applied last.
+        Stale,
+        /// A plan that a comment cannot show with every id and name.
+        TooLarge,
+    }
 }
 
 impl Guard {
-    /// Every guard.
-    pub const ALL: [Self; 8] = [
-        Self::MaxCreates,
-        Self::MaxUpdates,
-        Self::MaxAvatars,
-        Self::Vanished,
-        Self::Duplicate,
-        Self::InDoubt,
-        Self::Stale,
-        Self::TooLarge,
-    ];
-
     /// The name in manifests, plans and on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -52,6 +46,30 @@ impl Guard {
             Self::Stale => "stale",
             Self::TooLarge => "too_large",
         }
+    }
+
+    /// What it stops, for the command line's help.
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::MaxCreates => "accounts one run may create: by default 50 or 30%, whichever is more",
+            Self::MaxUpdates => "accounts on which one run may change a text: by default 30%",
+            Self::MaxAvatars => "pictures one run may set: unlimited by default",
+            Self::Vanished => "creating while many mapped accounts are not found",
+            Self::Duplicate => "creating for an email that owns an account already",
+            Self::InDoubt => "creating again where an answer was lost",
+            Self::Stale => "applying a manifest older than what was applied last",
+            Self::TooLarge => "a plan that a comment cannot show whole, with --strict",
+        }
+    }
+
+    /// The guards whose limit a manifest may set.
+    pub fn with_limit() -> impl Iterator<Item = Self> {
+        Guardrails::default().written().map(|(guard, _)| guard)
+    }
+
+    /// The guard of this name whose limit a manifest may set.
+    pub fn limit_named(name: &str) -> Option<Self> {
+        Self::with_limit().find(|guard| guard.name() == name)
     }
 }
 
@@ -125,17 +143,34 @@ impl Guardrails {
         limits.max_by_key(|limit| limit.most(of))
     }
 
-    /// The manifest's limits by guard, in the order in which they are told.
-    pub fn written(&self) -> [(Guard, Option<Limit>); 3] {
-        let Self {
-            max_creates,
-            max_updates,
-            max_avatars,
-        } = *self;
-        [
-            (Guard::MaxCreates, max_creates),
-            (Guard::MaxUpdates, max_updates),
-            (Guard::MaxAvatars, max_avatars),
-        ]
+    /// The manifest's limits by guard, in the order in which they are named.
+    pub fn written(&self) -> impl Iterator<Item = (Guard, Option<Limit>)> + use<> {
+        let mut limits = *self;
+        let guards = Guard::ALL.into_iter();
+        guards.filter_map(move |guard| Some((guard, *limits.limit_mut(guard)?)))
+    }
+
+    /// The limit of a guard, to be set; `None` where a manifest can set none.
+    pub fn limit_mut(&mut self, guard: Guard) -> Option<&mut Option<Limit>> {
+        match guard {
+            Guard::MaxCreates => Some(&mut self.max_creates),
+            Guard::MaxUpdates => Some(&mut self.max_updates),
+            Guard::MaxAvatars => Some(&mut self.max_avatars),
+            Guard::Vanished | Guard::Duplicate | Guard::InDoubt | Guard::Stale | Guard::TooLarge => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_guard_has_one_name() {
+        for guard in Guard::ALL {
+            assert_eq!(serde_json::to_value(guard).unwrap(), guard.name());
+            let has_limit = Guard::with_limit().any(|other| other == guard);
+            assert_eq!(Guard::limit_named(guard.name()), has_limit.then_some(guard));
+        }
     }
 }

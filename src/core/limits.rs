@@ -19,16 +19,24 @@ const SETTING_UP: u64 = 24 * 3600;
 
 /// Fills in which limits the plan breaks, and what must be seen first.
 pub(super) fn judge(plan: &mut Plan, desired: &Desired, observed: &Observed, policy: &Policy) {
-    let counts = desired.guardrails().written().into_iter();
-    let mut counts = counts.filter(|(_, limit)| matches!(limit, Some(Limit::Count(_))));
+    let mut counts = desired
+        .guardrails()
+        .written()
+        .filter(|(_, limit)| matches!(limit, Some(Limit::Count(_))));
     // Where nobody asks how many there are, a million users are not gone over.
     let carriers = match plan.actions.is_empty() && counts.next().is_none() {
         true => Carriers { seen: 0, settled: 0 },
         false => Carriers::count(desired, observed, policy.now),
     };
-    let asks = Asks::count(plan, observed);
-    plan.breaches = breaches(desired.guardrails(), &carriers, asks, policy);
+    let asks = |guard| {
+        let actions = plan.actions.iter();
+        actions
+            .filter(|action| counts_for(guard, action, observed))
+            .count()
+    };
+    let breaches = breaches(desired.guardrails(), &carriers, asks, policy);
     plan.cautions = cautions(desired.guardrails(), &carriers, asks, policy);
+    plan.breaches = breaches;
 }
 
 /// The accounts on Whop that carry an id of the manifest, or one that a user of
@@ -83,31 +91,14 @@ fn is_settled(account: &Account, now: u64) -> bool {
         .is_none_or(|created| created.abs_diff(now) >= SETTING_UP)
 }
 
-/// What a plan asks for, by guard.
-#[derive(Clone, Copy, Debug)]
-struct Asks {
-    creates: usize,
-    updates: usize,
-    avatars: usize,
-}
-
-impl Asks {
-    fn count(plan: &Plan, observed: &Observed) -> Self {
-        let count = |is: &dyn Fn(&Action) -> bool| plan.actions.iter().filter(|action| is(action)).count();
-        Self {
-            creates: count(&|action| matches!(action.kind, Kind::Create(_))),
-            updates: count(&|action| changes_what_shows(action, observed)),
-            avatars: count(&|action| action.profile.picture.is_some()),
-        }
-    }
-
-    fn of(&self, guard: Guard) -> usize {
-        match guard {
-            Guard::MaxCreates => self.creates,
-            Guard::MaxUpdates => self.updates,
-            Guard::MaxAvatars => self.avatars,
-            Guard::Vanished | Guard::Duplicate | Guard::InDoubt | Guard::Stale | Guard::TooLarge => 0,
-        }
+/// Whether an action counts against a guard's limit. A guard without one counts
+/// nothing here: it holds single users, or refuses a plan as a whole.
+fn counts_for(guard: Guard, action: &Action, observed: &Observed) -> bool {
+    match guard {
+        Guard::MaxCreates => matches!(action.kind, Kind::Create(_)),
+        Guard::MaxUpdates => changes_what_shows(action, observed),
+        Guard::MaxAvatars => action.profile.picture.is_some(),
+        Guard::Vanished | Guard::Duplicate | Guard::InDoubt | Guard::Stale | Guard::TooLarge => false,
     }
 }
 
@@ -138,14 +129,19 @@ fn changes_what_shows(action: &Action, observed: &Observed) -> bool {
     TextField::ALL.into_iter().any(text) || metadata.any(|change| shows(change.old.as_deref()))
 }
 
-fn breaches(rails: &Guardrails, carriers: &Carriers, asks: Asks, policy: &Policy) -> Vec<Breach> {
+fn breaches(
+    rails: &Guardrails,
+    carriers: &Carriers,
+    asks: impl Fn(Guard) -> usize,
+    policy: &Policy,
+) -> Vec<Breach> {
     let broken = |(guard, written): (Guard, Option<Limit>)| {
         let default = || {
             let limit = Guardrails::default_limit(guard, carriers.seen);
             limit.filter(|_| carriers.default_holds(guard))
         };
         let limit = written.or_else(default)?;
-        let (most, wanted) = (limit.most(carriers.seen), asks.of(guard));
+        let (most, wanted) = (limit.most(carriers.seen), asks(guard));
         (wanted > most && policy.enforces(guard)).then_some(Breach {
             guard,
             most,
@@ -153,10 +149,15 @@ fn breaches(rails: &Guardrails, carriers: &Carriers, asks: Asks, policy: &Policy
             limit: Some(limit),
         })
     };
-    rails.written().into_iter().filter_map(broken).collect()
+    rails.written().filter_map(broken).collect()
 }
 
-fn cautions(rails: &Guardrails, carriers: &Carriers, asks: Asks, policy: &Policy) -> Vec<Caution> {
+fn cautions(
+    rails: &Guardrails,
+    carriers: &Carriers,
+    asks: impl Fn(Guard) -> usize,
+    policy: &Policy,
+) -> Vec<Caution> {
     let mut cautions = Vec::new();
     for (guard, written) in rails.written() {
         if let Some(limit) = written
@@ -166,7 +167,7 @@ fn cautions(rails: &Guardrails, carriers: &Carriers, asks: Asks, policy: &Policy
         }
     }
     cautions.extend(policy.allow.iter().copied().map(Caution::Lifted));
-    let wanted = asks.creates;
+    let wanted = asks(Guard::MaxCreates);
     let most =
         Guardrails::default_limit(Guard::MaxCreates, carriers.seen).map(|limit| limit.most(carriers.seen));
     if let Some(most) = most
@@ -192,4 +193,39 @@ fn is_laxer(guard: Guard, limit: Limit, seen: usize) -> bool {
         (Limit::Count(_), default) => limit.most(of) > default.most(of),
     };
     !defaults.is_empty() && defaults.iter().all(exceeds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::Dialect;
+    use super::super::plan::Cause;
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn every_limit_that_a_manifest_may_set_is_enforced() {
+        let mut update = sample::update("u1", "Old", "New", Cause::Edited);
+        update.profile.picture = sample::picture_change(None, "a.png", Cause::New);
+        let actions = vec![sample::create("c1", "Ann"), update];
+        let observed = Observed::default();
+        let platform = sample::plan(Vec::new(), Vec::new()).platform;
+        let broken = |guard: Guard, policy: &Policy| {
+            let mut rails = Guardrails::default();
+            *rails.limit_mut(guard).unwrap() = Some(Limit::Count(0));
+            let desired = Desired::new(platform.clone(), rails, Vec::new()).unwrap();
+            let mut plan = sample::plan(actions.clone(), Vec::new());
+            judge(&mut plan, &desired, &observed, policy);
+            plan.breaches
+                .iter()
+                .map(|breach| breach.guard)
+                .collect::<Vec<_>>()
+        };
+        let policy = Policy::new(Dialect::Accounts, "2026-10-15-1", 0);
+        for guard in Guard::with_limit() {
+            assert_eq!(broken(guard, &policy), [guard]);
+            let mut lifted = policy.clone();
+            lifted.allow.insert(guard);
+            assert_eq!(broken(guard, &lifted), []);
+        }
+    }
 }

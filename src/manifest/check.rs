@@ -6,14 +6,15 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::core::field::TextField;
+use crate::core::guard::Guard;
 use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Stand};
 use crate::core::problem::{Pointer, Problem, Related};
 use crate::core::text::{KeyLists, Texts};
 use crate::core::value::{DisplayName, Email, Invalid, UserKey};
 
 use super::avatars::Wanted;
+use super::document::{COMPANY, Odd, RawUser, Shape, TOP, USER};
 use super::diagnostics::{Found, RESERVED_HINT, error, quoted};
-use super::document::{COMPANY, GUARDRAILS, Odd, RawUser, Shape, TOP, USER};
 use super::scalar::Raw;
 use super::suggest;
 
@@ -128,8 +129,9 @@ pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
 /// What was probably meant by an unknown field.
 fn unknown_hint(name: &str, of_user: bool) -> String {
     let top: Vec<_> = TOP.iter().chain(&COMPANY[1..]).copied().collect();
+    let guardrails: Vec<_> = Guard::with_limit().map(Guard::name).collect();
     let (within, name, known, elsewhere): (_, _, &[&'static str], &[&str]) = match name.split_once('.') {
-        Some(("guardrails", name)) if !of_user => ("guardrails.", name, &GUARDRAILS, &[]),
+        Some(("guardrails", name)) if !of_user => ("guardrails.", name, &guardrails, &[]),
         _ if of_user => ("", name, &USER, &TOP),
         _ => ("", name, &top, &USER),
     };
@@ -147,7 +149,7 @@ fn unknown_hint(name: &str, of_user: bool) -> String {
             listed(&USER)
         ),
         None if !within.is_empty() => {
-            "the guardrails are max_creates, max_updates and max_avatars".to_owned()
+            format!("the guardrails are {}", listed(&guardrails))
         }
         None => {
             "the fields of a manifest are version, company, strip_metadata, guardrails and users".to_owned()

@@ -20,6 +20,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 
 use super::scalar::{BUDGET, BUDGET_FLOOR, KeySeed, Raw, Reading, ScalarSeed, Skips};
 use crate::core::field::{ByField, TextField};
+use crate::core::guard::Guard;
 
 /// Something that should not be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +86,8 @@ pub(super) struct RawPart<'t> {
     pub(super) company: Vec<(&'static str, Raw<'t>)>,
     /// Whether pictures are rid of what they say beside their pixels.
     pub(super) strip_metadata: Raw<'t>,
-    /// The guardrails, by name.
-    pub(super) guardrails: Vec<(&'static str, Raw<'t>)>,
+    /// The guardrails, in the order of the text.
+    pub(super) guardrails: Vec<(Guard, Raw<'t>)>,
     /// The users.
     pub(super) users: RawUsers<'t>,
     /// What should not be there.
@@ -95,8 +96,6 @@ pub(super) struct RawPart<'t> {
 
 /// The names under which the company may stand.
 pub(super) const COMPANY: [&str; 4] = ["company", "account", "parent_company_id", "parent_account_id"];
-/// The guardrails' names.
-pub(super) const GUARDRAILS: [&str; 3] = ["max_creates", "max_updates", "max_avatars"];
 /// The fields of a document that people write.
 pub(super) const TOP: [&str; 5] = ["version", "company", "strip_metadata", "guardrails", "users"];
 /// The fields of a user.
@@ -242,8 +241,8 @@ impl<'t> Visitor<'t> for PartSeed<'_> {
 /// Sorts the guardrails into known and unknown ones.
 fn keep_guardrails<'t>(fields: Vec<(Cow<'t, str>, Raw<'t>)>, part: &mut RawPart<'t>) {
     for (name, value) in fields {
-        match GUARDRAILS.iter().find(|known| **known == name) {
-            Some(known) => part.guardrails.push((known, value)),
+        match Guard::limit_named(&name) {
+            Some(guard) => part.guardrails.push((guard, value)),
             None => part
                 .odd
                 .push(Odd::Unknown(format!("guardrails.{name}").into_boxed_str())),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::model::{Guardrails, Limit};
+use crate::core::guard::{Guard, Guardrails, Limit};
 use crate::core::problem::{Pointer, Problem, Related};
 use crate::core::value::PlatformId;
 
@@ -52,8 +52,8 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
         check_company(&part.company, &at, &mut company, &mut head, found);
         whole &= part.company.iter().all(|(_, raw)| *raw != Raw::Skipped);
         check_strip(&part.strip_metadata, &at, &mut strip, found);
-        for (name, raw) in &part.guardrails {
-            check_limit(name, raw, &at, &mut limits, found);
+        for (guard, raw) in &part.guardrails {
+            check_limit(*guard, raw, &at, &mut limits, found);
         }
         users |= !matches!(part.users, RawUsers::Absent);
         if matches!(part.users, RawUsers::Null) {
@@ -69,12 +69,11 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
         missing_fields(version, company.is_some(), users, found);
     }
     head.strip = strip.is_some_and(|(_, strip)| strip);
-    let limit = |name: &str| limits.get(name).map(|(_, limit)| *limit);
-    head.guardrails = Guardrails {
-        max_creates: limit("max_creates"),
-        max_updates: limit("max_updates"),
-        max_avatars: limit("max_avatars"),
-    };
+    for (guard, (_, limit)) in limits {
+        if let Some(place) = head.guardrails.limit_mut(guard) {
+            *place = Some(limit);
+        }
+    }
     head
 }
 
@@ -201,12 +200,13 @@ fn check_company(
 
 /// Checks one limit of one part, and that earlier parts do not say another.
 fn check_limit(
-    name: &'static str,
+    guard: Guard,
     raw: &Raw<'_>,
     at: &Pointer,
-    limits: &mut BTreeMap<&'static str, (Pointer, Limit)>,
+    limits: &mut BTreeMap<Guard, (Pointer, Limit)>,
     found: &mut Found,
 ) {
+    let name = guard.name();
     let at = at.field(&format!("guardrails.{name}"));
     let hint = "write a number of users such as `50`, or a share of them such as `30%`";
     let Some(text) = text(raw, name, "", &at, hint, found) else {
@@ -224,7 +224,7 @@ fn check_limit(
         ));
         return;
     };
-    match limits.get(name) {
+    match limits.get(&guard) {
         Some((there, said)) if *said != limit => found.push(Problem {
             related: vec![Related {
                 at: there.clone(),
@@ -240,7 +240,7 @@ fn check_limit(
         }),
         Some(_) => {}
         None => {
-            limits.insert(name, (at, limit));
+            limits.insert(guard, (at, limit));
         }
     }
 }

@@ -43,7 +43,7 @@ pub fn write<'a>(
 }
 
 fn write_guardrails(out: &mut dyn Write, guardrails: &Guardrails) -> io::Result<()> {
-    let limits = guardrails.written().into_iter();
+    let limits = guardrails.written();
     let mut set = limits
         .filter_map(|(guard, limit)| Some((guard, limit?)))
         .peekable();

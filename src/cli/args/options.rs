@@ -124,48 +124,14 @@ fn refresh() -> impl TypedValueParser<Value = Refresh> {
 }
 
 fn guard() -> impl TypedValueParser<Value = Guard> {
-    one_of(&[
-        (
-            "max_creates",
-            "accounts one run may create: by default 50 or 30%, whichever is more",
-            Guard::MaxCreates,
-        ),
-        (
-            "max_updates",
-            "accounts on which one run may change a text: by default 30%",
-            Guard::MaxUpdates,
-        ),
-        (
-            "max_avatars",
-            "pictures one run may set: unlimited by default",
-            Guard::MaxAvatars,
-        ),
-        (
-            "vanished",
-            "creating while many mapped accounts are not found",
-            Guard::Vanished,
-        ),
-        (
-            "duplicate",
-            "creating for an email that owns an account already",
-            Guard::Duplicate,
-        ),
-        (
-            "in_doubt",
-            "creating again where an answer was lost",
-            Guard::InDoubt,
-        ),
-        (
-            "stale",
-            "applying a manifest older than what was applied last",
-            Guard::Stale,
-        ),
-        (
-            "too_large",
-            "a plan that a comment cannot show whole, with --strict",
-            Guard::TooLarge,
-        ),
-    ])
+    let guards = Guard::ALL.into_iter();
+    let values = guards.map(|guard| PossibleValue::new(guard.name()).help(guard.help()));
+    PossibleValuesParser::new(values).try_map(|chosen| {
+        let mut guards = Guard::ALL.into_iter();
+        guards
+            .find(|guard| guard.name() == chosen)
+            .ok_or("is none of the possible values")
+    })
 }
 
 fn format() -> impl TypedValueParser<Value = Format> {

@@ -225,6 +225,17 @@ fn each_thing_that_a_digest_covers_changes_it() {
 }
 
 #[test]
+fn the_limit_of_every_guard_is_covered() {
+    let mut digests = BTreeMap::new();
+    for guard in Guard::with_limit() {
+        let mut plan = rich();
+        *plan.terms.limits.limit_mut(guard).unwrap() = Some(Limit::Count(7));
+        assert_eq!(digests.insert(digest(&plan), guard), None, "{guard:?}");
+    }
+    assert!(!digests.contains_key(&digest(&rich())));
+}
+
+#[test]
 fn the_digest_leaves_out_time_and_how_it_was_looked() {
     let plan = rich();
     let mut again = plan.clone();

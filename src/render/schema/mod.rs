@@ -16,6 +16,7 @@ mod tests {
 
     use super::*;
     use crate::core::field::{TextField, USER_FIELDS};
+    use crate::core::guard::Guard;
 
     fn names(properties: &Value) -> BTreeSet<&str> {
         let fields = properties.as_object().unwrap();
@@ -28,6 +29,8 @@ mod tests {
         let schema: Value = serde_json::from_str(MANIFEST).unwrap();
         let user = &schema["$defs"]["user"];
         assert_eq!(names(&user["properties"]), BTreeSet::from(USER_FIELDS));
+        let rails: BTreeSet<_> = Guard::with_limit().map(Guard::name).collect();
+        assert_eq!(names(&schema["properties"]["guardrails"]["properties"]), rails);
         let required = user["required"].as_array().unwrap();
         for field in TextField::ALL {
             let name = Value::from(field.name());
