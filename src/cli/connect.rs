@@ -15,6 +15,7 @@ use super::settings::Settings;
 use super::values::Server;
 use crate::core::model::Policy;
 use crate::core::problem::Problem;
+use crate::core::problem_code::ProblemCode;
 use crate::core::value::{PlatformId, UserKey};
 use crate::emulator::{self, Emulator, State};
 use crate::error::{Code, Error, Result};
@@ -152,8 +153,9 @@ fn in_flight(per_minute: Option<NonZeroU32>) -> usize {
 /// The manifest's warnings that matter for this server: the emulator takes
 /// addresses at reserved domains, Whop may not.
 pub(super) fn warnings(settings: &Settings, manifest: &Manifest) -> Vec<Problem> {
-    let matters =
-        |problem: &&Problem| settings.server != Server::Emulator || problem.code != "reserved_email";
+    let matters = |problem: &&Problem| {
+        settings.server != Server::Emulator || problem.code != ProblemCode::ReservedEmail
+    };
     manifest.warnings.iter().filter(matters).cloned().collect()
 }
 

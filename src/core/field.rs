@@ -9,6 +9,7 @@ use std::ops::{Index, IndexMut};
 
 use super::model::{Account, DesiredUser, KnownUser, Profile};
 use super::plan::{AccountChange, Action, Cause, Change, ProfileChange};
+use super::problem_code::ProblemCode;
 use super::text::Text;
 use super::value::{DisplayName, Invalid, Title};
 
@@ -111,10 +112,10 @@ impl TextField {
     }
 
     /// The code of the problem that a value cannot be used.
-    pub const fn problem(self) -> &'static str {
+    pub const fn problem(self) -> ProblemCode {
         match self {
-            Self::Name => "bad_name",
-            Self::Title => "bad_title",
+            Self::Name => ProblemCode::BadName,
+            Self::Title => ProblemCode::BadTitle,
         }
     }
 

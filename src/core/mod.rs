@@ -25,6 +25,7 @@ pub mod model;
 pub mod plan;
 pub mod planner;
 pub mod problem;
+pub mod problem_code;
 pub mod replay;
 pub mod report;
 pub mod resend;

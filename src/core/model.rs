@@ -10,6 +10,7 @@ use super::digest::Digest;
 pub use super::guard::{Guard, Guardrails, Limit};
 use super::lineage::Lineage;
 use super::problem::{Pointer, Problem, Related, Severity};
+use super::problem_code::ProblemCode;
 use super::text::{Sorted, Text, Texts, fingerprint};
 use super::value::{AccountId, DisplayName, Email, ImageFormat, PlatformId, Title, UserId, UserKey};
 
@@ -199,7 +200,7 @@ fn conflicts(entries: &[Entry]) -> Vec<Problem> {
                 first,
                 again,
                 "id",
-                "duplicate_id",
+                ProblemCode::DuplicateId,
                 &format!("the id `{}` stands twice", key(again)),
                 "every user needs an id of its own; remove one of the two",
             ));
@@ -209,7 +210,7 @@ fn conflicts(entries: &[Entry]) -> Vec<Problem> {
         entries,
         |entry| Some(entry.user.email.folded()),
         |first, again| {
-            problems.push(twice(entries, first, again, "email", "duplicate_email",
+            problems.push(twice(entries, first, again, "email", ProblemCode::DuplicateEmail,
             &format!("users `{}` and `{}` have the same email", key(first), key(again)),
             "Whop gives one email one profile, so two users would overwrite each other; give each an address of its own"));
         },
@@ -223,7 +224,7 @@ fn conflicts(entries: &[Entry]) -> Vec<Problem> {
                 first,
                 again,
                 "renamed_from",
-                "duplicate_rename",
+                ProblemCode::DuplicateRename,
                 &format!(
                     "users `{}` and `{}` both claim the same former id",
                     key(first),
@@ -244,7 +245,7 @@ fn conflicts(entries: &[Entry]) -> Vec<Problem> {
         {
             problems.push(Problem {
                 severity: Severity::Error,
-                code: "rename_of_present",
+                code: ProblemCode::RenameOfPresent,
                 message: format!(
                     "user `{}` is renamed from `{from}`, which is still in the manifest",
                     entry.user.key
@@ -291,7 +292,7 @@ fn twice(
     first: usize,
     again: usize,
     field: &str,
-    code: &'static str,
+    code: ProblemCode,
     message: &str,
     hint: &str,
 ) -> Problem {

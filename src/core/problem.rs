@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::problem_code::ProblemCode;
+
 /// Whether a problem stops the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -18,8 +20,8 @@ pub enum Severity {
 pub struct Problem {
     /// Whether it stops the run.
     pub severity: Severity,
-    /// A stable name for machines, such as `duplicate_email`.
-    pub code: &'static str,
+    /// What kind of problem it is.
+    pub code: ProblemCode,
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
     /// What to do about it.
@@ -33,12 +35,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The code of a problem that only says how many there was no room for.
-    pub const MORE: &'static str = "more";
-
     /// Whether it only says how many there was no room for, and is none itself.
     pub fn counts_others(&self) -> bool {
-        self.code == Self::MORE
+        self.code == ProblemCode::More
     }
 
     /// How many of them there are at least, and whether there are more.

@@ -9,12 +9,13 @@ use crate::core::field::TextField;
 use crate::core::guard::Guard;
 use crate::core::model::{DesiredUser, Entry, IDENTITY_KEYS, Stand};
 use crate::core::problem::{Pointer, Problem, Related};
+use crate::core::problem_code::ProblemCode;
 use crate::core::text::{KeyLists, Texts};
 use crate::core::value::{DisplayName, Email, Invalid, UserKey};
 
 use super::avatars::Wanted;
-use super::document::{COMPANY, Odd, RawUser, Shape, TOP, USER};
 use super::diagnostics::{Found, RESERVED_HINT, error, quoted};
+use super::document::{COMPANY, Odd, RawUser, Shape, TOP, USER};
 use super::scalar::Raw;
 use super::suggest;
 
@@ -30,7 +31,7 @@ struct Field<P> {
     /// The field's name, in the manifest and in messages.
     name: &'static str,
     /// The code of a value that does not parse.
-    code: &'static str,
+    code: ProblemCode,
     /// What to write instead, whatever was wrong.
     hint: &'static str,
     /// The value's own parser; its refusal follows the field's name.
@@ -43,14 +44,14 @@ type Parse<T> = fn(&str) -> Result<T, Invalid>;
 /// The platform's own id; it becomes metadata ([accounts](crate::whop_api#accounts)).
 const ID: Field<Parse<UserKey>> = Field {
     name: "id",
-    code: "bad_id",
+    code: ProblemCode::BadId,
     hint: "write your platform's own id of this user, such as `user_12345`",
     parse: UserKey::parse,
 };
 /// The address an account is created with, and cannot change later.
 const EMAIL: Field<Parse<Email>> = Field {
     name: "email",
-    code: "bad_email",
+    code: ProblemCode::BadEmail,
     hint: "write an address such as `jane@company.com`",
     parse: Email::parse,
 };
@@ -60,14 +61,14 @@ pub(super) const STRIP_HINT: &str =
 /// Whether the picture is rid of what it says beside its pixels.
 const STRIP: Field<Parse<bool>> = Field {
     name: "strip_metadata",
-    code: "bad_strip_metadata",
+    code: ProblemCode::BadStripMetadata,
     hint: STRIP_HINT,
     parse: parse_switch,
 };
 /// The id before; links the account that is known under it.
 const RENAMED: Field<Parse<UserKey>> = Field {
     name: "renamed_from",
-    code: "bad_renamed_from",
+    code: ProblemCode::BadRenamedFrom,
     hint: "write the id that this user had before, or leave `renamed_from` out",
     parse: UserKey::parse,
 };
@@ -75,7 +76,7 @@ const RENAMED: Field<Parse<UserKey>> = Field {
 /// it could as well mean "remove it", which Whop does not offer.
 const AVATAR: Field<Parse<Box<str>>> = Field {
     name: "avatar",
-    code: "bad_avatar_path",
+    code: ProblemCode::BadAvatarPath,
     hint: "write the path of a picture, or leave `avatar` out: the picture is not managed then",
     // Paths are checked where pictures are read.
     parse: |text| Ok(text.into()),
@@ -103,7 +104,7 @@ pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
                         note: "it stands here first".to_owned(),
                     }],
                     ..error(
-                        "repeated_field",
+                        ProblemCode::RepeatedField,
                         at,
                         format!("{} stands more than once", quoted(name)),
                         "keep one of them",
@@ -111,13 +112,13 @@ pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
                 }
             }
             Odd::Unknown(name) if matches!(&**name, "<<" | "guardrails.<<") => error(
-                "merge_key",
+                ProblemCode::MergeKey,
                 at.field(name),
                 "merge keys (`<<`) are not supported",
                 "write the fields out; an alias for a whole value, such as `metadata: *team`, is fine",
             ),
             Odd::Unknown(name) => error(
-                "unknown_field",
+                ProblemCode::UnknownField,
                 at.field(name),
                 format!("there is no field {}", quoted(name)),
                 unknown_hint(name, at.user.is_some()),
@@ -180,7 +181,7 @@ pub(super) fn text<'r>(
         Raw::Absent | Raw::Skipped => None,
         Raw::Null => {
             found.push(error(
-                "empty_value",
+                ProblemCode::EmptyValue,
                 at.clone(),
                 format!("the {name}{whose} is empty"),
                 hint,
@@ -189,7 +190,7 @@ pub(super) fn text<'r>(
         }
         Raw::Tagged(tag) => {
             found.push(error(
-                "unknown_tag",
+                ProblemCode::UnknownTag,
                 at.clone(),
                 format!("the {name}{whose} carries the tag `!{tag}`, which means nothing here"),
                 "write the value itself; put it in quotes if it begins with `!`",
@@ -245,7 +246,7 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
             Shape::Skipped => continue,
             Shape::Empty => {
                 found.push(error(
-                    "empty_user",
+                    ProblemCode::EmptyUser,
                     at.clone(),
                     format!("user {} is empty", u64::from(index) + 1),
                     "remove the dash, or write `id`, `email` and `name` behind it",
@@ -297,7 +298,12 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
         && email.is_reserved()
     {
         let message = format!("the email{whose} is at a domain reserved for examples and tests");
-        let problem = error("reserved_email", at.field("email"), message, RESERVED_HINT);
+        let problem = error(
+            ProblemCode::ReservedEmail,
+            at.field("email"),
+            message,
+            RESERVED_HINT,
+        );
         check.found.warn(problem);
     }
     // Something wrong stands in for what is missing: nothing will be planned,
@@ -365,7 +371,7 @@ impl Checking<'_> {
     ) -> Option<T> {
         if *raw == Raw::Absent {
             self.found.push(error(
-                "missing_field",
+                ProblemCode::MissingField,
                 self.at.field(field.name),
                 format!("the {}{} is missing", field.name, self.whose),
                 format!("add `{}`: {}", field.name, field.hint),
@@ -412,7 +418,7 @@ impl Checking<'_> {
         }
         if size > MOST_METADATA {
             self.found.push(error(
-                "metadata_too_large",
+                ProblemCode::MetadataTooLarge,
                 self.at.field("metadata"),
                 format!(
                     "the metadata{} has {size} bytes; at most {MOST_METADATA} are allowed",
@@ -437,7 +443,8 @@ impl Checking<'_> {
         if text(raw, &name, self.whose, &at, hint, self.found).is_some() {
             let message = format!("the {name}{} contains control characters", self.whose);
             let hint = "remove them; line ends and tabs may stay";
-            self.found.push(error("bad_metadata", at, message, hint));
+            self.found
+                .push(error(ProblemCode::BadMetadata, at, message, hint));
         }
     }
 }
@@ -448,10 +455,10 @@ fn is_odd(c: char) -> bool {
 }
 
 /// Why a metadata key cannot be used, if so: code, message and hint.
-fn bad_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> {
+fn bad_key(key: &str) -> Option<(ProblemCode, &'static str, &'static str)> {
     if IDENTITY_KEYS.contains(&key) {
         return Some((
-            "reserved_metadata",
+            ProblemCode::ReservedMetadata,
             "is set by whop-sync itself",
             "remove it: it always holds the user's `id`",
         ));
@@ -459,16 +466,24 @@ fn bad_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> {
     let hint = "use a short name, such as `tier`";
     if key == "<<" {
         return Some((
-            "merge_key",
+            ProblemCode::MergeKey,
             "is a merge key, which is not supported",
             "write the keys out",
         ));
     }
     if key.is_empty() || key.trim() != key {
-        return Some(("bad_metadata", "is empty or has white space around it", hint));
+        return Some((
+            ProblemCode::BadMetadata,
+            "is empty or has white space around it",
+            hint,
+        ));
     }
     if key.chars().any(char::is_control) {
-        return Some(("bad_metadata", "contains control characters", hint));
+        return Some((ProblemCode::BadMetadata, "contains control characters", hint));
     }
-    (key.chars().count() > MOST_KEY).then_some(("bad_metadata", "is longer than 100 characters", hint))
+    (key.chars().count() > MOST_KEY).then_some((
+        ProblemCode::BadMetadata,
+        "is longer than 100 characters",
+        hint,
+    ))
 }

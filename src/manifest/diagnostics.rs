@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::problem::{Pointer, Problem, Severity};
+use crate::core::problem_code::ProblemCode;
 
 /// The most problems that are told apart; of more only the number is told. A
 /// million users without an email are one mistake, not a million.
@@ -21,7 +22,7 @@ pub(super) struct Found {
     errors_left_out: usize,
     warnings: Vec<Problem>,
     /// How many warnings of each kind there are.
-    warned: BTreeMap<&'static str, usize>,
+    warned: BTreeMap<ProblemCode, usize>,
 }
 
 impl Found {
@@ -72,18 +73,19 @@ impl Found {
             mut warnings,
             warned,
         } = self;
-        let more = |problems: &mut Vec<Problem>, code: Option<&str>, count: usize, what: &str, hint: &str| {
-            let of_kind = |problem: &&Problem| code.is_none_or(|code| problem.code == code);
-            let last = problems.iter().rfind(of_kind).filter(|_| count > 0);
-            if let Some(at) = last.map(|last| last.at.clone()) {
-                problems.push(error(
-                    Problem::MORE,
-                    at,
-                    format!("… and {count} more {what}"),
-                    hint,
-                ));
-            }
-        };
+        let more =
+            |problems: &mut Vec<Problem>, code: Option<ProblemCode>, count: usize, what: &str, hint: &str| {
+                let of_kind = |problem: &&Problem| code.is_none_or(|code| problem.code == code);
+                let last = problems.iter().rfind(of_kind).filter(|_| count > 0);
+                if let Some(at) = last.map(|last| last.at.clone()) {
+                    problems.push(error(
+                        ProblemCode::More,
+                        at,
+                        format!("… and {count} more {what}"),
+                        hint,
+                    ));
+                }
+            };
         more(
             &mut errors,
             None,
@@ -93,7 +95,7 @@ impl Found {
         );
         for (code, count) in warned {
             let (what, hint) = match code {
-                "reserved_email" => ("addresses at reserved domains", RESERVED_HINT),
+                ProblemCode::ReservedEmail => ("addresses at reserved domains", RESERVED_HINT),
                 _ => ("pictures that say something", NOTES_HINT),
             };
             more(
@@ -121,7 +123,7 @@ pub(super) const NOTES_HINT: &str = "set `strip_metadata: true`, for the manifes
 
 /// An error that has not been placed yet.
 pub(super) fn error(
-    code: &'static str,
+    code: ProblemCode,
     at: Pointer,
     message: impl Into<String>,
     hint: impl Into<String>,
@@ -153,7 +155,7 @@ mod tests {
     fn a_flood_of_problems_is_counted() {
         let mut found = Found::default();
         for _ in 0..MOST_PROBLEMS + 5 {
-            found.push(error("x", Pointer::default(), "m", "h"));
+            found.push(error(ProblemCode::BadId, Pointer::default(), "m", "h"));
         }
         let (errors, warnings) = found.all();
         assert_eq!(errors.len(), MOST_PROBLEMS + 1);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::core::guard::{Guard, Guardrails, Limit};
 use crate::core::problem::{Pointer, Problem, Related};
+use crate::core::problem_code::ProblemCode;
 use crate::core::value::PlatformId;
 
 use super::check::{STRIP_HINT, odd, parse_switch, text};
@@ -38,7 +39,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
         let Some(part) = part.filter(|part| !part.empty) else {
             if part.is_some() {
                 found.push(error(
-                    "empty_manifest",
+                    ProblemCode::EmptyManifest,
                     at,
                     "there is nothing in this manifest",
                     "write `version: 1`, `company: biz_…` and `users:`, or let `whop-sync init` write one to begin with",
@@ -58,7 +59,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
         users |= !matches!(part.users, RawUsers::Absent);
         if matches!(part.users, RawUsers::Null) {
             found.push(error(
-                "empty_users",
+                ProblemCode::EmptyUsers,
                 at.field("users"),
                 "`users` has nothing below it",
                 "add users, each beginning with `- id: …`; to manage nobody, write `users: []`",
@@ -110,7 +111,7 @@ fn missing_fields(version: bool, company: bool, users: bool, found: &mut Found) 
         if !there {
             let at = Pointer::default().field(name);
             found.push(error(
-                "missing_field",
+                ProblemCode::MissingField,
                 at,
                 format!("the manifest has no `{name}`"),
                 hint,
@@ -127,7 +128,7 @@ fn check_version(raw: &Raw<'_>, at: &Pointer, found: &mut Found) -> bool {
         && version != "1"
     {
         found.push(error(
-            "bad_version",
+            ProblemCode::BadVersion,
             at,
             format!("version {} is not known to this program", quoted(version)),
             "write `version: 1`; a manifest of a later version needs a later whop-sync",
@@ -158,7 +159,12 @@ fn check_company(
                     place: None,
                     note: "it stands here first".to_owned(),
                 }],
-                ..error("company_twice", at, message, "keep one of them, best `company`")
+                ..error(
+                    ProblemCode::CompanyTwice,
+                    at,
+                    message,
+                    "keep one of them, best `company`",
+                )
             });
             continue;
         }
@@ -179,7 +185,7 @@ fn check_company(
                         note: format!("here it is {}", quoted(said)),
                     }],
                     ..error(
-                        "company_differs",
+                        ProblemCode::CompanyDiffers,
                         at,
                         format!("{} is another company than before", quoted(text)),
                         "one manifest is one company's: correct it, or run each company on its own",
@@ -191,7 +197,12 @@ fn check_company(
                 *first = Some((at.clone(), text.into()));
                 match PlatformId::parse(text) {
                     Ok(platform) => head.platform = Some(platform),
-                    Err(why) => found.push(error("bad_company", at, format!("the {name} {why}"), hint)),
+                    Err(why) => found.push(error(
+                        ProblemCode::BadCompany,
+                        at,
+                        format!("the {name} {why}"),
+                        hint,
+                    )),
                 }
             }
         }
@@ -214,7 +225,7 @@ fn check_limit(
     };
     let Some(limit) = parse_limit(text) else {
         found.push(error(
-            "bad_guardrail",
+            ProblemCode::BadGuardrail,
             at,
             format!(
                 "{name} is neither a number nor a percentage up to 100%: {}",
@@ -232,7 +243,7 @@ fn check_limit(
                 note: "it stands here first".to_owned(),
             }],
             ..error(
-                "guardrail_differs",
+                ProblemCode::GuardrailDiffers,
                 at,
                 format!("{name} differs from an earlier file's"),
                 "one manifest has one limit of each kind: keep one of them",
@@ -255,7 +266,7 @@ fn check_strip(raw: &Raw<'_>, at: &Pointer, said: &mut Option<(Pointer, bool)>, 
     };
     match (parse_switch(text), said) {
         (Err(why), _) => found.push(error(
-            "bad_strip_metadata",
+            ProblemCode::BadStripMetadata,
             at,
             format!("{NAME} {why}"),
             STRIP_HINT,
@@ -268,7 +279,7 @@ fn check_strip(raw: &Raw<'_>, at: &Pointer, said: &mut Option<(Pointer, bool)>, 
                 note: "it stands here first".to_owned(),
             }],
             ..error(
-                "strip_metadata_differs",
+                ProblemCode::StripMetadataDiffers,
                 at,
                 format!("{NAME} differs from an earlier file's"),
                 "one manifest says it once; a user may say otherwise for their own picture",

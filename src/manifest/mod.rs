@@ -46,6 +46,7 @@ use std::path::{Path, PathBuf};
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Desired, Entry, Stand};
 use crate::core::problem::{Place, Pointer, Problem};
+use crate::core::problem_code::ProblemCode;
 use crate::core::value::{PlatformId, UserKey};
 use crate::error::{Code, Error, Result};
 use crate::parallel::map_parallel;
@@ -260,13 +261,15 @@ fn place(problems: &mut [Problem], sources: &Sources) {
 }
 
 /// Which side of its field a problem means, and what belongs to it.
-fn sides(code: &str) -> (Side, Side) {
+fn sides(code: ProblemCode) -> (Side, Side) {
     match code {
-        "repeated_field" => (Side::LastKey, Side::Key),
-        "company_twice" => (Side::Key, Side::Key),
-        "unknown_field" | "merge_key" | "reserved_metadata" | "wrong_type" | "metadata_too_large" => {
-            (Side::Key, Side::Value)
-        }
+        ProblemCode::RepeatedField => (Side::LastKey, Side::Key),
+        ProblemCode::CompanyTwice => (Side::Key, Side::Key),
+        ProblemCode::UnknownField
+        | ProblemCode::MergeKey
+        | ProblemCode::ReservedMetadata
+        | ProblemCode::WrongType
+        | ProblemCode::MetadataTooLarge => (Side::Key, Side::Value),
         _ => (Side::Value, Side::Value),
     }
 }

@@ -7,6 +7,7 @@
 //! differently from every editor.
 
 use crate::core::problem::{Pointer, Problem, Related};
+use crate::core::problem_code::ProblemCode;
 
 use super::diagnostics::{Found, error};
 use super::document::{self, RawPart, Unread};
@@ -63,7 +64,7 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     /// A problem with the text itself, at a stretch of it.
-    fn at(&self, stretch: Stretch, code: &'static str, message: &str, hint: &str) -> Problem {
+    fn at(&self, stretch: Stretch, code: ProblemCode, message: &str, hint: &str) -> Problem {
         let mut problem = error(code, self.document(), message, hint);
         problem.place = text_position::places(&self.part.text, &self.part.display, &[stretch]).pop();
         problem
@@ -95,7 +96,7 @@ impl<'t> Reader<'t> {
             let at = text_position::character(text, byte);
             return Some(self.at(
                 (at, at + 1),
-                "hidden_text",
+                ProblemCode::HiddenText,
                 &format!(
                     "the line goes on after {MOST_BLANKS} blanks or more, where a reviewer does not see it"
                 ),
@@ -110,7 +111,7 @@ impl<'t> Reader<'t> {
             let at = text_position::character(text, byte);
             return Some(self.at(
                 (at, at + 1),
-                "too_many_directives",
+                ProblemCode::TooManyDirectives,
                 "the text has too many YAML directives",
                 "remove the lines that begin with `%`",
             ));
@@ -124,14 +125,14 @@ impl<'t> Reader<'t> {
         if odd == '\r' {
             return self.at(
                 stretch,
-                "odd_character",
+                ProblemCode::OddCharacter,
                 "a carriage return without a line feed: YAML ends the line here, and a diff may not show it",
                 "end lines with a line feed, or with both; within double quotes write it as `\\r`",
             );
         }
         self.at(
             stretch,
-            "odd_character",
+            ProblemCode::OddCharacter,
             &format!(
                 "the text contains the invisible character {}",
                 odd.escape_unicode()
@@ -146,14 +147,14 @@ impl<'t> Reader<'t> {
         if garbled.utf16 {
             return self.at(
                 (0, 1),
-                "not_utf8",
+                ProblemCode::NotUtf8,
                 "the file is UTF-16, not UTF-8",
                 "save it again with the encoding UTF-8",
             );
         }
         self.at(
             (at, at + 1),
-            "not_utf8",
+            ProblemCode::NotUtf8,
             &format!(
                 "the file is not UTF-8: byte {} is no part of a character",
                 garbled.offset + 1
@@ -173,7 +174,7 @@ impl<'t> Reader<'t> {
         Some(match words {
             None => self.at(
                 (at, at + 1),
-                "too_deep",
+                ProblemCode::TooDeep,
                 &format!("lists and mappings lie more than {MOST_LEVELS} levels deep within each other"),
                 "a manifest needs four levels: close the brackets before this one",
             ),
@@ -211,7 +212,12 @@ impl<'t> Reader<'t> {
 
     /// A syntax problem in the parser's words, with a hint in ours.
     fn yaml(&self, at: Stretch, words: &str) -> Problem {
-        let mut problem = self.at(at, "bad_yaml", &format!("this is not YAML: {words}"), "");
+        let mut problem = self.at(
+            at,
+            ProblemCode::BadYaml,
+            &format!("this is not YAML: {words}"),
+            "",
+        );
         let line = problem.place.as_ref().map_or("", |place| place.text.as_str());
         problem.hint = Some(syntax_hint(words, line).to_owned());
         problem
@@ -222,7 +228,7 @@ impl<'t> Reader<'t> {
         let (_, passed) = locate::misfits(&self.part.text);
         self.at(
             passed.second_document.unwrap_or((0, 1)),
-            "several_documents",
+            ProblemCode::SeveralDocuments,
             "the file holds more than one YAML document",
             "remove the line `---`, or put the documents into files of their own",
         )
@@ -236,7 +242,7 @@ impl<'t> Reader<'t> {
             Unread::Bomb => {
                 found.push(self.at(
                     passed.alias.unwrap_or((0, 1)),
-                    "alias_bomb",
+                    ProblemCode::AliasBomb,
                     "aliases make this manifest many times larger than its text",
                     "write the values out",
                 ));
@@ -262,7 +268,7 @@ impl<'t> Reader<'t> {
             let at = offset.map_or(0, |offset| text_position::character(text, offset));
             let message = format!("this cannot be read: {words}");
             let hint = "compare it with the example in the documentation";
-            found.push(self.at((at, at + 1), "bad_yaml", &message, hint));
+            found.push(self.at((at, at + 1), ProblemCode::BadYaml, &message, hint));
         }
         again
     }
@@ -280,7 +286,7 @@ impl<'t> Reader<'t> {
             Wrong::Key(stretch) => {
                 let problem = self.at(
                     *stretch,
-                    "bad_key",
+                    ProblemCode::BadKey,
                     "a field's name is a list or a mapping",
                     "write a plain name, such as `email`",
                 );
@@ -288,7 +294,7 @@ impl<'t> Reader<'t> {
             }
         };
         let (message, hint) = misfit_words(*user, field, *kind);
-        error("wrong_type", at, message, hint)
+        error(ProblemCode::WrongType, at, message, hint)
     }
 }
 

@@ -33,7 +33,11 @@ fn push(out: &mut String, word: &str, problem: &Problem) {
         related: _,
     } = problem;
     // Writing to a String cannot fail.
-    let _ = write!(out, "::{word} title={}", property(&format!("whop-sync {code}")));
+    let _ = write!(
+        out,
+        "::{word} title={}",
+        property(&format!("whop-sync {}", code.name()))
+    );
     if let Some(Place {
         file,
         line,
@@ -69,11 +73,12 @@ mod tests {
     use super::super::hostile::{acting, anything};
     use super::*;
     use crate::core::problem::Pointer;
+    use crate::core::problem_code::ProblemCode;
 
     fn problem(severity: Severity, file: &str, message: &str) -> Problem {
         Problem {
             severity,
-            code: "unknown_field",
+            code: ProblemCode::UnknownField,
             message: message.to_owned(),
             hint: Some("write it 100%".to_owned()),
             at: Pointer::default(),

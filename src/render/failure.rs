@@ -32,6 +32,7 @@ mod tests {
     use super::super::style::{Palette, stripped};
     use super::*;
     use crate::core::problem::{Pointer, Problem, Severity};
+    use crate::core::problem_code::ProblemCode;
     use crate::error::Code;
 
     #[test]
@@ -58,7 +59,7 @@ error[io.failed]: could not read `a\\u{202e}b`
     fn problems_stand_before_the_error() {
         let error = Error::problems(vec![Problem {
             severity: Severity::Error,
-            code: "users_missing",
+            code: ProblemCode::MissingField,
             message: "there are no users".into(),
             hint: None,
             at: Pointer::default(),
@@ -66,7 +67,7 @@ error[io.failed]: could not read `a\\u{202e}b`
             related: Vec::new(),
         }]);
         let text = render(&error, Look::default());
-        let problem = text.find("error[users_missing]: there are no users");
+        let problem = text.find("error[missing_field]: there are no users");
         let end = text.find("error[manifest.invalid]: the manifest has 1 problem");
         assert!(problem.is_some() && problem < end, "{text}");
     }

@@ -130,8 +130,12 @@ fn one(problem: &Problem, renderer: &Renderer, width: Option<usize>) -> String {
         Severity::Warning => Level::WARNING,
     };
     let mut group = level
-        .primary_title(wrapped(text(message), width, code.len() + "warning[]: ".len()))
-        .id(*code)
+        .primary_title(wrapped(
+            text(message),
+            width,
+            code.name().len() + "warning[]: ".len(),
+        ))
+        .id(code.name())
         .elements(None::<Origin<'_>>);
     let mut moved = Vec::new();
     group = match place {
@@ -304,6 +308,7 @@ fn value_name(at: &Pointer) -> String {
 mod tests {
     use super::super::style::stripped;
     use super::*;
+    use crate::core::problem_code::ProblemCode;
 
     fn place(line: u32, column: u32, length: u32, text: &str) -> Option<Place> {
         Some(Place {
@@ -318,7 +323,7 @@ mod tests {
     fn problem(line: u32, column: u32, length: u32, text: &str) -> Problem {
         Problem {
             severity: Severity::Error,
-            code: "email_invalid",
+            code: ProblemCode::BadEmail,
             message: "the email must contain an `@`".into(),
             hint: Some("write it as name@domain.tld".into()),
             at: Pointer::default(),
@@ -352,7 +357,7 @@ mod tests {
             note: "it stands here first".into(),
         });
         let expected = "\
-error[email_invalid]: the email must contain an `@`
+error[bad_email]: the email must contain an `@`
   --> users.yaml:12:12
    |
 12 |     email: jane

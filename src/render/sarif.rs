@@ -4,19 +4,16 @@
 //! The same problems as in the other outputs. A manifest without any gives a
 //! document without results, which closes what an earlier one opened.
 
-mod rules;
-
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use rules::{RULES, Rule};
-
 use super::escape::{SafeJson, terminal};
 use crate::core::digest::Digest;
 use crate::core::problem::{Place, Pointer, Problem, Related, Severity};
+use crate::core::problem_code::ProblemCode;
 use crate::error::Error;
 
 /// Writes the document. `sources` are the manifest's files as they were named,
@@ -55,7 +52,7 @@ pub fn write(
                 "name": "whop-sync",
                 "version": env!("CARGO_PKG_VERSION"),
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": RULES.iter().map(described).collect::<Vec<_>>(),
+                "rules": ProblemCode::ALL.map(described).as_slice(),
             }},
             "columnKind": "unicodeCodePoints",
             "invocations": [{
@@ -74,13 +71,13 @@ pub fn write(
     out.flush()
 }
 
-fn described(rule: &Rule) -> Value {
-    let Rule { code, what, mend } = rule;
+fn described(code: ProblemCode) -> Value {
+    let (what, remedy) = (code.what(), code.remedy());
     json!({
-        "id": code,
+        "id": code.name(),
         "shortDescription": { "text": what },
-        "fullDescription": { "text": format!("{what}. {mend}") },
-        "help": { "text": mend, "markdown": mend },
+        "fullDescription": { "text": format!("{what}. {remedy}") },
+        "help": { "text": remedy, "markdown": remedy },
     })
 }
 
@@ -103,7 +100,9 @@ fn result(problem: &Problem, sources: &[String], seen: &mut BTreeMap<String, u32
     *count += 1;
     let fingerprint = format!("{fingerprint}:{count}");
     let mut result = json!({
-        "ruleId": code,
+        "ruleId": code.name(),
+        // The rules are all the kinds, in order.
+        "ruleIndex": *code as usize,
         "level": level,
         "message": { "text": text(message, hint.as_deref()) },
         "locations": [location(at, place.as_ref(), sources)],
@@ -113,9 +112,6 @@ fn result(problem: &Problem, sources: &[String], seen: &mut BTreeMap<String, u32
             "manifestProblem/v1": fingerprint,
         },
     });
-    if let Some(index) = rules::index(code) {
-        result["ruleIndex"] = index.into();
-    }
     let others = related
         .iter()
         .enumerate()
@@ -137,7 +133,7 @@ fn result(problem: &Problem, sources: &[String], seen: &mut BTreeMap<String, u32
 fn fingerprint(problem: &Problem) -> String {
     let field = problem.at.field.as_deref().unwrap_or_default();
     let file = problem.place.as_ref().map_or("", |place| place.file.as_str());
-    let parts = [problem.code, file, field, &problem.message];
+    let parts = [problem.code.name(), file, field, &problem.message];
     let parts = parts.map(|part| format!("{}:{part}", part.len()));
     Digest::of(parts.concat().as_bytes()).short()
 }
@@ -237,7 +233,7 @@ mod tests {
         };
         Problem {
             severity: Severity::Error,
-            code: "duplicate_id",
+            code: ProblemCode::DuplicateId,
             message: message.to_owned(),
             hint: Some("remove one".to_owned()),
             at: Pointer {
@@ -258,16 +254,6 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out, problems, &["users.yaml".to_owned()], error).unwrap();
         serde_json::from_slice(&out).unwrap()
-    }
-
-    #[test]
-    fn rules_are_sorted_and_say_something() {
-        assert!(RULES.is_sorted_by(|a, b| a.code < b.code));
-        for rule in RULES {
-            assert_eq!(rules::index(rule.code).map(|at| RULES[at]), Some(*rule));
-            assert!(!rule.what.ends_with('.') && rule.mend.ends_with('.'), "{rule:?}");
-        }
-        assert_eq!(rules::index("nothing"), None);
     }
 
     #[test]

@@ -412,7 +412,7 @@ fn what_a_picture_tells_is_warned_about_and_taken_away_where_asked() {
         let codes: Vec<_> = manifest
             .warnings
             .iter()
-            .map(|warning| format!("{}@", warning.code))
+            .map(|warning| format!("{}@", warning.code.name()))
             .collect();
         assert_eq!(codes, told, "{text}");
         for warning in &manifest.warnings {
@@ -499,7 +499,12 @@ fn a_flood_of_telling_pictures_is_counted_beside_other_warnings() {
         .collect();
     let folder = Folder::with(&crate::manifest::users(&lines)).file("a.jpg", &telling);
     let warnings = folder.load().unwrap().warnings;
-    let of = |code: &str| warnings.iter().filter(|warning| warning.code == code).count();
+    let of = |code: &str| {
+        warnings
+            .iter()
+            .filter(|warning| warning.code.name() == code)
+            .count()
+    };
     assert_eq!(
         (of("avatar_metadata"), of("reserved_email"), of("more")),
         (20, 20, 2)

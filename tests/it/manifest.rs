@@ -71,7 +71,7 @@ fn tell(problem: &Problem) -> String {
         problem.related.iter().all(|other| other.place.is_some()),
         "{problem:?}"
     );
-    format!("{}@{}:{}", problem.code, place.line, place.column)
+    format!("{}@{}:{}", problem.code.name(), place.line, place.column)
 }
 
 /// The place of what belongs to a problem, as `line:column`.
@@ -970,7 +970,7 @@ fn the_example_is_valid() {
         manifest
             .warnings
             .iter()
-            .all(|warning| warning.code == "reserved_email")
+            .all(|warning| warning.code.name() == "reserved_email")
     );
     for user in manifest.desired.users() {
         if let Some(avatar) = &user.avatar {

@@ -155,7 +155,7 @@ fn look_at_manifest(found: &mut Diagnosis, settings: &Settings, manifest: &Resul
             let problems = error.manifest_problems();
             let of_pictures = problems
                 .iter()
-                .filter(|problem| problem.code.contains("avatar"))
+                .filter(|problem| problem.code.is_about_picture())
                 .count();
             let mend = match error.code() {
                 Code::ManifestInvalid => "`whop-sync validate` shows every problem in its place".to_owned(),

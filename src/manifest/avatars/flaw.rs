@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 
 use super::super::diagnostics::quoted;
 use super::lookup::Lost;
+use crate::core::problem_code::ProblemCode;
 use crate::core::value::ImageFormat;
 use crate::picture::{Fault, MOST_BYTES, MOST_PIXELS};
 
@@ -11,7 +12,7 @@ use crate::picture::{Fault, MOST_BYTES, MOST_PIXELS};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::manifest) struct Flaw {
     /// A stable word for machines.
-    pub(super) code: &'static str,
+    pub(super) code: ProblemCode,
     /// What is wrong, in a sentence without a full stop.
     pub(in crate::manifest) message: String,
     /// What to do about it.
@@ -19,7 +20,7 @@ pub(in crate::manifest) struct Flaw {
 }
 
 /// A flaw from its three parts.
-pub(super) fn flaw(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Flaw {
+pub(super) fn flaw(code: ProblemCode, message: impl Into<String>, hint: impl Into<String>) -> Flaw {
     Flaw {
         code,
         message: message.into(),
@@ -30,7 +31,7 @@ pub(super) fn flaw(code: &'static str, message: impl Into<String>, hint: impl In
 /// The manifest's own folder cannot be opened.
 pub(super) fn no_folder(cause: &io::Error) -> Flaw {
     flaw(
-        "avatar_unreadable",
+        ProblemCode::AvatarUnreadable,
         format!("the manifest's folder cannot be opened ({})", plainly(cause)),
         "check the folder's permissions",
     )
@@ -40,7 +41,7 @@ pub(super) fn no_folder(cause: &io::Error) -> Flaw {
 pub(super) fn lost(path: &str, lost: &Lost) -> Flaw {
     let not_file = |what| {
         flaw(
-            "avatar_not_file",
+            ProblemCode::AvatarNotFile,
             format!("the avatar {} is {what}", quoted(path)),
             "name a PNG, JPEG, GIF or WebP file",
         )
@@ -60,7 +61,7 @@ fn link(path: &str, at: &str) -> Flaw {
         false => format!(" lies below {}, which", quoted(at)),
     };
     flaw(
-        "avatar_link",
+        ProblemCode::AvatarLink,
         format!(
             "the avatar {}{way} is a symbolic link, and is not followed: a pull request may have planted it",
             quoted(path)
@@ -74,7 +75,7 @@ fn link(path: &str, at: &str) -> Flaw {
 pub(super) fn check_size(path: &str, bytes: u64) -> Result<(), Flaw> {
     if bytes == 0 {
         return Err(flaw(
-            "avatar_empty",
+            ProblemCode::AvatarEmpty,
             format!("the avatar {} is an empty file", quoted(path)),
             "put the picture there again",
         ));
@@ -83,7 +84,7 @@ pub(super) fn check_size(path: &str, bytes: u64) -> Result<(), Flaw> {
         // Rounded up, so that one byte too many does not read as exactly enough.
         let size = (bytes as f64 / (1024.0 * 1024.0) * 10.0).ceil() / 10.0;
         return Err(flaw(
-            "avatar_too_large",
+            ProblemCode::AvatarTooLarge,
             format!(
                 "the avatar {} has {size:.1} MB; at most 5 MB are allowed",
                 quoted(path)
@@ -99,12 +100,12 @@ pub(super) fn check_size(path: &str, bytes: u64) -> Result<(), Flaw> {
 pub(super) fn unreadable(path: &str, cause: &io::Error) -> Flaw {
     match cause.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => flaw(
-            "avatar_missing",
+            ProblemCode::AvatarMissing,
             format!("the avatar {} does not exist", quoted(path)),
             "paths are relative to the manifest's own folder; upper and lower case differ",
         ),
         _ => flaw(
-            "avatar_unreadable",
+            ProblemCode::AvatarUnreadable,
             format!("the avatar {} cannot be read ({})", quoted(path), plainly(cause)),
             "check the file's permissions and its name",
         ),
@@ -131,7 +132,7 @@ pub(super) fn agree(path: &str, format: ImageFormat) -> Result<(), Flaw> {
         Some(extension) => format!("is named {}", quoted(&format!(".{extension}"))),
     };
     Err(flaw(
-        "avatar_extension",
+        ProblemCode::AvatarExtension,
         format!(
             "the avatar {} {says}, but its content is {}",
             quoted(path),
@@ -144,7 +145,7 @@ pub(super) fn agree(path: &str, format: ImageFormat) -> Result<(), Flaw> {
 /// What a picture says could not be taken away for certain.
 pub(super) fn not_stripped(path: &str) -> Flaw {
     flaw(
-        "avatar_not_stripped",
+        ProblemCode::AvatarNotStripped,
         format!(
             "what the avatar {} says beside its pixels cannot be taken away",
             quoted(path)
@@ -164,25 +165,29 @@ pub(super) fn faulty(path: &str, fault: Fault) -> Flaw {
             } else {
                 "save it as PNG, JPEG, GIF or WebP"
             };
-            flaw("avatar_not_image", format!("the avatar {path} is {what}"), hint)
+            flaw(
+                ProblemCode::AvatarNotImage,
+                format!("the avatar {path} is {what}"),
+                hint,
+            )
         }
         Fault::Truncated(format) => flaw(
-            "avatar_truncated",
+            ProblemCode::AvatarTruncated,
             format!("the avatar {path} is a {} that ends too early", format.name()),
             "part of the file is missing; copy or save it again",
         ),
         Fault::Broken(format) => flaw(
-            "avatar_broken",
+            ProblemCode::AvatarBroken,
             format!("the avatar {path} is a damaged {}", format.name()),
             "open it in a picture editor and save it again",
         ),
         Fault::Size { width, height } if width == 0 || height == 0 => flaw(
-            "avatar_broken",
+            ProblemCode::AvatarBroken,
             format!("the avatar {path} has no pixels ({width} × {height})"),
             "open it in a picture editor and save it again",
         ),
         Fault::Size { width, height } => flaw(
-            "avatar_dimensions",
+            ProblemCode::AvatarDimensions,
             format!(
                 "the avatar {path} is {width} × {height} pixels; at most {MOST_PIXELS} a side are allowed"
             ),

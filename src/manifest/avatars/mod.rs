@@ -23,6 +23,7 @@ use std::path::Path;
 use crate::core::digest::Digest;
 use crate::core::model::{Avatar, Entry};
 use crate::core::problem::Pointer;
+use crate::core::problem_code::ProblemCode;
 use crate::parallel::map_parallel;
 use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
 
@@ -102,21 +103,26 @@ pub(super) fn read_all(
                 if !facts.notes.is_empty() && strip.is_none() {
                     let (name, key, notes) = (quoted(&path), quoted(user.key.as_str()), facts.notes);
                     let message = format!("the avatar {name} of user {key} says {notes}; it will be public");
-                    found.warn(error("avatar_metadata", at.clone(), message, NOTES_HINT));
+                    found.warn(error(
+                        ProblemCode::AvatarMetadata,
+                        at.clone(),
+                        message,
+                        NOTES_HINT,
+                    ));
                 }
                 user.avatar = Some(Box::new(avatar(*facts, path, at.part)));
             }
             Err(flaw) => {
                 let folder = folders[at.part as usize];
                 let near = || near(folder, &path);
-                let hint = (flaw.code == "avatar_missing" && found.has_room()).then(near);
+                let hint = (flaw.code == ProblemCode::AvatarMissing && found.has_room()).then(near);
                 let Flaw {
                     code,
                     message,
                     hint: usual,
                 } = &**flaw;
                 let hint = hint.flatten().unwrap_or_else(|| usual.clone());
-                found.push(error(code, at, message, hint));
+                found.push(error(*code, at, message, hint));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::super::diagnostics::quoted;
 use super::flaw::{Flaw, flaw};
+use crate::core::problem_code::ProblemCode;
 
 /// The longest path taken from a manifest, in bytes.
 const MOST_PATH: usize = 1024;
@@ -13,7 +14,7 @@ const MOST_FOLDERS: usize = 32;
 
 /// Checks a path by its text alone.
 pub(super) fn check(path: &str) -> Result<(), Flaw> {
-    let bad = |message: &str, hint: &str| Err(flaw("bad_avatar_path", message, hint));
+    let bad = |message: &str, hint: &str| Err(flaw(ProblemCode::BadAvatarPath, message, hint));
     let relative = "write a path relative to this manifest, such as `avatars/jane.png`";
     if path.is_empty() {
         return bad(
@@ -62,7 +63,7 @@ pub(super) fn check(path: &str) -> Result<(), Flaw> {
     }
     if level > MOST_FOLDERS + 1 {
         return Err(flaw(
-            "bad_avatar_path",
+            ProblemCode::BadAvatarPath,
             format!("the avatar lies more than {MOST_FOLDERS} folders deep"),
             "keep pictures nearer to the manifest",
         ));
@@ -100,7 +101,7 @@ pub(super) fn split(path: &str) -> (&str, &str) {
 /// The refusal of everything that leads out of the folder.
 fn outside(message: &str) -> Flaw {
     flaw(
-        "avatar_outside",
+        ProblemCode::AvatarOutside,
         message,
         "keep pictures in the manifest's folder or below it, and name them relative to it",
     )
@@ -112,7 +113,7 @@ fn outside(message: &str) -> Flaw {
 fn portable(name: &str) -> Result<(), Flaw> {
     let bad = |message: String| {
         Err(flaw(
-            "bad_avatar_path",
+            ProblemCode::BadAvatarPath,
             message,
             "give the file a plain name, such as `jane.png`",
         ))
@@ -170,7 +171,11 @@ mod tests {
             "sub /a.png",
             ".../a.png",
         ] {
-            assert_eq!(check(path).unwrap_err().code, "bad_avatar_path", "{path}");
+            assert_eq!(
+                check(path).unwrap_err().code,
+                ProblemCode::BadAvatarPath,
+                "{path}"
+            );
         }
         for path in [
             "cone.png",

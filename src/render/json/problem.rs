@@ -49,7 +49,7 @@ pub(super) fn problem_doc(problem: &Problem) -> ProblemDoc<'_> {
     });
     ProblemDoc {
         severity: *severity,
-        code,
+        code: code.name(),
         message,
         hint: hint.as_deref(),
         spot: spot(at, place.as_ref()),

@@ -10,6 +10,7 @@ use crate::core::identity::Evidence;
 use crate::core::model::{AppliedPicture, Dialect, Guard, Known, KnownUser, Limit};
 use crate::core::plan::{Breach, Cause, Kind, Learned, Reads, Step};
 use crate::core::problem::{Pointer, Related};
+use crate::core::problem_code::ProblemCode;
 use crate::core::report::Failure;
 use crate::core::sample;
 use crate::error::Code;
@@ -226,7 +227,7 @@ fn problem() -> Problem {
     };
     Problem {
         severity: Severity::Error,
-        code: "duplicate_email",
+        code: ProblemCode::DuplicateEmail,
         message: "twice".into(),
         hint: Some("once".into()),
         at: at.clone(),

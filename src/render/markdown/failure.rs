@@ -57,12 +57,13 @@ mod tests {
     use super::super::LIMIT;
     use super::*;
     use crate::core::problem::{Place, Pointer};
+    use crate::core::problem_code::ProblemCode;
 
     #[test]
     fn problems_are_listed_harmlessly_and_as_many_as_fit() {
         let problem = |line| Problem {
             severity: Severity::Error,
-            code: "name_invalid",
+            code: ProblemCode::BadName,
             message: format!("`<img>|`@all` \u{202e}{}", "x".repeat(200)),
             hint: Some("write another".into()),
             at: Pointer::default(),

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use whop_sync::render::sarif::RULES;
+use whop_sync::core::problem_code::ProblemCode;
 
 use super::Place;
 use crate::golden::golden;
@@ -358,7 +358,7 @@ fn of_more_problems_than_can_be_read_the_number_is_told() {
 #[test]
 fn every_kind_of_problem_is_shown_at_its_place_and_says_what_to_do() {
     let taught: BTreeSet<&str> = lessons().iter().map(|lesson| lesson.0).collect();
-    let all = RULES.iter().map(|rule| rule.code);
+    let all = ProblemCode::ALL.into_iter().map(ProblemCode::name);
     let all: BTreeSet<&str> = all.filter(|code| *code != UNPROVOKED).collect();
     assert_eq!(taught, all, "each kind has an example, and each example a kind");
     let (mut told, mut wrong) = (String::new(), Vec::new());
