@@ -1,6 +1,6 @@
 //! The guards, in one table: what a plan may not do unless it is allowed for
 //! one run. The manifest, the command line, the plan's digest and the
-//! enforcement ([`super::limits`]) go over [`Guard::ALL`]; what is different for
+//! enforcement (`limits`) go over [`Guard::ALL`]; what is different for
 //! each guard is a `match` here, so that the compiler names what a new one
 //! needs.
 

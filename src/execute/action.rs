@@ -269,12 +269,13 @@ async fn update_profile(
     link: &Link,
     change: &ProfileChange,
 ) -> Result<(), Halt> {
+    let ProfileChange { name, picture } = change;
     let step = Step::UpdateProfile;
-    let picture = match &change.picture {
+    let picture = match picture {
         None => None,
         Some(picture) => Some((&picture.new, picture_file(shared, &picture.new).await?)),
     };
-    let name = change.name.as_ref().map(|name| &name.new);
+    let name = name.as_ref().map(|name| &name.new);
     let file = picture.as_ref().map(|(_, file)| file);
     let Some(update) = ProfileUpdate::new(client.platform(), &link.owner, name, file) else {
         return Ok(());
