@@ -15,6 +15,9 @@ use super::super::state_digest::{desired_digest, known_digest};
 use super::super::summary;
 use super::*;
 
+/// Fields that differ, and why.
+type Differences = Vec<(String, Cause)>;
+
 /// One user on Whop, in the mapping and in the manifest, where everything is as
 /// asked.
 struct Facts {
@@ -106,7 +109,7 @@ impl Facts {
     }
 
     /// What the plan and drift say of the texts: name and cause.
-    fn differences(&self) -> (Vec<(String, Cause)>, Vec<(String, Cause)>) {
+    fn differences(&self) -> (Differences, Differences) {
         let plan = self.plan();
         let planned = plan.actions.iter().flat_map(fields::of);
         let drift = drift(&self.desired(), &self.observed(), &self.known(), &self.policy);

@@ -31,12 +31,15 @@ mod tests {
         assert_eq!(names(&user["properties"]), BTreeSet::from(USER_FIELDS));
         let rails: BTreeSet<_> = Guard::with_limit().map(Guard::name).collect();
         assert_eq!(names(&schema["properties"]["guardrails"]["properties"]), rails);
+        let documents: Value = serde_json::from_str(PLAN).unwrap();
+        let mapped = names(&documents["$defs"]["mapped"]["properties"]);
         let required = user["required"].as_array().unwrap();
         for field in TextField::ALL {
             let name = Value::from(field.name());
             assert_eq!(required.contains(&name), field.is_required(), "{name}");
             let longest = &user["properties"][field.name()]["maxLength"];
             assert_eq!(*longest, field.longest(), "{name}");
+            assert!(mapped.contains(field.name()), "{name}");
         }
     }
 }
