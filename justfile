@@ -10,7 +10,7 @@ check:
 gate:
     .ci/run
 
-# Rewrite the golden files under tests/golden; read the difference before you commit it.
+# Rewrite the golden files and what the manual shows of the program; read the difference before you commit it.
 golden:
     UPDATE_GOLDEN=1 cargo test --test it
-    git diff --stat tests/golden
+    git diff --stat tests/golden docs README.md
