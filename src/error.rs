@@ -8,8 +8,8 @@ use std::path::Path;
 use crate::core::problem::{Problem, Severity};
 use crate::fsys::Refusal;
 
-/// What ends a run early: a code for machines, a sentence for people, what to
-/// do next, and the causes below it.
+/// What ends a run early: a code for machines, a sentence for people, advice on
+/// what to do next, and the underlying causes.
 #[derive(Debug)]
 pub struct Error {
     code: Code,
@@ -19,12 +19,12 @@ pub struct Error {
     problems: Vec<Problem>,
 }
 
-/// The result of everything that can end a run.
+/// The result of anything that can end a run.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of this code. The message is one sentence without a full stop
-    /// and holds no secret.
+    /// Creates an error with this code. The message is one sentence without a
+    /// full stop and contains no secret.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -42,7 +42,7 @@ impl Error {
         self
     }
 
-    /// Adds what to do next, unless that was said already.
+    /// Adds advice unless there is some already.
     #[must_use]
     pub fn or_hint(self, hint: impl Into<String>) -> Self {
         match self.hint {
@@ -51,15 +51,15 @@ impl Error {
         }
     }
 
-    /// Adds what it came from.
+    /// Adds the underlying cause.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// An operation on a file that failed; `doing` is a verb such as `read`.
-    /// Where we refused to open it, the way out is said too.
+    /// A failed file operation; `doing` is a verb such as `read`. Adds the
+    /// remedy when it was this program that refused to open the file.
     pub fn file(doing: &str, path: &Path, cause: io::Error) -> Self {
         let error = Self::new(Code::IoFailed, format!("could not {doing} `{}`", path.display()));
         let error = match Refusal::behind(&cause) {
@@ -69,7 +69,7 @@ impl Error {
         error.caused_by(cause)
     }
 
-    /// A manifest or picture with problems, all of them.
+    /// A manifest or picture with problems. Pass all of them.
     pub fn problems(problems: Vec<Problem>) -> Self {
         let errors = problems.iter().filter(|p| p.severity == Severity::Error);
         let (count, more) = Problem::count(errors);
@@ -87,7 +87,7 @@ impl Error {
         self.code
     }
 
-    /// The sentence.
+    /// The sentence for people.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -97,7 +97,7 @@ impl Error {
         self.hint.as_deref()
     }
 
-    /// The manifest's problems, where it is about them.
+    /// The problems of the manifest, if the error is about it.
     pub fn manifest_problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -132,17 +132,17 @@ impl StdError for Error {
 /// Exit statuses, which pipelines rely on: a number never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; nothing to do, or everything done.
+    /// Success: nothing to do, or everything done.
     Done = 0,
-    /// Network, key, permission or I/O.
+    /// A network, key, permission or I/O failure.
     Failed = 1,
     /// Changes are pending.
     Pending = 2,
-    /// A guardrail refused.
+    /// A guardrail refused the plan.
     Refused = 3,
     /// The saved plan is stale, or another digest was expected.
     Stale = 4,
-    /// Some users failed or were left; the rest are done and recorded.
+    /// Some users failed or were not reached; the rest are done and recorded.
     Partial = 5,
     /// Another run holds the mapping.
     Locked = 6,
@@ -150,13 +150,13 @@ pub enum Exit {
     Invalid = 7,
     /// Unknown flag or bad value.
     Usage = 64,
-    /// Stopped by a signal; work in hand was finished and recorded.
+    /// Stopped by a signal; requests in flight were finished and recorded.
     Interrupted = 130,
 }
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal => $exit:ident,)*) => {
-        /// Stable codes, dotted; each with the exit status it ends in.
+        /// Stable, dotted codes, each with its exit status.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
@@ -169,7 +169,7 @@ macro_rules! codes {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// The exit status it ends in.
+            /// The exit status that this code ends the run with.
             pub fn exit(self) -> Exit {
                 match self { $(Self::$name => Exit::$exit,)* }
             }
@@ -178,15 +178,15 @@ macro_rules! codes {
 }
 
 codes! {
-    /// An invalid option, value or combination of them.
+    /// An invalid flag, value or combination.
     Usage = "usage.invalid" => Usage,
-    /// The manifest or a picture has problems; they are listed.
+    /// The manifest or a picture has problems, which are listed.
     ManifestInvalid = "manifest.invalid" => Invalid,
-    /// There is no manifest where it was looked for.
+    /// No manifest was found at the given path.
     ManifestMissing = "manifest.missing" => Invalid,
     /// `--only` or an argument names a user that the manifest does not have.
     UserUnknown = "user.unknown" => Usage,
-    /// The mapping cannot be read as one.
+    /// The mapping is not valid.
     MappingUnreadable = "mapping.unreadable" => Failed,
     /// The mapping belongs to another company or server.
     MappingForeign = "mapping.foreign" => Failed,
@@ -194,35 +194,35 @@ codes! {
     MappingNewer = "mapping.newer" => Failed,
     /// Another run holds the mapping.
     MappingLocked = "mapping.locked" => Locked,
-    /// The journal cannot be read as one.
+    /// The journal is not valid.
     JournalUnreadable = "journal.unreadable" => Failed,
     /// No key was given.
     KeyMissing = "key.missing" => Failed,
-    /// Whop does not know the key.
+    /// Whop rejects the key.
     KeyRefused = "key.refused" => Failed,
-    /// The key lacks a scope; it is named.
+    /// The key lacks a scope, which is named.
     PermissionMissing = "permission.missing" => Failed,
-    /// The company is unknown, or not the key's.
+    /// The company does not exist or does not belong to the key.
     CompanyUnknown = "company.unknown" => Failed,
-    /// Whop does not know the API version.
+    /// Whop does not support the API version.
     VersionUnknown = "version.unknown" => Failed,
     /// Whop could not be reached.
     NetworkFailed = "network.failed" => Failed,
-    /// Whop answered with an error of its own.
+    /// Whop failed with a server error.
     ServerFailed = "server.failed" => Failed,
-    /// Whop refused a request that the whole run needs.
+    /// Whop rejected a request that the whole run depends on.
     RequestRefused = "request.refused" => Failed,
-    /// Whop's answer cannot be understood.
+    /// Whop's answer is invalid.
     AnswerInvalid = "answer.invalid" => Failed,
     /// A guardrail refused the plan.
     PlanRefused = "plan.refused" => Refused,
-    /// The plan is not the one expected.
+    /// The plan is not the expected one.
     PlanStale = "plan.stale" => Stale,
-    /// The saved plan cannot be read as one.
+    /// The saved plan is not valid.
     PlanUnreadable = "plan.unreadable" => Failed,
     /// The plan was not confirmed.
     PlanDeclined = "plan.declined" => Failed,
-    /// Some users failed or were left.
+    /// Some users failed or were not reached.
     ApplyIncomplete = "apply.incomplete" => Partial,
     /// The run was interrupted.
     Interrupted = "run.interrupted" => Interrupted,

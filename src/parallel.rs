@@ -1,15 +1,15 @@
-//! Work that is independent of each other, done side by side. Knows nothing of
-//! what is done.
+//! Runs independent work on several threads.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// The most threads that work at a time.
+/// Most threads used at a time.
 const MOST_THREADS: usize = 8;
 
-/// Does all of the work, on as many threads as there are processors; the
-/// results have the work's order. Every thread begins with tools of its own.
+/// Applies `perform` to every item, on as many threads as there are processors.
+/// Results are in the order of the items. Each thread gets tools of its own,
+/// which it reuses from item to item.
 pub(crate) fn map_parallel<W: Sync, T, R: Send>(
     work: &[W],
     tools: impl Fn() -> T + Sync,
@@ -21,6 +21,8 @@ pub(crate) fn map_parallel<W: Sync, T, R: Send>(
     let some = || {
         let mut tools = tools();
         let mut done = Vec::new();
+        // Items are taken one by one rather than split up front, because their
+        // cost varies widely: a picture may be 1 kB or 5 MB.
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = work.get(at) else { return done };
@@ -28,7 +30,7 @@ pub(crate) fn map_parallel<W: Sync, T, R: Send>(
         }
     };
     let mut done = thread::scope(|scope| {
-        // This thread works too.
+        // The calling thread works too.
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(some)).collect();
         let mut done = some();
         for other in others {

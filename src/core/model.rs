@@ -144,7 +144,7 @@ impl Desired {
     ///
     /// # Errors
     /// Every rule that users break together, at once: an id, an email (case
-    /// does not count) or a former id that stands twice.
+    /// does not count) or a former id that appears twice.
     pub fn new(
         platform: PlatformId,
         guardrails: Guardrails,
@@ -187,7 +187,7 @@ impl Desired {
     }
 }
 
-/// Finds what stands twice.
+/// Finds what appears twice.
 fn conflicts(entries: &[Entry]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let key = |at: usize| entries[at].user.key.as_str().to_owned();
@@ -201,7 +201,7 @@ fn conflicts(entries: &[Entry]) -> Vec<Problem> {
                 again,
                 "id",
                 ProblemCode::DuplicateId,
-                &format!("the id `{}` stands twice", key(again)),
+                &format!("the id `{}` appears twice", key(again)),
                 "every user needs an id of its own; remove one of the two",
             ));
         },
@@ -306,7 +306,7 @@ fn twice(
         related: vec![Related {
             at: entries[first].at.field(field),
             place: None,
-            note: "it stands here first".to_owned(),
+            note: "it appears here first".to_owned(),
         }],
     }
 }

@@ -1,4 +1,4 @@
-//! One user's action: its steps, one after the other.
+//! One user's action: its steps, in order.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::core::value::{FileId, UserKey};
 use crate::error::Code;
 use crate::remote::{Answered, CallError, CallErrorKind, Client, Effect, Operation, Permit, ProfileUpdate};
 
-/// Why an action ends before its last step.
+/// Why an action ends early.
 pub(super) enum Halt {
-    /// As an outcome says.
+    /// With this outcome.
     With(Outcome),
-    /// The journal failed: nothing more may be done.
+    /// The journal could not be written: do nothing more.
     NotWritten,
 }
 
@@ -27,7 +27,7 @@ impl From<NotWritten> for Halt {
     }
 }
 
-/// Runs an action, the plan's `rank`-th, and tells how it ended.
+/// Runs the action with this rank in the plan and reports its outcome.
 pub(super) async fn run(shared: Arc<Shared>, rank: usize, action: Action) {
     let (key, verb, picture) = (
         action.key.clone(),
@@ -94,8 +94,8 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
     let step = Step::CreateAccount;
     let permit = shared.admit(client, Operation::CreateAccount, step).await?;
     let (call, begun) = match &new.resend {
-        // Sent before: the time that counts is the first sending's, which
-        // the journal already has.
+        // Sent before. What counts is the time of the first attempt, which the
+        // journal already has.
         Some(resend) => (resend.call().clone(), None),
         None => {
             let idempotency_key = shared.idempotency_key("create", key);
@@ -118,8 +118,8 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
     }
     let (account, trace) = match client.create_account(permit, &call).await {
         Ok(Answered { value, trace }) => (value, trace),
-        // This sending may have failed before Whop looked at what became of
-        // the first one; that one then stays in doubt.
+        // This attempt may have failed before Whop considered the first one,
+        // which therefore stays in doubt.
         Err(error) if new.resend.is_some() && !error.settles() => {
             return Err(shared.halt_in_doubt(step, error));
         }
@@ -144,9 +144,9 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
     Ok(link)
 }
 
-/// Whop may answer a create with an account that exists ([accounts](crate::whop_api#accounts)).
-/// One that carries another id under either key, or has another email, is
-/// somebody else's and is not linked.
+/// Whop may answer a create with an existing account
+/// ([accounts](crate::whop_api#accounts)). One that carries another id under
+/// either key, or has another email, belongs to someone else and is not linked.
 fn not_this_users(key: &UserKey, new: &NewAccount, account: &Account) -> Option<Failure> {
     let id = &account.id;
     let mut carried = IDENTITY_KEYS.iter().filter_map(|name| account.text(name));
@@ -158,7 +158,7 @@ fn not_this_users(key: &UserKey, new: &NewAccount, account: &Account) -> Option<
     } else {
         return None;
     };
-    let hint = "look at that account on Whop; nothing was linked";
+    let hint = "check that account on Whop; nothing was linked";
     Some(failure(Step::CreateAccount, Code::AnswerInvalid, message, hint))
 }
 
@@ -190,9 +190,10 @@ fn failure(step: Step, code: Code, message: String, hint: &str) -> Failure {
     }
 }
 
-/// What the new account really is, which after a repeated create may be what
-/// the first one asked for.
+/// What the new account has. After a resend it may be what the first request
+/// asked for.
 fn created(key: &UserKey, new: &NewAccount, account: &Account) -> Fact {
+    // An answer may carry no metadata at all; then what was sent counts as set.
     let is_set = |name: &str, value: &str| account.text(name) == Some(value) || account.metadata.is_empty();
     Fact::Created {
         key: key.clone(),
@@ -234,6 +235,8 @@ async fn update_account(
         Ok(Answered { value, trace }) => (value, trace),
         Err(error) => return Err(shared.settle_failure(key, step, error).await),
     };
+    // Only values that Whop returns as sent are recorded as applied; the next
+    // plan compares the others again.
     let wrong_title = title
         .as_ref()
         .is_some_and(|title| *account.title != *title.as_str());
@@ -305,7 +308,7 @@ async fn update_profile(
     }
 }
 
-/// Waits for the picture to be ready on Whop, unless nothing may begin any more.
+/// Waits until the picture is ready on Whop or the run is stopping.
 async fn picture_file(shared: &Shared, avatar: &Avatar) -> Result<FileId, Halt> {
     tokio::select! {
         biased;
@@ -318,13 +321,13 @@ fn not_as_asked(step: Step, what: &str) -> Halt {
     Halt::With(Outcome::Failed(failure(
         step,
         Code::AnswerInvalid,
-        format!("Whop accepted the change, but {what} it answers with is not what was sent"),
-        "look at the user on Whop; the next plan compares again",
+        format!("Whop accepted the change, but its answer shows {what} differently from what was sent"),
+        "check the user on Whop; the next plan compares again",
     )))
 }
 
 impl Shared {
-    /// Tells that a step for a user is done.
+    /// Reports that a step for a user is done.
     fn stepped(&self, step: Step, key: &UserKey, link: &Link, trace: Trace) {
         self.tell(Event::Stepped {
             step,
@@ -344,8 +347,8 @@ impl Shared {
         }
     }
 
-    /// Records that a refused request had no effect. One whose effect is
-    /// unknown stays open in the journal, for the next run to settle.
+    /// Records that a refused request had no effect. A request whose effect is
+    /// unknown stays open in the journal for the next run to settle.
     async fn settle_failure(&self, key: &UserKey, step: Step, error: CallError) -> Halt {
         if error.effect == Effect::None
             && self
@@ -359,8 +362,8 @@ impl Shared {
         Halt::With(self.halt(step, error))
     }
 
-    /// Like [`Shared::halt`], where an earlier sending's effect is unknown
-    /// whatever this one's is.
+    /// Like [`Shared::halt`], for a resend: the effect of the first attempt is
+    /// unknown, whatever became of this one.
     fn halt_in_doubt(&self, step: Step, error: CallError) -> Halt {
         let error = CallError {
             effect: Effect::Unknown,
@@ -369,8 +372,8 @@ impl Shared {
         Halt::With(self.halt(step, error))
     }
 
-    /// Turns a failed call into an outcome, and stops the run where every
-    /// further request would fail as well.
+    /// Turns a failed call into an outcome, and stops the run if every further
+    /// request would fail too.
     pub(super) fn halt(&self, step: Step, error: CallError) -> Outcome {
         if error.kind == CallErrorKind::Stopped && error.effect == Effect::None {
             return Outcome::Left {

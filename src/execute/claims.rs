@@ -1,6 +1,6 @@
-//! Whose an account and its owner are already. One person on Whop has one
-//! profile for a company, so a new account that is somebody's must not be linked
-//! to another user: the two would overwrite each other.
+//! Who already has an account or its owner. A person on Whop has one profile
+//! per company, so an account that belongs to one user must not be linked to
+//! another: the two would overwrite each other's name and picture.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -10,43 +10,43 @@ use crate::core::replay::{Entry, Fact};
 use crate::core::text::fingerprint;
 use crate::core::value::{AccountId, UserKey};
 
-/// A new account, and the user it is to be linked to.
+/// A new account and the user it is about to be linked to.
 pub(super) struct Claim {
     /// The user.
     pub(super) key: UserKey,
-    /// The account and its owner, as Whop answered.
+    /// The account and its owner, from Whop's answer.
     pub(super) link: Link,
-    /// The account that is gone and that this one replaces.
+    /// The account that this one replaces because it is gone.
     pub(super) replaces: Option<AccountId>,
 }
 
-/// Who has an account or its owner already.
+/// Who already has an account or its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
     /// This user has the account.
     Account(UserKey),
     /// This user's account has the same owner.
     Owner(UserKey),
-    /// A user whom this run links or changes.
+    /// A user whom this plan links or changes.
     Planned,
 }
 
-/// What is held. A million users are sixteen megabytes of fingerprints; who it
-/// is that has one of them is looked up when it matters.
+/// What is taken. For a million users these are sixteen megabytes of
+/// fingerprints; the user behind one is looked up only on a match.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    /// What the mapping had before the run, sorted.
+    /// Links in the mapping before the run, sorted.
     mapped: Vec<u64>,
-    /// What the plan's other actions link or change, sorted.
+    /// Links of the plan's other actions, sorted.
     planned: Vec<u64>,
-    /// What was linked since.
+    /// Links recorded during this run.
     linked: HashSet<u64>,
     /// Users whose link this plan drops.
     leaving: BTreeSet<UserKey>,
 }
 
 impl Claims {
-    /// What is held as this plan begins; nothing where it creates nobody.
+    /// What is taken when this plan starts; empty if it creates no accounts.
     pub(super) fn new(plan: &Plan, known: &Known) -> Self {
         let actions = || plan.actions.iter();
         if !actions().any(|action| matches!(action.kind, Kind::Create(_))) {
@@ -63,8 +63,8 @@ impl Claims {
         }
     }
 
-    /// Who besides the claim's own user has its account or its owner, as far as
-    /// is known and about to be written.
+    /// The other user who has the claim's account or owner, according to the
+    /// known state and the entries about to be written.
     pub(super) fn holder(&self, claim: &Claim, known: &Known, writing: &[Entry]) -> Option<Holder> {
         let marks = marks(&claim.link);
         let is_in = |list: &[u64]| marks.iter().any(|mark| list.binary_search(mark).is_ok());
@@ -92,10 +92,12 @@ impl Claims {
                 (link.owner == claim.link.owner).then(|| Holder::Owner(key.clone()))
             }
         });
+        // If no other user is found, the match was a fingerprint collision or a
+        // user who is leaving.
         named.or(planned)
     }
 
-    /// The claim's account is linked from now on.
+    /// Marks the claim's account as linked.
     pub(super) fn link(&mut self, claim: &Claim) {
         self.linked.extend(marks(&claim.link));
     }

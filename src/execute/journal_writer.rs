@@ -1,6 +1,6 @@
-//! The one writer of the journal. Tasks hand it entries and wait until they
-//! are flushed; whatever waits at that moment is flushed together. It also
-//! folds every flushed fact into what is known, so that the two cannot
+//! The single writer of the journal. Tasks submit entries and wait until they
+//! are flushed; all entries waiting at that moment share one flush. The writer
+//! also applies each flushed fact to the known state, so the two cannot
 //! disagree.
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,47 +12,47 @@ use crate::core::replay::{self, Entry, Fact, Intent};
 use crate::error::{Code, Error, Result};
 use crate::store::Journal;
 
-/// Most entries that one flush carries; bounds the memory of a burst.
+/// Most entries per flush; bounds the memory of a burst.
 const BATCH: usize = 256;
 
 enum Message {
     Write(Box<Entry>, oneshot::Sender<Reply>),
-    /// The fact is written if nobody has what is claimed.
+    /// Write the fact unless another user holds the claim.
     Link(Box<(Claim, Fact)>, oneshot::Sender<Reply>),
 }
 
-/// What became of a message.
+/// The outcome of a message.
 enum Reply {
-    /// It is in the journal, flushed.
+    /// The entry is in the journal and flushed.
     Written,
     /// The journal failed.
     NotWritten,
-    /// Somebody has what was claimed, and nothing was written.
+    /// Another user holds the claim; nothing was written.
     Held(Holder),
 }
 
-/// The journal could not be written: the run is over, and what the entry
+/// The journal could not be written. The run is over, and what the entry
 /// announces must not be done.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotWritten;
 
-/// The tasks' end. Clones write to the same journal.
+/// The tasks' side of the channel. Clones write to the same journal.
 #[derive(Clone)]
 pub(super) struct JournalWriter(mpsc::Sender<Message>);
 
-/// The end that gives back what is known.
+/// The writer's task, which returns the known state when it finishes.
 pub(super) struct Writing(JoinHandle<Written>);
 
-/// What came of the writing.
+/// What the writer returns.
 pub(super) struct Written {
-    /// Everything flushed, folded in.
+    /// The known state, with every flushed entry applied.
     pub(super) known: Known,
-    /// What stopped the writing, if anything did.
+    /// What stopped the writing, if anything.
     pub(super) failure: Option<Error>,
 }
 
 impl JournalWriter {
-    /// Starts the writer. The claims are those of the plan that is carried out.
+    /// Starts the writer. `claims` must belong to the plan that is carried out.
     pub(super) fn start(journal: Journal, known: Known, claims: Claims) -> (Self, Writing) {
         let (sender, receiver) = mpsc::channel(BATCH);
         (
@@ -61,19 +61,20 @@ impl JournalWriter {
         )
     }
 
-    /// Announces a request; it may be sent once this returns.
+    /// Announces a request, which may be sent once this returns.
     pub(super) async fn begin(&self, intent: Intent) -> Result<(), NotWritten> {
         self.write(Entry::Begun { intent }).await
     }
 
-    /// Records a fact; it counts once this returns.
+    /// Records a fact, which counts once this returns.
     pub(super) async fn record(&self, fact: Fact) -> Result<(), NotWritten> {
         self.write(Entry::Ended { fact }).await
     }
 
-    /// Records that a new account was made, unless it or its owner is another
-    /// user's: then nothing is written, and it says whose. Of two that claim the
-    /// same at once, one is recorded.
+    /// Records that an account was created, unless the account or its owner
+    /// belongs to another user; then nothing is written and that user is
+    /// returned. If two users claim the same account at once, only one is
+    /// recorded.
     pub(super) async fn link(&self, claim: Claim, fact: Fact) -> Result<Option<Holder>, NotWritten> {
         let claimed = Box::new((claim, fact));
         match self.ask(|reply| Message::Link(claimed, reply)).await {
@@ -144,7 +145,7 @@ async fn write(
             }
         };
         for done in waiting {
-            // A task that was given up no longer waits.
+            // The task may have been aborted and no longer wait.
             let _ = done.send(match written {
                 true => Reply::Written,
                 false => Reply::NotWritten,
@@ -154,8 +155,8 @@ async fn write(
     Written { known, failure }
 }
 
-/// What is to be written, and who waits for it. Claims on what somebody has are
-/// answered at once.
+/// Splits a batch into entries to write and tasks waiting for them. Refused
+/// claims are answered at once.
 fn sort(
     batch: &mut Vec<Message>,
     known: &Known,
@@ -170,6 +171,8 @@ fn sort(
             }
             Message::Link(claimed, done) => {
                 let (claim, fact) = *claimed;
+                // Entries of this batch count as well: two users may claim the
+                // same account before either is flushed.
                 if let Some(holder) = claims.holder(&claim, known, &entries) {
                     let _ = done.send(Reply::Held(holder));
                     continue;
@@ -183,8 +186,8 @@ fn sort(
     (entries, waiting)
 }
 
-/// Appends on a thread where waiting for the disk is fine, one batch at a
-/// time, and gives everything back.
+/// Appends on a blocking thread, one batch at a time, and returns journal and
+/// entries.
 async fn append(mut journal: Journal, entries: Vec<Entry>) -> Result<(Journal, Result<Vec<Entry>>)> {
     let appending = tokio::task::spawn_blocking(move || {
         let result = journal.append(&entries);

@@ -1,50 +1,50 @@
-//! Carries out a plan: bounded work in flight, each step in the journal
-//! before and after, events as it goes. It decides nothing and prints
-//! nothing.
+//! Carries out a plan: a bounded number of requests in flight, each step
+//! journalled before and after, events along the way. It decides nothing and
+//! prints nothing.
 //!
 //! # How the work overlaps
 //!
-//! Whop limits each operation apart from the others, so the floor for a run is
-//! that of its most frequent operation. It is reached when no operation's
-//! budget ever idles while anybody will need it, and these keep that from
-//! happening:
+//! Whop limits each operation separately, so the minimum duration of a run is
+//! that of its most frequent operation. A run reaches it if no operation's
+//! budget is idle while there is still work for it. The following keeps budgets
+//! busy:
 //!
-//! * Every call waits for its own operation's budget and for nothing else's
-//!   ([`crate::remote::Client::admit`]), so creates, uploads and profile updates
-//!   of different users run side by side.
-//! * Who is ahead in the plan is ahead at every budget ([`Client::ranked`]),
-//!   also with a second attempt, and whichever thread was the faster. So those
-//!   whose picture is ready first have their account first, and nobody's steps
-//!   begin when everybody else's have ended.
-//! * Actions are open for half a minute's worth of the limit at least, each
-//!   walking through its own steps in its own order. What one operation is
-//!   ahead of the next is what its users wait for besides budgets: a round trip,
-//!   and for those with a picture the file's way to being ready. As long as that
-//!   takes less than half a minute, the users behind it are open already and
-//!   the first operation goes on.
-//! * Pictures are uploaded beside the actions in the same order, enough of them
-//!   at a time to fill the budget while each takes up to four seconds.
-//! * Whether files are ready is asked in batches. A batch delays the first
-//!   update by its own length, which the end of the run would show, so a batch
-//!   is a small share of the whole run (`pictures`).
-//! * The journal's flushes are shared by all that wait (below), and cost each
-//!   step a few milliseconds, not each operation its pace.
+//! * Each call waits only for its own operation's budget
+//!   ([`crate::remote::Client::admit`]), so creates, uploads and profile
+//!   updates of different users overlap.
+//! * Users who come first in the plan come first at every budget
+//!   ([`Client::ranked`]), retries included, whichever task was faster. The
+//!   users whose pictures are ready first therefore get their accounts first,
+//!   and nobody is left to run all steps alone at the end.
+//! * At least half a minute's worth of the limit is open at a time, each action
+//!   taking its own steps in order. Besides budgets, a user waits for a round
+//!   trip between operations and, with a picture, for Whop to process the file.
+//!   While that takes less than half a minute, the next users are already open
+//!   and the first operation keeps going.
+//! * Pictures are uploaded alongside the actions in the same order, enough at a
+//!   time to fill the budget while each takes up to four seconds.
+//! * File status is polled in batches. A batch delays the first profile update
+//!   by its own length, and the end of the run with it, so a batch is kept to a
+//!   small share of the run (`pictures`).
+//! * Tasks share the journal's flushes (below). A flush adds a few milliseconds
+//!   to a step but does not slow an operation's pace.
 //!
-//! So a run takes the floor, plus the first user's way to the last operation,
-//! less what a burst lets that operation catch up.
+//! A run therefore takes that minimum, plus the time the first user needs to
+//! reach the last operation, minus what a burst lets that operation catch up.
 //!
 //! # What the journal promises
 //!
-//! A create, an account change and a profile change are announced and flushed
-//! before they are sent, once they are really about to be sent, and their
-//! result is flushed before it counts. One task writes for all;
-//! it flushes everything that waits at once, so many steps share one flush.
+//! Creates, account changes and profile changes are written to the journal and
+//! flushed immediately before they are sent; results are flushed before they
+//! count. One task writes for all others and flushes everything that is waiting
+//! at once, so many steps share one flush.
 //!
 //! Whop's answer to a create is checked before it is recorded: its email, its
-//! id, and that neither account nor owner is another user's (`claims`). One that
-//! fails is not linked, and the create stays open in the journal: the next run
-//! finds the account by what it carries, or asks again under the same key, and
-//! makes no second one.
+//! id, and that neither the account nor its owner belongs to another user
+//! (`claims`). If a check fails, the account is not linked and the create stays
+//! open in the journal. The next run then finds the account by the id it
+//! carries, or resends the request under the same idempotency key, so no second
+//! account is created.
 
 mod action;
 mod claims;
@@ -77,51 +77,51 @@ use crate::error::{Code, Error, Result};
 use crate::remote::Client;
 use crate::store::Session;
 
-/// Actions open at a time: bounds memory, and at Whop's own limit is more than
-/// half a minute's worth.
+/// Bounds on open actions. The upper one limits memory and, at Whop's own rate,
+/// is more than half a minute's worth.
 const WINDOW: std::ops::RangeInclusive<usize> = 512..=16_384;
 
-/// Seconds of an operation's limit that may be open.
+/// How many seconds' worth of an operation's limit may be open.
 const OPEN_SECONDS: f64 = 30.0;
 
-/// After a stop, how long calls in hand may take to end. Longer than one
-/// request's own time limit.
+/// How long requests in flight may take to finish after a stop. Longer than the
+/// time limit of a single request.
 const GRACE: Duration = Duration::from_secs(45);
 
-/// Everything one run needs besides the plan.
+/// Everything a run needs besides the plan.
 pub struct Run {
     /// The API.
     pub client: Client,
-    /// Reads a picture; an error fails the users who have it.
+    /// Reads a picture; on error, the users with this picture fail.
     pub read_picture: Arc<ReadPicture>,
-    /// The run's random id: idempotency keys must differ between runs, since
-    /// Whop also replays refusals for a day ([idempotency](crate::whop_api#idempotency)).
+    /// The run's random id. Idempotency keys must differ between runs, because
+    /// Whop replays refusals too, for a day
+    /// ([idempotency](crate::whop_api#idempotency)).
     pub id: String,
-    /// What it sets out to do, for the mapping to remember.
+    /// The run's purpose, which the mapping records.
     pub purpose: Option<Purpose>,
-    /// When it began, in seconds since 1970.
+    /// When the run began, in seconds since 1970.
     pub began: u64,
-    /// Turns to `Some` when the run is to stop.
+    /// Becomes `Some` when the run should stop.
     pub stop: watch::Receiver<Option<Stop>>,
 }
 
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What was done, and for whom it was not.
+    /// What was done, and which users were not finished.
     pub report: Report,
-    /// What ended the whole run early: the journal or mapping could not be
-    /// written, or every request is refused. What was done until then is
-    /// recorded all the same.
+    /// What ended the run early: the journal or mapping could not be written,
+    /// or every request is refused. Work done until then is recorded.
     pub error: Option<Error>,
 }
 
-/// Carries out a plan and publishes what is then known. `on_event` is called
-/// in order, never from inside a call.
+/// Carries out a plan and commits the resulting mapping. `on_event` is called
+/// in order, from this task only.
 ///
 /// # Errors
-/// Only where nothing was begun: the journal could not be opened, or there
-/// was nothing to do and that could not be written down.
+/// Only if nothing was started: the journal could not be opened, or the mapping
+/// of a plan without actions could not be written.
 pub async fn execute(
     plan: Plan,
     run: Run,
@@ -137,8 +137,8 @@ pub async fn execute(
         replay::learn(&mut known, learned.fact());
     }
     if is_news {
-        // Whop shows what the manifest asks for, perhaps by a request of a run
-        // that died before its answer: that counts as applied too.
+        // Whop already shows what the manifest asks for, perhaps because a run
+        // died before it received the answer. That counts as applied.
         if let Some(purpose) = run.purpose.clone() {
             known.lineage.begin(purpose);
             known.lineage.took_effect();
@@ -167,8 +167,8 @@ pub async fn execute(
         known = written.known;
         error = written.failure.or(error);
         if let Some(error) = error.take_if(|error| error.code() == Code::IoFailed) {
-            // The journal holds what was flushed. The mapping is left to the
-            // next run, which replays it.
+            // The journal holds everything that was flushed. Leave the mapping
+            // to the next run, which replays it.
             report.requests = client.requests();
             report.elapsed = started.elapsed();
             return Ok(Ended {
@@ -212,7 +212,7 @@ async fn carry_out(
         halted: watch::channel(None).0,
         fatal: Mutex::new(None),
     });
-    // A set, so that dropping the run ends the uploads as well.
+    // A set, so that dropping the run aborts the uploads too.
     let mut uploads = JoinSet::new();
     uploads.spawn(pictures::upload_all(shared.clone(), run.read_picture).in_current_span());
     let mut work = Work {
@@ -227,6 +227,8 @@ async fn carry_out(
     loop {
         tokio::select! {
             biased;
+            // Biased: events already queued are reported before a stop or an
+            // end, so that the report is in order.
             Some(event) = incoming.recv() => on_event(&event),
             why = asked_to_stop(&mut stop) => {
                 if let Some(why) = why {
@@ -259,7 +261,7 @@ async fn asked_to_stop(stop: &mut Option<watch::Receiver<Option<Stop>>>) -> Opti
     }
 }
 
-/// The actions not yet begun, and those open.
+/// Actions that wait to start, and those in progress.
 struct Work {
     shared: Arc<Shared>,
     waiting: Enumerate<std::vec::IntoIter<Action>>,
@@ -267,7 +269,7 @@ struct Work {
     names: HashMap<tokio::task::Id, Name>,
 }
 
-/// What is told of an action that did not end by itself.
+/// What to report about an action that did not finish.
 struct Name {
     key: UserKey,
     verb: Verb,
@@ -294,7 +296,7 @@ impl Name {
 }
 
 impl Work {
-    /// Begins actions in the plan's order while there is room.
+    /// Starts actions in plan order while there is room.
     fn fill(&mut self) {
         let window = self.shared.worth(OPEN_SECONDS, &WINDOW);
         while self.open.len() < window && self.shared.stopped().is_none() {
@@ -310,7 +312,7 @@ impl Work {
         }
     }
 
-    /// Takes note of a task's end and begins the next.
+    /// Handles a finished task and starts the next.
     fn ended(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
         match ended {
             Ok((id, ())) => {
@@ -325,8 +327,8 @@ impl Work {
         self.fill();
     }
 
-    /// Reports what was never begun, and what did not end in time: its last
-    /// call is open in the journal.
+    /// Reports actions that never started, and those that did not finish in
+    /// time, whose last request stays open in the journal.
     fn leave_the_rest(&mut self) {
         let why = self.shared.stopped().unwrap_or(Stop::Fatal);
         let open = std::mem::take(&mut self.names).into_values();

@@ -1,4 +1,4 @@
-//! The distinct pictures of a plan, and the file on Whop that came of each.
+//! The distinct pictures of a plan, and the resulting files on Whop.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::core::value::FileId;
 
 pub(super) type Ready = Option<Result<FileId, Outcome>>;
 
-/// The distinct pictures of a plan, in the order of first use.
+/// The distinct pictures of a plan, in order of first use.
 pub(super) struct Pictures {
     pub(super) order: Vec<Avatar>,
     slots: HashMap<Digest, watch::Sender<Ready>>,
@@ -37,7 +37,7 @@ impl Pictures {
         pictures
     }
 
-    /// Waits until the picture is ready, or will never be.
+    /// Waits until the picture is ready or has failed.
     pub(super) async fn ready(&self, digest: &Digest) -> Result<FileId, Outcome> {
         let gone = || Err(Outcome::Left { why: Stop::Fatal });
         let Some(slot) = self.slots.get(digest) else {

@@ -1,17 +1,17 @@
-//! Pictures on their way to Whop: each distinct content once per run, beside
-//! the actions that wait for it.
+//! Uploads pictures: each distinct content once per run, alongside the actions
+//! that wait for it.
 //!
 //! A picture takes three calls: a file record, the bytes, and a share of a
-//! status poll. A file is looked at once it has had the time that files have
-//! taken so far. A poll asks for up to a hundred files at once, so they are made
-//! seldom: when a hundred are due, when all that are left are due, or when the
+//! status poll. A file's status is first checked once it has had as much time
+//! as files have taken so far. A poll covers up to a hundred files, so polls
+//! are rare: when a hundred are due, when all that remain are due, or when the
 //! first has been due for the run's patience.
 //!
-//! The patience is what the profile updates begin later by, and so end later
-//! by, since their budget never catches up. Hence it is [`PATIENCE_SHARE`] of
-//! the time that the run's pictures take at the limit, between one and eight
-//! seconds at Whop's: `n` pictures take about `n` ÷ 80 polls in long runs and
-//! one a second in short ones.
+//! Profile updates begin later by that patience and also end later by it, since
+//! their budget never catches up. It is therefore [`PATIENCE_SHARE`] of the
+//! time that the run's pictures take at the limit, between one and eight
+//! seconds at Whop's rate: `n` pictures take about `n` ÷ 80 polls in long runs
+//! and one per second in short ones.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -31,36 +31,39 @@ use crate::core::value::FileId;
 use crate::error::Code;
 use crate::remote::{Client, FileState, Operation};
 
-/// Pictures being read and sent at a time.
+/// Bounds on pictures being read and sent at a time.
 const UPLOADS: std::ops::RangeInclusive<usize> = 16..=512;
 
-/// Seconds of the limit that may be on their way: how long one picture may take
-/// without slowing down the rest.
+/// How many seconds' worth of the limit may be uploading: one picture may take
+/// this long without slowing down the rest.
 const UPLOAD_SECONDS: f64 = 4.0;
 
-/// Kilobytes of pictures held in memory for that.
+/// Most kilobytes of pictures held in memory while uploading.
 const UPLOAD_KB: u32 = 80 << 10;
 
-/// Files one status request asks for ([files](crate::whop_api#files): pages of 100).
+/// Files per status request ([files](crate::whop_api#files): pages of 100).
 const POLL_BATCH: usize = 100;
 
-/// When a file is looked at for the first time, while nothing is known of how
-/// long they take, and how much later again ([files](crate::whop_api#files)).
+/// When to check a file first, before the usual duration is known, and the
+/// interval between further checks ([files](crate::whop_api#files)).
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
-/// Requests' worth of the limit between two polls: a second at Whop's.
+/// The interval between two polls, in requests at the limit: a second at Whop's
+/// rate.
 const POLL_EVERY: f64 = 10.0;
 
-/// The part of the time for all pictures that the first one due may wait.
+/// The share of the time for all pictures that the first one due may wait.
 const PATIENCE_SHARE: f64 = 0.025;
 
-/// Bounds of that, in polls.
+/// Bounds of that wait, in polls.
 const PATIENCE: (f64, f64) = (1.0, 8.0);
 
-/// When a file that is still not ready counts as failed ([files](crate::whop_api#files)).
+/// When a file that is still not ready counts as failed
+/// ([files](crate::whop_api#files)).
 const GIVE_UP: Duration = Duration::from_secs(120);
 
-/// The longest that later files are let alone because earlier ones took long.
+/// How long later files are left unchecked at most because earlier ones took
+/// long.
 const MOST_TAKEN: Duration = Duration::from_secs(5);
 
 /// A file whose bytes are on Whop.
@@ -68,19 +71,19 @@ struct Sent {
     digest: Digest,
     file: FileId,
     at: Instant,
-    /// When it is to be looked at next.
+    /// When to check it next.
     look: Instant,
-    /// The answer that made the file.
+    /// The response that created the file.
     trace: Trace,
 }
 
-/// Uploads every picture and settles each, in order, until done or stopped.
+/// Uploads all pictures in order and settles each, until done or stopped.
 pub(super) async fn upload_all(shared: Arc<Shared>, read: Arc<ReadPicture>) {
     let (sent, arriving) = mpsc::unbounded_channel();
     tokio::join!(poll(&shared, arriving), issue(&shared, &read, sent));
 }
 
-/// Begins the uploads, a bounded number at a time. What is sent goes to the
+/// Starts uploads, a bounded number at a time, and passes finished ones to the
 /// poller.
 async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::UnboundedSender<Sent>) {
     let memory = Arc::new(Semaphore::new(UPLOAD_KB as usize));
@@ -104,7 +107,7 @@ async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::Unboun
     while uploads.join_next().await.is_some() {}
 }
 
-/// Sends one picture; on success it goes to the poller.
+/// Uploads one picture and passes it to the poller.
 async fn upload(
     shared: Arc<Shared>,
     client: Client,
@@ -136,8 +139,8 @@ async fn send(
         return Err(Outcome::Left { why });
     }
     let halt = |error| shared.halt(Step::UploadPicture, error);
-    // Before reading, so that whose file the system reads first does not
-    // decide who is first.
+    // Before reading the file, so that the order of uploads does not depend on
+    // which file the system reads first.
     let permit = client.admit(Operation::CreateFile).await.map_err(halt)?;
     let (reader, picture) = (read.clone(), avatar.clone());
     let bytes = tokio::task::spawn_blocking(move || reader(&picture)).await;
@@ -146,18 +149,19 @@ async fn send(
         Ok(Err(error)) => {
             let hint = error
                 .what_to_do()
-                .unwrap_or("run again: the pictures are then read anew");
+                .unwrap_or("run again; the pictures are then read again");
             return Err(failed(error.code(), error.message().to_owned(), hint));
         }
         Err(_) => {
             return Err(failed(
                 Code::Internal,
                 "reading the picture panicked".to_owned(),
-                "please report it",
+                "please report this",
             ));
         }
     };
-    // Named by content: nothing a manifest says ends up in a name on Whop.
+    // Named by its digest, so that no text from a manifest ends up in a file
+    // name on Whop.
     let name = format!("{}.{}", avatar.digest.short(), avatar.format.extension());
     let key = shared.idempotency_key("file", avatar.digest.to_string());
     let file = client
@@ -179,13 +183,13 @@ fn failed(code: Code, message: String, hint: &str) -> Outcome {
     })
 }
 
-/// When to poll.
+/// Decides when to poll.
 struct Rhythm {
     /// The time between two polls.
     every: Duration,
-    /// How long the first file that is due may wait for others.
+    /// How long the first file due may wait for others.
     patience: Duration,
-    /// How long files have taken to become ready, as far as was seen.
+    /// How long files have taken to become ready so far.
     takes: Duration,
     last: Option<Instant>,
 }
@@ -209,10 +213,11 @@ impl Rhythm {
         }
     }
 
-    /// When the files that wait are to be asked for, if any wait. They are in
-    /// the order in which they become due, as near as matters.
+    /// When to poll next, if files are waiting. They are roughly in the order
+    /// in which they become due.
     fn next(&self, waiting: &VecDeque<Sent>, more: bool) -> Option<Instant> {
-        // The first poll lets everything behind it begin.
+        // The first poll is early, because profile updates cannot start before
+        // it.
         let patience = if self.last.is_none() {
             self.every / 2
         } else {
@@ -229,7 +234,7 @@ impl Rhythm {
     }
 }
 
-/// Looks at waiting files until none wait and none can arrive.
+/// Polls waiting files until none wait and none can arrive.
 async fn poll(shared: &Shared, mut arriving: mpsc::UnboundedReceiver<Sent>) {
     let mut waiting: VecDeque<Sent> = VecDeque::new();
     let mut more = true;
@@ -268,7 +273,7 @@ async fn poll(shared: &Shared, mut arriving: mpsc::UnboundedReceiver<Sent>) {
     shared.tell(Event::Processing { files: 0 });
 }
 
-/// Asks for a batch once, settles what is decided, and returns what is not.
+/// Polls a batch once, settles the decided files and returns the others.
 async fn look(shared: &Shared, batch: Vec<Sent>) -> Vec<Sent> {
     let ids: Vec<FileId> = batch.iter().map(|sent| sent.file.clone()).collect();
     let states: BTreeMap<FileId, FileState> = match shared.client.file_states(&ids).await {
@@ -303,12 +308,12 @@ async fn look(shared: &Shared, batch: Vec<Sent>) -> Vec<Sent> {
 fn never_ready(state: FileState) -> Outcome {
     let message = match state {
         FileState::Failed => "Whop could not process the picture".to_owned(),
-        FileState::Missing => "Whop no longer has the picture that was just uploaded".to_owned(),
+        FileState::Missing => "the picture that was just uploaded is missing on Whop".to_owned(),
         _ => format!("the picture was not ready after {} seconds", GIVE_UP.as_secs()),
     };
     failed(
         Code::ServerFailed,
         message,
-        "run again: the picture is uploaded anew; if it fails again, save it in another format",
+        "run again: the picture is uploaded again; if it still fails, save it in another format",
     )
 }

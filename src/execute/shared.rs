@@ -1,4 +1,4 @@
-//! What all tasks of a run share, and how they stop together.
+//! State shared by all tasks of a run, and how they stop together.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,10 +12,11 @@ use crate::core::model::Avatar;
 use crate::core::report::{Event, Stop};
 use crate::error::{Error, Result};
 use crate::remote::{Client, Operation};
-/// Reads a picture's bytes, which are those that were hashed.
+
+/// Reads a picture's bytes and checks that they are the ones that were hashed.
 pub type ReadPicture = dyn Fn(&Avatar) -> Result<Vec<u8>> + Send + Sync;
 
-/// What all tasks of a run share.
+/// State shared by all tasks of a run.
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) journal: JournalWriter,
@@ -24,19 +25,19 @@ pub(super) struct Shared {
     pub(super) run_id: String,
     pub(super) began: u64,
     pub(super) started: Instant,
-    /// Why nothing new may begin, once so.
+    /// Set once nothing new may begin.
     pub(super) halted: watch::Sender<Option<Stop>>,
     /// The first error that ends the run.
     pub(super) fatal: Mutex<Option<Error>>,
 }
 
 impl Shared {
-    /// Why nothing new may begin, if so.
+    /// Why nothing new may begin, if that is so.
     pub(super) fn stopped(&self) -> Option<Stop> {
         *self.halted.borrow()
     }
 
-    /// From now on nothing new begins; calls on the wire finish.
+    /// Lets nothing new begin; requests on the wire finish.
     pub(super) fn halt_all(&self, why: Stop) {
         self.halted.send_modify(|halted| *halted = halted.or(Some(why)));
         self.client.stop();
@@ -50,7 +51,7 @@ impl Shared {
         }
     }
 
-    /// Ends the run. The first error is the one reported.
+    /// Ends the run. Only the first error is reported.
     pub(super) fn fail_run(&self, error: Error) {
         self.fatal
             .lock()
@@ -59,29 +60,29 @@ impl Shared {
         self.halt_all(Stop::Fatal);
     }
 
-    /// How many requests of one operation so many seconds are worth, within
-    /// bounds.
+    /// How many requests of one operation fit into this many seconds at its
+    /// limit, within bounds.
     pub(super) fn worth(&self, seconds: f64, bounds: &std::ops::RangeInclusive<usize>) -> usize {
         match self.client.per_second(Operation::UpdateUser) {
-            // As a cast saturates, no rate is too large for it.
+            // The cast saturates, so no rate is too large.
             Some(rate) => ((rate * seconds) as usize).clamp(*bounds.start(), *bounds.end()),
             None => *bounds.end(),
         }
     }
 
-    /// Tells what happened. Nobody listening any more is fine.
+    /// Publishes an event. It is fine if there is no listener any more.
     pub(super) fn tell(&self, event: Event) {
         let _ = self.events.send(event);
     }
 
-    /// The time, in seconds since 1970: Whop's, by which the next run judges
-    /// what is in doubt; ours only where Whop says none.
+    /// The time in seconds since 1970, by Whop's clock where known, because the
+    /// next run judges creates in doubt by that clock.
     pub(super) fn now(&self) -> u64 {
         let ours = || self.began + self.started.elapsed().as_secs();
         self.client.server_time().unwrap_or_else(ours)
     }
 
-    /// A key that no other step and no other run has.
+    /// A key unique to this step and run.
     pub(super) fn idempotency_key(&self, step: &str, subject: impl AsRef<[u8]>) -> String {
         let mut hasher = Hasher::new("idempotency key");
         hasher.field(&self.run_id).field(step).field(subject);
@@ -89,7 +90,7 @@ impl Shared {
     }
 }
 
-/// Waits until then; without a time, for ever.
+/// Waits until this time; forever if there is none.
 pub(super) async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,

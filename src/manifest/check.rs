@@ -1,6 +1,6 @@
-//! From raw values to valid ones: every rule that one user can break on its
-//! own, without looking at a picture. Rules that users break together are
-//! [`Desired::new`](crate::core::model::Desired::new)'s.
+//! Turns raw values into valid ones: every rule that a user can break on its
+//! own, pictures aside. Rules across users are checked by
+//! [`Desired::new`](crate::core::model::Desired::new).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,11 +19,11 @@ use super::document::{COMPANY, Odd, RawUser, Shape, TOP, USER};
 use super::scalar::Raw;
 use super::suggest;
 
-/// What one user's metadata may come to, in bytes of keys and values. Whop
-/// names no limit; under 16 KB is assumed ([accounts](crate::whop_api#accounts)), and
+/// The most metadata per user, in bytes of keys and values. Whop documents no
+/// limit; 16 KB is assumed ([accounts](crate::whop_api#accounts)), and
 /// [`IDENTITY_KEYS`] need some of it.
 const MOST_METADATA: usize = 15_000;
-/// The longest metadata key, in characters. Ours; Whop names no limit.
+/// The longest metadata key, in characters. Our own limit; Whop documents none.
 const MOST_KEY: usize = 100;
 
 /// How a field's value is read and what is said when it cannot be.
@@ -78,11 +78,11 @@ const AVATAR: Field<Parse<Box<str>>> = Field {
     name: "avatar",
     code: ProblemCode::BadAvatarPath,
     hint: "write the path of a picture, or leave `avatar` out: the picture is not managed then",
-    // Paths are checked where pictures are read.
+    // Paths are checked when pictures are read.
     parse: |text| Ok(text.into()),
 };
 
-/// Reads a switch. YAML 1.1's `yes` and `on` are names here, not switches.
+/// Reads a switch. YAML 1.1's `yes` and `on` are texts here, not switches.
 pub(super) fn parse_switch(text: &str) -> Result<bool, Invalid> {
     match text {
         "true" => Ok(true),
@@ -91,7 +91,7 @@ pub(super) fn parse_switch(text: &str) -> Result<bool, Invalid> {
     }
 }
 
-/// Reports what should not be there.
+/// Reports fields that should not be there.
 pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
     for odd in odd {
         found.push(match odd {
@@ -101,12 +101,12 @@ pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
                     related: vec![Related {
                         at: at.clone(),
                         place: None,
-                        note: "it stands here first".to_owned(),
+                        note: "it appears here first".to_owned(),
                     }],
                     ..error(
                         ProblemCode::RepeatedField,
                         at,
-                        format!("{} stands more than once", quoted(name)),
+                        format!("{} appears more than once", quoted(name)),
                         "keep one of them",
                     )
                 }
@@ -115,7 +115,7 @@ pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
                 ProblemCode::MergeKey,
                 at.field(name),
                 "merge keys (`<<`) are not supported",
-                "write the fields out; an alias for a whole value, such as `metadata: *team`, is fine",
+                "write out the fields; an alias for a whole value, such as `metadata: *team`, is fine",
             ),
             Odd::Unknown(name) => error(
                 ProblemCode::UnknownField,
@@ -127,7 +127,7 @@ pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
     }
 }
 
-/// What was probably meant by an unknown field.
+/// Suggests the field that was probably intended.
 fn unknown_hint(name: &str, of_user: bool) -> String {
     let top: Vec<_> = TOP.iter().chain(&COMPANY[1..]).copied().collect();
     let guardrails: Vec<_> = Guard::with_limit().map(Guard::name).collect();
@@ -138,7 +138,7 @@ fn unknown_hint(name: &str, of_user: bool) -> String {
     };
     if elsewhere.contains(&name) {
         return if of_user {
-            format!("`{name}` belongs at the beginning of a line, outside `users`; check the indentation")
+            format!("`{name}` belongs at the start of a line, outside `users`; check the indentation")
         } else {
             format!("`{name}` belongs to a user: indent it below the user's `- id: …`")
         };
@@ -146,7 +146,7 @@ fn unknown_hint(name: &str, of_user: bool) -> String {
     match suggest::field(name, known) {
         Some(meant) => format!("did you mean `{within}{meant}`?"),
         None if of_user => format!(
-            "the fields of a user are {}; put what is your own below `metadata`",
+            "the fields of a user are {}; put your own fields below `metadata`",
             listed(&USER)
         ),
         None if !within.is_empty() => {
@@ -192,15 +192,15 @@ pub(super) fn text<'r>(
             found.push(error(
                 ProblemCode::UnknownTag,
                 at.clone(),
-                format!("the {name}{whose} carries the tag `!{tag}`, which means nothing here"),
-                "write the value itself; put it in quotes if it begins with `!`",
+                format!("the {name}{whose} has the tag `!{tag}`, which is not supported"),
+                "write the value itself; put it in quotes if it starts with `!`",
             ));
             None
         }
     }
 }
 
-/// Users that were checked, and the pictures that they name.
+/// Checked users, and the pictures that they name.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     /// The users.
@@ -210,7 +210,7 @@ pub(super) struct Checked {
 }
 
 impl Checked {
-    /// Adds more users behind these.
+    /// Appends more users.
     pub(super) fn append(&mut self, mut more: Self) {
         let before = self.entries.len();
         if self.entries.capacity() == 0 {
@@ -224,10 +224,9 @@ impl Checked {
     }
 }
 
-/// Checks users of a part, of which `first` is the number of the first one.
-/// Users with an id are in the list even when something else about them is
-/// wrong, so that what stands twice is found in the same run; such a list is
-/// never planned from.
+/// Checks the users of a part; `first` is the number of its first user. A user
+/// with an id is kept even if something else is wrong, so that duplicates are
+/// found in the same run. Such a list never becomes a plan.
 pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut Found) -> Checked {
     let mut checked = Checked::default();
     checked.entries.reserve_exact(users.len());
@@ -249,7 +248,7 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
                     ProblemCode::EmptyUser,
                     at.clone(),
                     format!("user {} is empty", u64::from(index) + 1),
-                    "remove the dash, or write `id`, `email` and `name` behind it",
+                    "remove the dash, or write `id`, `email` and `name` after it",
                 ));
                 continue;
             }
@@ -269,7 +268,7 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
     checked
 }
 
-/// A picture's path, and whether its user says that it be stripped or not.
+/// A picture's path, and whether the user overrides stripping.
 type NamedPicture = (Box<str>, Option<bool>);
 
 /// Checks one user and the picture it names.
@@ -306,8 +305,8 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
         );
         check.found.warn(problem);
     }
-    // Something wrong stands in for what is missing: nothing will be planned,
-    // but the id can still be found to stand twice.
+    // Missing values get placeholders. Nothing will be planned, but duplicates
+    // of the id are still found.
     let stand_in = || Email::parse(&format!("{}.{}@stand-in.invalid", at.part, at.user?)).ok();
     let mut user = DesiredUser::new(
         key.clone().or_else(|| UserKey::parse("?").ok())?,
@@ -325,7 +324,7 @@ fn user(raw: RawUser<'_>, at: Pointer, found: &mut Found) -> Option<(DesiredUser
     Some((user, path.map(|path| (path, strip))))
 }
 
-/// " of user `u`", for messages. Worded only when there is one.
+/// " of user `u`", for messages. Formatted only if there is one.
 #[derive(Clone, Copy)]
 struct Whose<'c> {
     id: &'c Raw<'c>,
@@ -341,7 +340,7 @@ impl fmt::Display for Whose<'_> {
     }
 }
 
-/// One user's fields being checked.
+/// The state of checking one user.
 struct Checking<'c> {
     whose: Whose<'c>,
     at: &'c Pointer,
@@ -400,17 +399,17 @@ impl Checking<'_> {
         None
     }
 
-    /// The metadata that is right; every key and value that is not is told about.
-    /// An empty text is fine as a value, null is not: it could mean "remove".
+    /// The valid metadata; reports every invalid key and value. An empty text
+    /// is allowed, null is not, because it could mean "remove".
     fn metadata(&mut self, fields: Vec<(Cow<'_, str>, Raw<'_>)>) -> Texts {
         let mut metadata = Vec::with_capacity(fields.len());
         let mut size = 0;
         for (key, raw) in fields {
-            // The usual case must not pay for words that nobody reads.
+            // The usual case should not pay for messages that are not used.
             match &raw {
                 Raw::Text(value) if bad_key(&key).is_none() && !value.chars().any(is_odd) => {
                     size += key.len() + value.len();
-                    // A key that stands twice was reported where it was read.
+                    // A repeated key was reported when it was read.
                     metadata.push((key.as_ref().into(), value.as_ref().into()));
                 }
                 _ => self.bad_metadata(&key, &raw),
@@ -430,7 +429,7 @@ impl Checking<'_> {
         metadata.into_iter().collect()
     }
 
-    /// Says what is wrong with one key or its value.
+    /// Reports what is wrong with a key or its value.
     fn bad_metadata(&mut self, key: &str, raw: &Raw<'_>) {
         let at = self.at.field(&format!("metadata.{key}"));
         if let Some((code, message, hint)) = bad_key(key) {
@@ -442,14 +441,14 @@ impl Checking<'_> {
         let hint = "write a text; for an empty one write \"\"";
         if text(raw, &name, self.whose, &at, hint, self.found).is_some() {
             let message = format!("the {name}{} contains control characters", self.whose);
-            let hint = "remove them; line ends and tabs may stay";
+            let hint = "remove them; newlines and tabs are allowed";
             self.found
                 .push(error(ProblemCode::BadMetadata, at, message, hint));
         }
     }
 }
 
-/// Whether a metadata value may not have this character.
+/// Whether a character is not allowed in a metadata value.
 fn is_odd(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
 }
@@ -468,7 +467,7 @@ fn bad_key(key: &str) -> Option<(ProblemCode, &'static str, &'static str)> {
         return Some((
             ProblemCode::MergeKey,
             "is a merge key, which is not supported",
-            "write the keys out",
+            "write out the keys",
         ));
     }
     if key.is_empty() || key.trim() != key {

@@ -1,15 +1,18 @@
-//! Reading a part in pieces: the list of users is cut between users, and the
-//! pieces are read and checked side by side, by [`super::quick`] where it can.
+//! Reads a part in chunks: the list of users is cut between users, and the
+//! chunks are read and checked in parallel, by [`super::fast_path`] where
+//! possible.
 //!
-//! The parser keeps every event of a text until the last one is read, so a
-//! text of a hundred megabytes would take a gigabyte. In pieces it takes what
-//! the pieces at hand take.
+//! The parser keeps every event of a text until it has read the last one, so a
+//! text of a hundred megabytes would take a gigabyte. In chunks it takes only
+//! what the current chunks need.
 //!
-//! A text is cut where a line begins with the dash of the list of users. Such
-//! a line can only be something else within quotes or brackets, and then both
-//! pieces are broken: a piece ends within an open quote or bracket. Whatever
-//! cannot be read in pieces, for that or any other reason (an alias across
-//! pieces, a mistake), is left to [`super::syntax`], which reads the text
+//! A text is cut at lines that start with the dash of the list of users. Such a
+//! line can be something else only inside quotes or brackets, and then both
+//! chunks are broken, since one ends within an open quote or bracket. Texts
+//! that cannot be read in chunks, for this or another reason (an alias across
+//! chunks, a mistake), are left to [`super::syntax`], which reads the whole
+//! text and reports what is wrong. This module never decides that a text is
+//! wrong.
 //! whole and has the words for it. So this never decides that a text is wrong.
 
 use super::check::{self, Checked};
@@ -21,40 +24,40 @@ use super::sources::Part;
 use super::syntax;
 use crate::parallel::map_parallel;
 
-/// How long a piece is, in bytes, up to the next user.
+/// The length of a chunk in bytes, extended to the next user.
 const PIECE: usize = 256 * 1024;
 
-/// So many pieces are read before they are put together: the memory that they
-/// were read into serves the next ones.
+/// How many chunks are read before they are joined. The memory that they were
+/// read into is then reused.
 const ROUND: usize = 64;
 
-/// A part that was read in pieces.
+/// A part that was read in chunks.
 pub(super) struct InPieces<'t> {
-    /// What stands above the users; its list of users is empty.
+    /// Everything above the users; its list of users is empty.
     pub(super) head: RawPart<'t>,
     /// The users.
     pub(super) users: Checked,
-    /// What is to be said of the users.
+    /// The problems of the users.
     pub(super) found: Found,
 }
 
-/// Where a text is cut.
+/// A text, cut.
 struct Cut<'t> {
     head: RawPart<'t>,
     pieces: Vec<Piece<'t>>,
 }
 
-/// A stretch of the list of users.
+/// A section of the list of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece<'t> {
     text: &'t str,
-    /// The number of its first user, from 0.
+    /// The index of its first user.
     first: u32,
-    /// How many users it has.
+    /// The number of its users.
     users: u32,
 }
 
-/// Reads every part that can be read in pieces; `None` for the others.
+/// Reads every part that can be read in chunks; `None` for the others.
 pub(super) fn read(parts: &[Part]) -> Vec<Option<InPieces<'_>>> {
     read_by(parts, PIECE)
 }
@@ -80,8 +83,8 @@ fn read_by(parts: &[Part], length: usize) -> Vec<Option<InPieces<'_>>> {
         .collect()
 }
 
-/// Puts the pieces of a part of so many users together again. All are taken,
-/// also behind one that could not be read.
+/// Joins the chunks of a part that has this many users. Reads all of them, even
+/// after one that could not be read.
 fn join<'t>(
     head: RawPart<'t>,
     count: usize,
@@ -104,7 +107,7 @@ fn join<'t>(
     whole
 }
 
-/// Reads and checks a piece; `None` if it is not what it looked like.
+/// Reads and checks a chunk; `None` if it is not what it seemed to be.
 fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
     let users = fast_path::users(piece.text).or_else(|| document::read_users(piece.text).ok())?;
     if users.len() != piece.users as usize {
@@ -115,8 +118,8 @@ fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
     Some((checked, found))
 }
 
-/// Cuts a part's list of users; `None` if the part is written in another way, or
-/// must not be given to the parser as it is.
+/// Cuts a part's list of users; `None` if the part is written in another way,
+/// or must not be passed to the parser as it is.
 fn cut(part: &Part, length: usize) -> Option<Cut<'_>> {
     let text = &*part.text;
     if !syntax::is_plain(part) {
@@ -136,7 +139,7 @@ fn cut(part: &Part, length: usize) -> Option<Cut<'_>> {
     Some(Cut { head, pieces })
 }
 
-/// Where the lines behind `users:` begin.
+/// The start of the lines after `users:`.
 fn list_of_users(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -150,7 +153,7 @@ fn list_of_users(text: &str) -> Option<usize> {
     None
 }
 
-/// Cuts a list, behind which nothing else may stand.
+/// Cuts a list that extends to the end of the text.
 fn pieces(list: &str, length: usize) -> Option<Vec<Piece<'_>>> {
     let mut pieces = Vec::new();
     let (mut begin, mut first, mut users, mut at) = (0, 0, 0_u32, 0);
@@ -181,7 +184,7 @@ fn pieces(list: &str, length: usize) -> Option<Vec<Piece<'_>>> {
             return None;
         }
         open += brackets(content);
-        // So many could lie too deep within each other for the parser.
+        // More than these could be nested too deeply for the parser.
         if open > syntax::FEW_BRACKETS {
             return None;
         }
@@ -191,7 +194,7 @@ fn pieces(list: &str, length: usize) -> Option<Vec<Piece<'_>>> {
         first,
         users,
     });
-    // Nothing at all is no list.
+    // Nothing at all is not a list.
     (users > 0).then_some(pieces)
 }
 
@@ -199,14 +202,14 @@ fn brackets(text: &str) -> usize {
     text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
 
-/// A part read in pieces of this length, as text, to compare it.
+/// A part read in chunks of this length, as text for comparison.
 #[cfg(any(test, fuzzing))]
 pub(super) fn shown_in_pieces(parts: &[Part], length: usize) -> Option<String> {
     let InPieces { head, users, found } = read_by(parts, length).pop()??;
     Some(format!("{head:?} {users:?} {:?}", found.all()))
 }
 
-/// The same part read whole.
+/// The same part read as a whole.
 #[cfg(any(test, fuzzing))]
 pub(super) fn shown_whole(part: &Part) -> Option<String> {
     let mut found = Found::default();
@@ -233,7 +236,7 @@ mod tests {
         }
     }
 
-    /// Reads with a cut at every user; the whole as text, to compare it.
+    /// Reads with a cut at every user; as text for comparison.
     fn in_pieces(text: &str) -> Option<String> {
         shown_in_pieces(&[part(text)], 1)
     }
@@ -245,7 +248,7 @@ mod tests {
     const HEAD: &str = "version: 1\ncompany: biz_x\nusers: # ours\n";
 
     #[test]
-    fn a_plain_list_is_cut_at_every_user() {
+    fn a_simple_list_is_cut_at_every_user() {
         for indent in ["", "  "] {
             let user = |n: u8| {
                 format!(
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_over_a_cut_is_left_to_the_whole() {
+    fn what_spans_a_cut_is_read_as_a_whole() {
         let good = "  - {id: a, email: a@b.co, name: A}\n";
         for bad in [
             "  - id: b\n    name: \"x\n  - y\"\n",
@@ -285,7 +288,7 @@ mod tests {
         assert_eq!(in_pieces(&deep), None);
     }
 
-    /// Mostly well written users, so that many texts can be cut.
+    /// Mostly well-formed users, so that many texts can be cut.
     fn lines() -> impl Strategy<Value = &'static str> {
         prop_oneof![
             3 => Just("  - id: h\n    email: h@b.co\n    name: H\n"),
@@ -362,7 +365,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn pieces_never_read_anything_else(lines in prop::collection::vec(lines(), 1..12)) {
+        fn chunks_never_read_anything_else(lines in prop::collection::vec(lines(), 1..12)) {
             let text = format!("{HEAD}{}", lines.concat());
             if let Some(read) = in_pieces(&text) {
                 prop_assert_eq!(Some(read), whole(&text));

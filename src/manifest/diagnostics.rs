@@ -1,24 +1,24 @@
-//! Problems on their way to the person: collected, counted when there are too
-//! many, and worded.
+//! Collects problems, counts those beyond a limit, and helps with their
+//! wording.
 
 use std::collections::BTreeMap;
 
 use crate::core::problem::{Pointer, Problem, Severity};
 use crate::core::problem_code::ProblemCode;
 
-/// The most problems that are told apart; of more only the number is told. A
-/// million users without an email are one mistake, not a million.
+/// The most errors that are reported; further ones are counted. A million users
+/// without an email are one mistake, not a million.
 const MOST_PROBLEMS: usize = 1_000;
-/// The most warnings of one kind that are told apart.
+/// The most warnings of one kind that are reported.
 const MOST_WARNINGS: usize = 20;
-/// The most characters of a text that a message repeats.
+/// The most characters of a text that a message quotes.
 const MOST_REPEATED: usize = 60;
 
 /// Everything found so far.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     errors: Vec<Problem>,
-    /// How many errors there was no room for.
+    /// The number of errors beyond the limit.
     errors_left_out: usize,
     warnings: Vec<Problem>,
     /// How many warnings of each kind there are.
@@ -40,7 +40,7 @@ impl Found {
         self.errors.len() < MOST_PROBLEMS
     }
 
-    /// Whether there is no error.
+    /// Whether there are no errors.
     pub(super) fn is_fine(&self) -> bool {
         self.errors.is_empty()
     }
@@ -54,13 +54,13 @@ impl Found {
         }
     }
 
-    /// Adds what was found elsewhere behind this.
+    /// Appends the findings of another collection.
     pub(super) fn append(&mut self, other: Self) {
         other.errors.into_iter().for_each(|problem| self.push(problem));
         self.errors_left_out += other.errors_left_out;
         other.warnings.into_iter().for_each(|problem| self.warn(problem));
         for (code, count) in other.warned {
-            // Those that were kept have just been counted.
+            // The kept ones have just been counted.
             *self.warned.entry(code).or_default() += count.saturating_sub(MOST_WARNINGS);
         }
     }
@@ -91,12 +91,12 @@ impl Found {
             None,
             errors_left_out,
             "problems",
-            "fix those that are listed first; they are often of one kind",
+            "fix the listed ones first; they often have the same cause",
         );
         for (code, count) in warned {
             let (what, hint) = match code {
                 ProblemCode::ReservedEmail => ("addresses at reserved domains", RESERVED_HINT),
-                _ => ("pictures that say something", NOTES_HINT),
+                _ => ("pictures with metadata", NOTES_HINT),
             };
             more(
                 &mut warnings,
@@ -113,15 +113,15 @@ impl Found {
     }
 }
 
-/// What to make of an address at a reserved domain.
+/// What to do about an address at a reserved domain.
 pub(super) const RESERVED_HINT: &str =
-    "the emulator takes it; Whop may refuse it as undeliverable, since no mail can arrive there";
+    "the emulator accepts it; Whop may refuse it as undeliverable, since no mail can arrive there";
 
-/// What to make of a picture that says something beside its pixels.
+/// What to do about metadata in a picture.
 pub(super) const NOTES_HINT: &str = "set `strip_metadata: true`, for the manifest or for the user, to remove \
-    it from the picture that is sent; `false` for the user keeps it without this warning";
+    metadata from pictures; `false` for the user keeps it and silences this warning";
 
-/// An error that has not been placed yet.
+/// An error whose place has not been looked up yet.
 pub(super) fn error(
     code: ProblemCode,
     at: Pointer,
@@ -139,7 +139,8 @@ pub(super) fn error(
     }
 }
 
-/// A text from the manifest within a message: in quotes, and never endless.
+/// A text from the manifest for use in a message: quoted, and cut if it is
+/// long.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(MOST_REPEATED) {
         None => format!("`{text}`"),

@@ -1,14 +1,14 @@
-//! One part's text, read with serde into values that are kept exactly as they
-//! are written.
+//! Reads the text of a part with serde into values that are kept exactly as
+//! they are written.
 //!
-//! Reading is tolerant: whatever can be wrong with a field becomes a value
-//! that says so, and checking it is [`super::check`]'s work. Only two things
-//! stop it: a text that is not YAML, and a list or mapping where a single
-//! value belongs, after which serde cannot go on. For the latter the caller
-//! finds out where they are and reads again past them ([`Skips`]).
+//! Reading is tolerant: whatever can be wrong with a field becomes a value that
+//! says so, and [`super::check`] reports it. Only two things stop it: a text
+//! that is not YAML, and a list or mapping in place of a single value, after
+//! which serde cannot continue. For the latter the caller finds out where they
+//! are and reads again, skipping them ([`Skips`]).
 //!
-//! Nothing here grows with what aliases expand to. Values that no field wants
-//! are passed over unexpanded, and the others draw on a budget in proportion
+//! Nothing here grows with the expansion of aliases. Values of unknown fields
+//! are skipped without expansion, and the others draw on a budget in proportion
 //! to the text.
 
 use std::borrow::Cow;
@@ -22,31 +22,31 @@ use super::scalar::{BUDGET, BUDGET_FLOOR, KeySeed, Raw, Reading, ScalarSeed, Ski
 use crate::core::field::{ByField, TextField};
 use crate::core::guard::Guard;
 
-/// Something that should not be there.
+/// A field that should not be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Odd {
-    /// A field we do not know, by its dotted name.
+    /// An unknown field, by its dotted name.
     Unknown(Box<str>),
-    /// A field that stands more than once.
+    /// A field that appears more than once.
     Repeated(Box<str>),
 }
 
-/// What is known of a list's element before its fields are looked at.
+/// What an element of the list is, before its fields are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A mapping.
     #[default]
     Given,
-    /// Nothing stands behind the dash.
+    /// Nothing follows the dash.
     Empty,
-    /// No mapping, or one that cannot be read; the problem is already known.
+    /// Not a mapping, or one that cannot be read; the problem is already known.
     Skipped,
 }
 
-/// A user as it is written.
+/// A user as written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RawUser<'t> {
-    /// Whether there is a mapping at all; the fields are empty otherwise.
+    /// Whether there is a mapping; otherwise the fields are empty.
     pub(super) shape: Shape,
     pub(super) id: Raw<'t>,
     pub(super) email: Raw<'t>,
@@ -57,7 +57,7 @@ pub(super) struct RawUser<'t> {
     pub(super) renamed_from: Raw<'t>,
     /// Keys and values, in the order of the text.
     pub(super) metadata: Vec<(Cow<'t, str>, Raw<'t>)>,
-    /// What should not be there.
+    /// Fields that should not be there.
     pub(super) odd: Vec<Odd>,
 }
 
@@ -67,7 +67,7 @@ pub(super) enum RawUsers<'t> {
     /// There is no `users`.
     #[default]
     Absent,
-    /// `users` has nothing behind it.
+    /// `users` has no value.
     Null,
     /// Not a list; the problem is already known.
     Skipped,
@@ -75,26 +75,26 @@ pub(super) enum RawUsers<'t> {
     List(Vec<RawUser<'t>>),
 }
 
-/// A part as it is written.
+/// A part as written.
 #[derive(Debug, Default)]
 pub(super) struct RawPart<'t> {
-    /// Whether the text holds nothing but comments.
+    /// Whether the text contains only comments.
     pub(super) empty: bool,
     /// The format's version.
     pub(super) version: Raw<'t>,
-    /// The company, under each of the names that stand there.
+    /// The company, under each of the names in use.
     pub(super) company: Vec<(&'static str, Raw<'t>)>,
-    /// Whether pictures are rid of what they say beside their pixels.
+    /// Whether metadata is removed from pictures.
     pub(super) strip_metadata: Raw<'t>,
     /// The guardrails, in the order of the text.
     pub(super) guardrails: Vec<(Guard, Raw<'t>)>,
     /// The users.
     pub(super) users: RawUsers<'t>,
-    /// What should not be there.
+    /// Fields that should not be there.
     pub(super) odd: Vec<Odd>,
 }
 
-/// The names under which the company may stand.
+/// The names under which the company may be given.
 pub(super) const COMPANY: [&str; 4] = ["company", "account", "parent_company_id", "parent_account_id"];
 /// The fields of a document that people write.
 pub(super) const TOP: [&str; 5] = ["version", "company", "strip_metadata", "guardrails", "users"];
@@ -104,15 +104,15 @@ pub(super) use crate::core::field::USER_FIELDS as USER;
 /// Why a text could not be read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// It is not YAML, or not what we know to read; with the parser's words
-    /// and, where it has one, the position in bytes.
+    /// It is not YAML, or not readable by this program; with the parser's
+    /// message and, if known, the position in bytes.
     Error {
-        /// The parser's words, positions included.
+        /// The parser's message, positions included.
         words: String,
         /// Offset in bytes.
         offset: Option<usize>,
     },
-    /// Aliases make it many times larger than it is.
+    /// Aliases expand it to many times its size.
     Bomb,
 }
 
@@ -131,7 +131,7 @@ pub(super) fn read<'t>(text: &'t str, skips: &Skips) -> Result<RawPart<'t>, Unre
         })
 }
 
-/// Reads a text that is nothing but a list of users.
+/// Reads a text that consists only of a list of users.
 pub(super) fn read_users(text: &str) -> Result<Vec<RawUser<'_>>, Unread> {
     let skips = Skips::new();
     let reading = Reading {
@@ -149,14 +149,14 @@ pub(super) fn read_users(text: &str) -> Result<Vec<RawUser<'_>>, Unread> {
     }
 }
 
-/// What the parser itself has against a text, whatever its meaning.
+/// The parser's own objection to a text, whatever its meaning.
 pub(super) fn syntax_error(text: &str) -> Option<Unread> {
     serde_yaml::from_str::<IgnoredAny>(text)
         .err()
         .map(|error| unread(&error))
 }
 
-/// Takes from the parser's error what we use of it; its kind is private.
+/// Extracts what we need from the parser's error, whose kind is private.
 fn unread(error: &serde_yaml::Error) -> Unread {
     Unread::Error {
         words: error.to_string(),
@@ -238,7 +238,7 @@ impl<'t> Visitor<'t> for PartSeed<'_> {
     }
 }
 
-/// Sorts the guardrails into known and unknown ones.
+/// Separates known from unknown guardrails.
 fn keep_guardrails<'t>(fields: Vec<(Cow<'t, str>, Raw<'t>)>, part: &mut RawPart<'t>) {
     for (name, value) in fields {
         match Guard::limit_named(&name) {
@@ -250,18 +250,18 @@ fn keep_guardrails<'t>(fields: Vec<(Cow<'t, str>, Raw<'t>)>, part: &mut RawPart<
     }
 }
 
-/// Notices the second time that a name stands in one mapping. Known names are
-/// bits, so that a valid user costs no allocation.
+/// Detects repeated names in a mapping. Known names are bits, so that a valid
+/// user needs no allocation.
 #[derive(Default)]
 struct Seen<'t> {
     /// One bit for each known name.
     known: u32,
-    /// Every other name.
+    /// All other names.
     others: BTreeSet<Cow<'t, str>>,
 }
 
 impl<'t> Seen<'t> {
-    /// Whether this name stands for the first time.
+    /// Whether this name appears for the first time.
     #[expect(clippy::ptr_arg, reason = "a borrowed name is kept borrowed")]
     fn first(&mut self, name: &Cow<'t, str>) -> bool {
         let names = USER.iter().chain(&TOP).chain(&COMPANY[1..]);
@@ -404,14 +404,14 @@ impl<'t> Visitor<'t> for UserSeed<'_> {
     }
 }
 
-/// Reads a mapping of free names to scalars: metadata, or the guardrails.
+/// Reads a mapping of free names to scalars: metadata or guardrails.
 struct FieldsSeed<'r, 'o> {
     reading: &'r Reading<'r>,
-    /// The user whose metadata it is; `None` for the guardrails.
+    /// The user whose metadata it is; `None` for guardrails.
     user: Option<u32>,
-    /// The mapping's own name.
+    /// The name of the mapping.
     within: &'static str,
-    /// Where repeated names go.
+    /// Receives repeated names.
     odd: &'o mut Vec<Odd>,
 }
 
@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_come_back_as_they_are_written() {
+    fn scalars_are_kept_as_written() {
         for text in [
             "No",
             "yes",

@@ -1,12 +1,12 @@
-//! Reading users who are written as nearly all are: one field a line, its value
-//! plain or in quotes. A YAML parser takes such a text apart event by event,
-//! for which a million users pay more than for all the rest of a plan.
+//! Reads users who are written as nearly all are: one field per line, its value
+//! plain or quoted. A YAML parser handles such a text event by event, which for
+//! a million users costs more than the rest of a plan.
 //!
-//! This knows one way of writing and nothing of YAML. What is written in any
-//! other way, and whatever could mean something else to a parser, it leaves to
-//! [`super::document`]; so it is right to be afraid of a character. It never
-//! decides that a text is wrong. That both read the same is held against random
-//! texts in `pieces`, and by a fuzz target.
+//! This reader knows one way of writing and no other YAML. Anything else, and
+//! whatever could mean something else to a parser, it leaves to
+//! [`super::document`], so it may reject a text out of caution. It never
+//! decides that a text is wrong. A test in `chunks` and a fuzz target compare
+//! both readers on random texts.
 
 use std::borrow::Cow;
 
@@ -15,17 +15,17 @@ use crate::core::field::TextField;
 use super::document::{RawUser, USER};
 use super::scalar::Raw;
 
-/// The longest name of a field that is read here, in bytes; a parser looks for
-/// the colon behind a name no further than a thousand.
+/// The longest field name, in bytes. A parser expects the colon within a
+/// thousand.
 const MOST_NAME: usize = 100;
 
-/// The most fields of metadata of one user that are read here: each is compared
-/// with all before it.
+/// The most metadata fields per user, since each is compared with all before
+/// it.
 const MOST_METADATA: usize = 64;
 
-/// Reads a list of users, every one of which begins a line with its dash;
-/// `None` where one is written in another way. The text must be one that the
-/// parser may see ([`super::syntax::is_plain`]).
+/// Reads a list of users, each of which starts a line with its dash; `None` if
+/// one is written in another way. The text must be one that the parser may see
+/// ([`super::syntax::is_plain`]).
 pub(super) fn users(text: &str) -> Option<Vec<RawUser<'_>>> {
     let mut list = List::default();
     for line in text.split('\n') {
@@ -38,19 +38,19 @@ pub(super) fn users(text: &str) -> Option<Vec<RawUser<'_>>> {
     list.closed().then_some(list.users)
 }
 
-/// The users read so far, and where their lines begin.
+/// The users read so far, and the indentation of their lines.
 #[derive(Default)]
 struct List<'t> {
     users: Vec<RawUser<'t>>,
-    /// How far the dashes are indented.
+    /// The indentation of the dashes.
     dash: Option<usize>,
-    /// How far the fields of the user at hand are.
+    /// The indentation of the current user's fields.
     fields: usize,
-    /// Which fields it has, a bit for each of [`USER`].
+    /// The fields it has, one bit for each of [`USER`].
     seen: u32,
-    /// Whether its metadata stands on lines of its own, which go on.
+    /// Whether its metadata is on separate lines that may continue.
     open: bool,
-    /// How far these are indented, once there is one.
+    /// The indentation of these lines, once there is one.
     nested: Option<usize>,
 }
 
@@ -76,8 +76,8 @@ impl<'t> List<'t> {
         self.field(content)
     }
 
-    /// Ends metadata on lines of its own; `false` where no line followed, which
-    /// is nothing at all and another question.
+    /// Ends metadata on separate lines; `false` if there was no line, which is
+    /// an empty value and left to the parser.
     fn closed(&mut self) -> bool {
         let empty = self.open && self.nested.is_none();
         (self.open, self.nested) = (false, None);
@@ -109,7 +109,7 @@ impl<'t> List<'t> {
         Some(())
     }
 
-    /// Reads metadata in braces, or learns that its lines follow.
+    /// Reads metadata in braces, or notes that its lines follow.
     fn metadata(&mut self, value: &'t str) -> Option<()> {
         if value.is_empty() {
             self.open = true;
@@ -127,7 +127,7 @@ impl<'t> List<'t> {
         Some(())
     }
 
-    /// Keeps a metadata field of the last user.
+    /// Adds a metadata field to the last user.
     fn keep(&mut self, name: &'t str, value: &'t str) -> Option<()> {
         let metadata = &mut self.users.last_mut()?.metadata;
         if metadata.len() == MOST_METADATA || metadata.iter().any(|(other, _)| *other == name) {
@@ -138,8 +138,7 @@ impl<'t> List<'t> {
     }
 }
 
-/// Takes a name apart from what stands behind its colon, without white space
-/// around it.
+/// Splits a name from what follows its colon, without surrounding white space.
 fn named(content: &str) -> Option<(&str, &str)> {
     let (name, value) = content.split_once(':')?;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -153,7 +152,7 @@ fn named(content: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// The text of a value, if nobody could take it for anything else.
+/// The text of a value, unless it could mean anything else.
 fn plain_or_quoted(value: &str) -> Option<&str> {
     for quote in ['"', '\''] {
         if let Some(rest) = value.strip_prefix(quote) {
@@ -165,7 +164,7 @@ fn plain_or_quoted(value: &str) -> Option<&str> {
     plain(value)
 }
 
-/// The same without quotes.
+/// The same, without quotes.
 fn plain(value: &str) -> Option<&str> {
     let first = value.chars().next()?;
     if !(first.is_alphanumeric() || matches!(first, '_' | '/' | '.')) || is_null(value) {
@@ -173,7 +172,7 @@ fn plain(value: &str) -> Option<&str> {
     }
     let bytes = value.as_bytes();
     let odd = |(at, byte): (usize, &u8)| match byte {
-        // The end of a name, unless a text goes on behind it.
+        // A colon ends a name unless text follows it directly.
         b':' => matches!(bytes.get(at + 1), None | Some(b' ')),
         b'#' | b'\t' => true,
         _ => false,
@@ -191,7 +190,8 @@ mod tests {
     use super::super::document;
     use super::*;
 
-    /// What both make of a text; the second only if this reads it.
+    /// What both readers make of a text; `None` if this one leaves it to the
+    /// parser.
     fn both(text: &str) -> (String, Option<String>) {
         let whole = document::read_users(text).map(|users| format!("{users:?}"));
         let quick = users(text).map(|users| format!("{users:?}"));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_way_of_writing_is_read_as_the_parser_reads_it() {
+    fn the_usual_style_is_read_as_by_the_parser() {
         for text in [
             "- id: a\n",
             "  - id: a\r\n    email: a@b.co\r\n\r\n  - id: b",
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_parser_could_take_for_something_else_is_left_to_it() {
+    fn ambiguous_texts_are_left_to_the_parser() {
         for value in [
             "",
             "~",

@@ -1,5 +1,5 @@
-//! What stands above the users: version, company and guardrails, over all
-//! parts together.
+//! Checks everything above the users (version, company and guardrails) across
+//! all parts.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,19 @@ use super::diagnostics::{Found, error, quoted};
 use super::document::{RawPart, RawUsers};
 use super::scalar::Raw;
 
-/// The platform and the limits that a manifest states, as far as it does.
+/// The company and the limits of a manifest, if stated.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    /// The platform, where it is stated and right.
+    /// The company, if stated and valid.
     pub(super) platform: Option<PlatformId>,
-    /// The limits that are right; with a wrong one nothing is planned.
+    /// The valid limits; if one is invalid, nothing is planned.
     pub(super) guardrails: Guardrails,
-    /// Whether pictures are rid of what they say beside their pixels, where a
-    /// user does not say otherwise.
+    /// Whether metadata is removed from pictures, unless a user overrides it.
     pub(super) strip: bool,
 }
 
-/// Checks what stands above the users, in all parts together. A part that
-/// could not be read is `None`: what it lacks cannot be told.
+/// Checks everything above the users across all parts. A part that could not be
+/// read is `None`: it is unknown what it lacks.
 pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
     let mut head = Head::default();
     let mut company: Option<(Pointer, Box<str>)> = None;
@@ -42,7 +41,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
                     ProblemCode::EmptyManifest,
                     at,
                     "there is nothing in this manifest",
-                    "write `version: 1`, `company: biz_…` and `users:`, or let `whop-sync init` write one to begin with",
+                    "write `version: 1`, `company: biz_…` and `users:`, or let `whop-sync init` write one to start from",
                 ));
             }
             whole = false;
@@ -62,7 +61,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
                 ProblemCode::EmptyUsers,
                 at.field("users"),
                 "`users` has nothing below it",
-                "add users, each beginning with `- id: …`; to manage nobody, write `users: []`",
+                "add users, each starting with `- id: …`; for no users, write `users: []`",
             ));
         }
     }
@@ -78,7 +77,7 @@ pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
     head
 }
 
-/// The parts, each with what points at it as a whole.
+/// The parts, each with a pointer to it.
 fn documents<'p, 't>(
     parts: &'p [Option<RawPart<'t>>],
 ) -> impl Iterator<Item = (Pointer, Option<&'p RawPart<'t>>)> {
@@ -91,8 +90,8 @@ fn documents<'p, 't>(
     })
 }
 
-/// Says which fields no part has. They are missing from the first part, where
-/// people look for them.
+/// Reports the fields that no part has. They are missing from the first part,
+/// where people look for them.
 fn missing_fields(version: bool, company: bool, users: bool, found: &mut Found) {
     let required = [
         (version, "version", "add the line `version: 1`"),
@@ -104,7 +103,7 @@ fn missing_fields(version: bool, company: bool, users: bool, found: &mut Found) 
         (
             users,
             "users",
-            "add `users:` and below it one `- id: …` for each user; to manage nobody, write `users: []`",
+            "add `users:` and below it one `- id: …` for each user; for no users, write `users: []`",
         ),
     ];
     for (there, name, hint) in required {
@@ -120,7 +119,7 @@ fn missing_fields(version: bool, company: bool, users: bool, found: &mut Found) 
     }
 }
 
-/// Whether a version is stated at all.
+/// Whether a version is stated.
 fn check_version(raw: &Raw<'_>, at: &Pointer, found: &mut Found) -> bool {
     let at = at.field("version");
     let hint = "write `version: 1`";
@@ -131,16 +130,16 @@ fn check_version(raw: &Raw<'_>, at: &Pointer, found: &mut Found) -> bool {
             ProblemCode::BadVersion,
             at,
             format!("version {} is not known to this program", quoted(version)),
-            "write `version: 1`; a manifest of a later version needs a later whop-sync",
+            "write `version: 1`; a newer version needs a newer whop-sync",
         ));
     }
     *raw != Raw::Absent
 }
 
 /// Checks the company of one part against itself and against earlier parts.
-/// `first` is where the company stood first and what it was, empty where that
-/// was a problem of its own. Two companies in one run would send one's users to
-/// the other, so this is never a matter of the last one winning.
+/// `first` is where the company appeared first, and its value, empty if that
+/// was invalid. Two companies in one run would send the users of one to the
+/// other, so the last one must never win silently.
 fn check_company(
     company: &[(&'static str, Raw<'_>)],
     at: &Pointer,
@@ -157,21 +156,21 @@ fn check_company(
                 related: vec![Related {
                     at: at.field(other),
                     place: None,
-                    note: "it stands here first".to_owned(),
+                    note: "it appears here first".to_owned(),
                 }],
                 ..error(
                     ProblemCode::CompanyTwice,
                     at,
                     message,
-                    "keep one of them, best `company`",
+                    "keep one of them, preferably `company`",
                 )
             });
             continue;
         }
         let hint =
-            "copy the id of your platform's own account from its dashboard on Whop; it begins with `biz_`";
+            "copy the id of your platform's own account from its dashboard on Whop; it starts with `biz_`";
         let Some(text) = text(raw, name, "", &at, hint, found) else {
-            // It is there, if only as a problem that is already told.
+            // It is present, even if only as a problem that was reported.
             first.get_or_insert((at, "".into()));
             continue;
         };
@@ -187,8 +186,8 @@ fn check_company(
                     ..error(
                         ProblemCode::CompanyDiffers,
                         at,
-                        format!("{} is another company than before", quoted(text)),
-                        "one manifest is one company's: correct it, or run each company on its own",
+                        format!("{} is not the company given before", quoted(text)),
+                        "a manifest belongs to one company: correct it, or run each company separately",
                     )
                 });
             }
@@ -209,7 +208,7 @@ fn check_company(
     }
 }
 
-/// Checks one limit of one part, and that earlier parts do not say another.
+/// Checks a limit of one part, and that earlier parts do not differ.
 fn check_limit(
     guard: Guard,
     raw: &Raw<'_>,
@@ -219,7 +218,7 @@ fn check_limit(
 ) {
     let name = guard.name();
     let at = at.field(&format!("guardrails.{name}"));
-    let hint = "write a number of users such as `50`, or a share of them such as `30%`";
+    let hint = "write a number of users such as `50`, or a percentage such as `30%`";
     let Some(text) = text(raw, name, "", &at, hint, found) else {
         return;
     };
@@ -240,13 +239,13 @@ fn check_limit(
             related: vec![Related {
                 at: there.clone(),
                 place: None,
-                note: "it stands here first".to_owned(),
+                note: "it appears here first".to_owned(),
             }],
             ..error(
                 ProblemCode::GuardrailDiffers,
                 at,
                 format!("{name} differs from an earlier file's"),
-                "one manifest has one limit of each kind: keep one of them",
+                "a manifest has one limit of each kind: keep one of them",
             )
         }),
         Some(_) => {}
@@ -256,8 +255,8 @@ fn check_limit(
     }
 }
 
-/// Checks whether pictures are stripped as one part says, and that earlier
-/// parts do not say otherwise.
+/// Checks the stripping switch of one part, and that earlier parts do not
+/// differ.
 fn check_strip(raw: &Raw<'_>, at: &Pointer, said: &mut Option<(Pointer, bool)>, found: &mut Found) {
     const NAME: &str = "strip_metadata";
     let at = at.field(NAME);
@@ -276,13 +275,13 @@ fn check_strip(raw: &Raw<'_>, at: &Pointer, said: &mut Option<(Pointer, bool)>, 
             related: vec![Related {
                 at: there.clone(),
                 place: None,
-                note: "it stands here first".to_owned(),
+                note: "it appears here first".to_owned(),
             }],
             ..error(
                 ProblemCode::StripMetadataDiffers,
                 at,
                 format!("{NAME} differs from an earlier file's"),
-                "one manifest says it once; a user may say otherwise for their own picture",
+                "keep one of them; a user may override it for their own picture",
             )
         }),
         (Ok(_), Some(_)) => {}

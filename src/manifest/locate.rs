@@ -1,10 +1,9 @@
-//! The second pass: where things stand in a text.
+//! The second pass: finds positions in a text.
 //!
 //! Serde gives no positions, so a manifest with something to point at is read
-//! once more, as a stream of events with positions. Nothing is built from
-//! them: only what is looked for is kept, so that pointing at one user of a
-//! million costs time and no memory. A valid manifest never comes here, except
-//! through [`depth`] when it is written in flow style.
+//! once more, as a stream of events with positions. Only what is looked for is
+//! kept, so pointing at one user of a million costs time but no memory. A valid
+//! manifest needs this only for [`depth`], if it is written in flow style.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,18 +15,18 @@ use super::document::{COMPANY, USER};
 use super::scalar::Skips;
 use super::text_position::Stretch;
 
-/// How deep lists and mappings may lie within each other. A manifest needs
-/// four levels; both parsers stay fast at fifty, and libyaml takes time in
-/// proportion to the square of the depth of brackets: a hundred kilobytes of
-/// `[` took it 49 seconds.
+/// The deepest nesting of lists and mappings. A manifest needs four levels.
+/// Both parsers stay fast at fifty, but libyaml takes time in proportion to the
+/// square of the depth of brackets: a hundred kilobytes of `[` took it 49
+/// seconds.
 pub(super) const MOST_LEVELS: usize = 50;
 
-/// A span of the parser's. Its positions count characters, not bytes.
+/// A span as the parser gives it, in characters, not bytes.
 fn stretch(span: Span) -> Stretch {
     (span.start.index(), span.end.index())
 }
 
-/// What kind of value stands somewhere.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Nothing, or YAML's null.
@@ -41,7 +40,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What to call it in a message.
+    /// Its name in messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -52,26 +51,26 @@ impl Kind {
     }
 }
 
-/// One value of the document, as the walk passes it.
+/// A value of the document, as the walk passes it.
 struct Sight<'a> {
-    /// The user it belongs to.
+    /// Its user.
     user: Option<u32>,
-    /// The field's dotted name; empty for the user or document as a whole.
+    /// The field's dotted name; empty for the whole user or document.
     field: &'a str,
     /// The field's name in the text; for a user or the document, its first key.
     key: Option<Stretch>,
-    /// The value; for lists and mappings in block style, where it begins.
+    /// The value; for lists and mappings in block style, its start.
     value: Stretch,
-    /// What the value is; for an alias, what it stands for.
+    /// The kind of the value; for an alias, of its target.
     kind: Kind,
-    /// Whether the field's name is a list or mapping itself.
+    /// Whether the field's name is itself a list or mapping.
     odd_key: bool,
 }
 
-/// What a walk saw besides values.
+/// What a walk found besides values.
 #[derive(Debug, Default)]
 pub(super) struct Passed {
-    /// Where the second document begins.
+    /// The start of the second document.
     pub(super) second_document: Option<Stretch>,
     /// The first alias.
     pub(super) alias: Option<Stretch>,
@@ -79,23 +78,23 @@ pub(super) struct Passed {
     pub(super) error: Option<(usize, String)>,
 }
 
-/// Walks the events of a text along the shape of a manifest.
+/// Walks the events of a text along the structure of a manifest.
 struct Walk<'t, F> {
     /// The events to come.
     parser: Parser<'t, StrInput<'t>>,
     /// The kinds of anchored values, for aliases to them.
     anchors: BTreeMap<usize, Kind>,
-    /// What will be reported besides values.
+    /// The findings besides values.
     passed: Passed,
-    /// Is shown every value that the shape of a manifest knows.
+    /// Called for every value in the structure of a manifest.
     see: F,
 }
 
-/// Why a walk stops early: the text is not YAML from here on.
+/// Why a walk stops early: from here on the text is not YAML.
 type Stop = Box<ScanError>;
 
 impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
-    /// Walks a whole text. What was seen before an error stays seen.
+    /// Walks a whole text. Findings before an error are kept.
     fn over(text: &'t str, see: F) -> Passed {
         let mut walk = Self {
             parser: Parser::new_from_str(text),
@@ -109,7 +108,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         walk.passed
     }
 
-    /// The next event, with its kind if it begins a value.
+    /// The next event, with its kind if it starts a value.
     fn next(&mut self) -> Result<(Event<'t>, Stretch), Stop> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, stretch(span))),
@@ -118,7 +117,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         }
     }
 
-    /// The kind of the value that an event begins, remembered for aliases.
+    /// The kind of the value that an event starts, remembered for aliases.
     fn kind(&mut self, event: &Event<'t>, at: Stretch) -> Kind {
         let (kind, anchor) = match event {
             Event::Alias(anchor) => {
@@ -140,8 +139,8 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         kind
     }
 
-    /// Passes over what is left of a value after its first event; where that
-    /// ends, if anything is left.
+    /// Skips the rest of a value after its first event; returns where it ends,
+    /// if there was any.
     fn skip(&mut self, first: &Event<'t>) -> Result<Option<usize>, Stop> {
         let mut open = usize::from(opens(first));
         let mut end = None;
@@ -158,7 +157,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         Ok(end)
     }
 
-    /// Walks the first document, and stops at a second.
+    /// Walks the first document, and stops at the second.
     fn stream(&mut self) -> Result<(), Stop> {
         let mut documents = 0;
         loop {
@@ -203,8 +202,8 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         Ok(())
     }
 
-    /// Walks the fields of a mapping whose first event has been taken. Fields
-    /// that stand twice are shown twice, and entered the first time only.
+    /// Walks the fields of a mapping whose first event was consumed. A repeated
+    /// field is shown each time, but entered only the first time.
     fn mapping(&mut self, user: Option<u32>, within: &str) -> Result<(), Stop> {
         let mut entered = BTreeSet::new();
         loop {
@@ -253,7 +252,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
         }
     }
 
-    /// Walks the list of users, whose first event has been taken.
+    /// Walks the list of users, whose first event was consumed.
     fn users(&mut self) -> Result<(), Stop> {
         for index in 0.. {
             let (event, at) = self.next()?;
@@ -265,8 +264,8 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
                 self.whole(Some(index), kind, at)?;
                 self.mapping(Some(index), "")?;
             } else {
-                // An alias shows as what it stands for; its fields are where
-                // the anchor is.
+                // An alias is shown as its target; the fields are at the
+                // anchor.
                 (self.see)(Sight {
                     user: Some(index),
                     field: "",
@@ -282,7 +281,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
     }
 }
 
-/// Whether an event begins a list or mapping.
+/// Whether an event starts a list or mapping.
 fn opens(event: &Event<'_>) -> bool {
     matches!(event, Event::SequenceStart(..) | Event::MappingStart(..))
 }
@@ -290,11 +289,11 @@ fn opens(event: &Event<'_>) -> bool {
 /// A value of the wrong kind, which serde cannot read past.
 #[derive(Debug)]
 pub(super) struct Misfit {
-    /// The user it belongs to.
+    /// Its user.
     pub(super) user: Option<u32>,
-    /// The field's dotted name; empty for the user or document as a whole.
+    /// The field's dotted name; empty for the whole user or document.
     pub(super) field: Box<str>,
-    /// What is wrong there.
+    /// What is wrong.
     pub(super) wrong: Wrong,
 }
 
@@ -303,7 +302,7 @@ pub(super) struct Misfit {
 pub(super) enum Wrong {
     /// A value of this kind.
     Value(Kind),
-    /// The name of a field, here.
+    /// The name of a field.
     Key(Stretch),
 }
 
@@ -312,8 +311,8 @@ pub(super) fn misfits(text: &str) -> (Vec<Misfit>, Passed) {
     let mut found = Vec::new();
     let passed = Walk::over(text, |sight| {
         if sight.odd_key {
-            // Serde cannot even pass over such a name, so its whole mapping
-            // is out of reach.
+            // Serde cannot even skip such a name, so the whole mapping is
+            // unreadable.
             let within = sight.field.rsplit_once('.').map_or("", |(within, _)| within);
             found.push(Misfit {
                 user: sight.user,
@@ -331,7 +330,7 @@ pub(super) fn misfits(text: &str) -> (Vec<Misfit>, Passed) {
     (found, passed)
 }
 
-/// Whether serde can read this kind of value at this place.
+/// Whether serde can read this kind of value here.
 fn fits(sight: &Sight<'_>) -> bool {
     let nested = sight.field.contains('.');
     let mapping = matches!(sight.kind, Kind::Mapping | Kind::Null);
@@ -348,7 +347,7 @@ fn fits(sight: &Sight<'_>) -> bool {
     }
 }
 
-/// What to tell the reader to pass over.
+/// What the reader must skip.
 pub(super) fn skips(misfits: &[Misfit]) -> Skips {
     misfits
         .iter()
@@ -356,9 +355,9 @@ pub(super) fn skips(misfits: &[Misfit]) -> Skips {
         .collect()
 }
 
-/// Where lists and mappings lie too deep within each other, or the text cannot
-/// be read: the position, and the parser's words for the latter. Stops there,
-/// so its own cost is bounded as well.
+/// Where nesting is too deep or the text cannot be read: the position, and for
+/// the latter the parser's message. Stops there, so that its own cost is
+/// bounded.
 pub(super) fn depth(text: &str) -> Option<(usize, Option<String>)> {
     let mut open = 0;
     for event in Parser::new_from_str(text) {
@@ -372,7 +371,7 @@ pub(super) fn depth(text: &str) -> Option<(usize, Option<String>)> {
             Ok((Event::SequenceEnd | Event::MappingEnd, _)) => open -= 1,
             Ok(_) => {}
             Err(error) => {
-                // The scanner reads ahead, and has a limit of its own.
+                // The scanner reads ahead and has a limit of its own.
                 let deep = error.info().contains("recursion limit");
                 return Some((error.marker().index(), (!deep).then(|| error.info().to_owned())));
             }
@@ -381,31 +380,30 @@ pub(super) fn depth(text: &str) -> Option<(usize, Option<String>)> {
     None
 }
 
-/// Which side of a field is meant, and which of several equal ones.
+/// Which part of a field to point at, and which of several equal ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     /// Its name.
     Key,
-    /// Its name where it stands last.
+    /// The last occurrence of its name.
     LastKey,
     /// Its value.
     Value,
 }
 
-/// Where a field stands, as far as the walk has come.
+/// The position of a field, as found so far.
 struct Spot {
-    /// Its name; of the document or a user the first name in it.
+    /// Its name; for the document or a user, the first name in it.
     key: Stretch,
-    /// Its value, unless nothing stands there.
+    /// Its value, unless it has none.
     value: Option<Stretch>,
-    /// Its name where it stands last.
+    /// The last occurrence of its name.
     last_key: Stretch,
 }
 
-/// Finds values in one part's text, and the nearest thing around those that
-/// are not there: for a missing field the beginning of its user, for a missing
-/// user the list. Costs the same for every value of the text, however much is
-/// looked for.
+/// Finds values in a part's text, or the nearest enclosing item if one is
+/// missing: for a field the start of its user, for a user the list. The cost
+/// per value of the text does not depend on how much is looked for.
 pub(super) fn find(text: &str, wanted: &[(&Pointer, Side)]) -> Vec<Stretch> {
     let mut spots: BTreeMap<Option<u32>, BTreeMap<&str, Option<Spot>>> = BTreeMap::new();
     for (pointer, _) in wanted {
@@ -442,8 +440,8 @@ pub(super) fn find(text: &str, wanted: &[(&Pointer, Side)]) -> Vec<Stretch> {
     wanted.iter().map(nearest).collect()
 }
 
-/// What a pointer names, and what is around that, from near to far: the
-/// mapping that should have the field, the user, the list, the document.
+/// What a pointer names, and what encloses it, from near to far: the mapping
+/// that should have the field, the user, the list, the document.
 fn around(pointer: &Pointer) -> [(Option<u32>, &str); 5] {
     let field = pointer.field.as_deref().unwrap_or_default();
     let within = field.split_once('.').map_or("", |(within, _)| within);
@@ -503,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_brackets_are_found_without_going_down() {
+    fn deep_brackets_are_found_without_recursion() {
         let deep = format!("a: {}", "[".repeat(1_000_000));
         assert!(matches!(depth(&deep), Some((_, None))));
         let fine = format!("a: {}{}", "[".repeat(40), "]".repeat(40));

@@ -2,27 +2,29 @@
 //! every problem at once with its line.
 //!
 //! ```text
-//! files ─sources─▶ texts ─syntax, document─▶ raw values ─head, check─▶ users ─┐
-//!                    ▲                                                        ├─▶ Desired
-//!                    └─places── problems ◀──── pictures ◀─────avatars─────────┘
+//! files ─sources─▶ texts ─syntax, document─▶ raw values ─header, check─▶ users ─┐
+//!                    ▲                                                          ├─▶ Desired
+//!                    └─locate── problems ◀──── pictures ◀──────avatars──────────┘
 //! ```
 //!
-//! * `sources` finds and reads the files; `avatars` reads the
-//!   pictures they name (`crate::picture` knows them by content). Nothing else here touches the disk.
-//! * `document` is the only user of serde_yaml; with `scalar` it keeps every
-//!   value as it is written: `No`, `007` and `12:30` are names and ids, not a
-//!   boolean, a number and a time.
-//! * `pieces` reads a large text in pieces, side by side.
-//! * `syntax` refuses what would hurt the parser, and gets from its first
-//!   error to all of them.
-//! * `head` and `check` know the rules, `found` collects what breaks
-//!   them, and `suggest` guesses what was meant.
-//! * `places` is a second pass over the text that only a manifest with
-//!   something to point at pays for; `lines` counts lines and columns.
+//! * `sources` finds and reads the files; `avatars` reads the pictures they name
+//!   (`crate::picture` recognises them by content). Nothing else here uses the
+//!   disk.
+//! * `document` is the only user of serde_yaml. With `scalar` it keeps every
+//!   value as written: `No`, `007` and `12:30` are names and ids, not a boolean,
+//!   a number and a time.
+//! * `chunks` reads a large text in chunks, in parallel; `fast_path` reads the
+//!   usual style without a YAML parser.
+//! * `syntax` refuses texts that would make the parser slow, and gets from its
+//!   first error to all of them.
+//! * `header` and `check` know the rules, `diagnostics` collects what breaks them,
+//!   and `suggest` guesses the intended name.
+//! * `locate` is a second pass over the text, made only if there is something to
+//!   point at; `text_position` counts lines and columns.
 //!
-//! A manifest may come from a stranger's pull request. So no text makes the
-//! time or memory grow faster than its size, no path leads out of the
-//! manifest's folder, and no pixel is decoded.
+//! A manifest may come from a stranger's pull request. So time and memory do
+//! not grow faster than the size of a text, no path leads out of the manifest's
+//! folder, and no pixel is decoded.
 
 mod avatars;
 mod check;
@@ -67,13 +69,12 @@ pub use suggest::{field_called, nearest};
 pub struct Manifest {
     /// What it asks for.
     pub desired: Desired,
-    /// What is worth knowing about it, sorted by place.
+    /// Warnings, sorted by place.
     pub warnings: Vec<Problem>,
     /// The digest of all parts' bytes, in order.
     pub digest: Digest,
     sources: Sources,
-    /// Where the users stand: part and position, in the order of
-    /// [`Desired::users`].
+    /// The positions of the users, by part, in the order of [`Desired::users`].
     stands: Vec<Stand>,
 }
 
@@ -81,14 +82,14 @@ pub struct Manifest {
 /// picture it names.
 ///
 /// # Errors
-/// [`Code::ManifestMissing`] when there is none, [`Code::ManifestInvalid`]
-/// with every problem it has, or what keeps a file from being read.
+/// [`Code::ManifestMissing`] if there is none, [`Code::ManifestInvalid`] with
+/// all of its problems, or the failure to read a file.
 pub fn load(paths: &[PathBuf]) -> Result<Manifest> {
     load_with(paths, &mut Memory::default())
 }
 
-/// The same, without reading pictures again that have not changed since they
-/// were remembered. Afterwards the memory has what was learnt.
+/// Like [`load`], but does not read pictures again that have not changed since
+/// they were remembered. New facts are added to `memory`.
 ///
 /// # Errors
 /// As [`load`].
@@ -121,9 +122,9 @@ fn from_sources(mut sources: Sources, memory: &mut Memory) -> Result<Manifest> {
     }
 }
 
-/// The ids that the manifest at these paths has, as they are written, for
-/// completing them. Reads no picture and minds no problem: of a manifest that
-/// cannot be read there are none.
+/// The ids in the manifest at these paths, as written, for shell completion.
+/// Reads no picture and ignores problems: a manifest that cannot be read has no
+/// ids.
 pub fn ids(paths: &[PathBuf]) -> Vec<String> {
     let Ok(sources) = Sources::read(paths) else {
         return Vec::new();
@@ -144,12 +145,12 @@ pub fn ids(paths: &[PathBuf]) -> Vec<String> {
     ids
 }
 
-/// Makes the desired state of all parts, and says where its users stand.
-/// `None` comes with at least one error found.
+/// Builds the desired state of all parts, with the positions of its users.
+/// `None` comes with at least one error.
 fn assemble(sources: &Sources, memory: &mut Memory, found: &mut Found) -> Option<(Desired, Vec<Stand>)> {
     let mut of_users = Found::default();
     let (heads, Checked { mut entries, wanted }) = read(sources, found, &mut of_users);
-    // A part that is left out would look like users who were taken out.
+    // If an unreadable part were left out, its users would seem to be removed.
     let whole = heads.iter().all(Option::is_some);
     let head = header::head(&heads, found);
     found.append(of_users);
@@ -160,7 +161,8 @@ fn assemble(sources: &Sources, memory: &mut Memory, found: &mut Found) -> Option
     } else {
         Vec::new()
     };
-    // Without a platform the users can still be checked against each other.
+    // Without a valid company, the users can still be checked against each
+    // other.
     let platform = head.platform.or_else(|| PlatformId::parse("biz_unknown").ok())?;
     match Desired::new(platform, head.guardrails, entries) {
         Ok(desired) => whole.then_some((desired, stands)),
@@ -171,7 +173,7 @@ fn assemble(sources: &Sources, memory: &mut Memory, found: &mut Found) -> Option
     }
 }
 
-/// Reads all parts: what stands above the users, and the users themselves.
+/// Reads all parts: what is above the users, and the users.
 fn read<'s>(
     sources: &'s Sources,
     found: &mut Found,
@@ -203,7 +205,8 @@ fn read<'s>(
     (heads, all)
 }
 
-/// Reads a part whole; what is to be said of its text, and of its users.
+/// Reads a part as a whole; also returns the problems of its text and of its
+/// users.
 fn read_whole(index: u32, part: &Part) -> (Option<RawPart<'_>>, Checked, Found, Found) {
     let (mut found, mut of_users) = (Found::default(), Found::default());
     let mut head = syntax::read(index, part, &mut found);
@@ -218,15 +221,15 @@ fn read_whole(index: u32, part: &Part) -> (Option<RawPart<'_>>, Checked, Found, 
     (head, users, found, of_users)
 }
 
-/// Where users stand, in the order of their keys.
+/// The positions of users, in the order of their keys.
 fn stands(entries: &[Entry]) -> Vec<Stand> {
     let mut order: Vec<&Entry> = entries.iter().collect();
     order.sort_unstable_by(|a, b| a.user.key.cmp(&b.user.key));
     order.into_iter().map(|entry| entry.at).collect()
 }
 
-/// Looks up where problems and what belongs to them stand, and sorts them by
-/// file and line. Those that count others stay at the end.
+/// Finds the positions of problems and related places, and sorts the problems
+/// by file and line. Those that count others stay last.
 fn place(problems: &mut [Problem], sources: &Sources) {
     for (index, part) in (0..).zip(sources.parts()) {
         let mut wanted = Vec::new();
@@ -275,8 +278,8 @@ fn sides(code: ProblemCode) -> (Side, Side) {
 }
 
 impl Manifest {
-    /// The folder that belongs to the manifest: the named directory, or that
-    /// of the first file. The mapping lives there.
+    /// The folder of the manifest: the named directory, or that of the first
+    /// file. The mapping is there.
     pub fn directory(&self) -> &Path {
         self.sources.directory()
     }
@@ -286,12 +289,12 @@ impl Manifest {
         &self.sources
     }
 
-    /// Reads a picture's bytes again, for sending them: stripped of what it
-    /// says beside its pixels where the manifest asks for that.
+    /// Reads a picture's bytes again to send them, without metadata if the
+    /// manifest asks for that.
     ///
     /// # Errors
-    /// When it cannot be read, is no longer a picture that we send, or is no
-    /// longer the one that was checked: what was planned is what is sent.
+    /// If it cannot be read, is no longer an acceptable picture, or is not the
+    /// one that was checked: only what was planned is sent.
     pub fn read_picture(&self, avatar: &Avatar) -> Result<Vec<u8>> {
         let invalid = |message: String| Error::new(Code::ManifestInvalid, message);
         let part = self.sources.parts().get(avatar.part as usize);
@@ -309,13 +312,13 @@ impl Manifest {
                 "the avatar `{}` has changed since it was checked",
                 avatar.path
             ))
-            .hint("plan again with the new picture; if it is still the same, with `--no-cache`")
+            .hint("plan again with the new picture; if it did not change, use `--no-cache`")
         })
     }
 
-    /// Where these users stand, pointing at their ids; users that the manifest
-    /// does not have are left out, and all where the files have changed since
-    /// they were read. Reads the texts once more, and large files.
+    /// The positions of these users, pointing at their ids. Unknown users are
+    /// left out; so are all if the files have changed since they were read.
+    /// Reads large files once more.
     pub fn places(&self, keys: &[&UserKey]) -> BTreeMap<UserKey, Place> {
         let users = self.desired.users();
         let mut by_part: BTreeMap<u32, Vec<(&UserKey, Pointer)>> = BTreeMap::new();

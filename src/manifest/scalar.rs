@@ -1,5 +1,4 @@
-//! Scalars, kept exactly as they are written, and the budget that what is kept
-//! draws on.
+//! Scalars, kept exactly as written, and the budget for what is kept.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -8,48 +7,49 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, VariantAccess, Visitor};
 
-/// A scalar field as it is written.
+/// A scalar field as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Raw<'t> {
-    /// The field is not there.
+    /// The field is missing.
     #[default]
     Absent,
-    /// It is there, with nothing or YAML's null behind it.
+    /// It is present with no value or YAML's null.
     Null,
-    /// A text, quoted or not: `No`, `007` and `12:30` are what they look like.
+    /// A text, quoted or not: `No`, `007` and `12:30` are texts.
     Text(Cow<'t, str>),
-    /// It carries a local tag such as `!env`, which other tools would obey.
+    /// It has a local tag such as `!env`, which other tools would act on.
     Tagged(Box<str>),
-    /// It is no scalar; the problem is already known.
+    /// It is not a scalar; the problem is already known.
     Skipped,
 }
 
-/// How many times its own size a text may come to, aliases expanded: a text
+/// How many times its own size a text may grow to with aliases expanded. A text
 /// without aliases stays below three (see [`Reading::spend`]).
 pub(super) const BUDGET: usize = 5;
-/// What even the smallest text may come to, so that a few aliases never hurt.
+/// What even the smallest text may grow to, so that a few aliases are always
+/// allowed.
 pub(super) const BUDGET_FLOOR: usize = 64 * 1024;
 
-/// Values to pass over: the user (`None` for the document) and the field's
-/// dotted name, empty for the user as a whole.
+/// Values to skip: the user (`None` for the document) and the field's dotted
+/// name, empty for the whole user.
 pub(super) type Skips = BTreeSet<(Option<u32>, Box<str>)>;
 
-/// What all readers share while a text is read.
+/// The state shared by all readers of a text.
 pub(super) struct Reading<'s> {
-    /// What to pass over unread.
+    /// What to skip.
     pub(super) skips: &'s Skips,
-    /// What is left of the budget, in bytes; 0 once it is exceeded.
+    /// The rest of the budget, in bytes; 0 once it is exceeded.
     pub(super) left: Cell<usize>,
 }
 
 impl Reading<'_> {
-    /// Whether this value is to be passed over. Almost always nothing is.
+    /// Whether to skip this value. Almost always nothing is skipped.
     pub(super) fn skips(&self, user: Option<u32>, field: &str) -> bool {
         !self.skips.is_empty() && self.skips.contains(&(user, field.into()))
     }
 
-    /// Takes a value's bytes off the budget, and four more for its being
-    /// there. Every value takes at least two bytes of text ("a,"), so without
+    /// Charges a value to the budget: its bytes, and four more for the value
+    /// itself. Every value takes at least two bytes of text ("a,"), so without
     /// aliases the sum stays below three times the text.
     pub(super) fn spend<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
         let left = self.left.get().saturating_sub(bytes + 4);
@@ -61,7 +61,8 @@ impl Reading<'_> {
     }
 }
 
-/// Reads a field's name. An alias to a text is fine; a list or mapping is not.
+/// Reads a field's name. An alias to a text is allowed; a list or mapping is
+/// not.
 pub(super) struct KeySeed<'r>(pub(super) &'r Reading<'r>);
 
 impl<'t> DeserializeSeed<'t> for KeySeed<'_> {
@@ -89,14 +90,14 @@ impl<'t> Visitor<'t> for KeySeed<'_> {
     }
 }
 
-/// Reads a scalar as it is written. Three questions are put to the parser, in
-/// the order in which it can answer them: is it null, does it carry a tag of
-/// its own, and what does it say. Asking for "any" value instead would turn
-/// `1e3` into 1000 and `007` into whatever the schema of the day makes of it.
+/// Reads a scalar as written. The parser is asked three questions, in the order
+/// in which it can answer: is it null, does it have a local tag, and what is
+/// its text. Asking for "any" value would turn `1e3` into 1000 and `007` into
+/// whatever the parser's schema makes of it.
 pub(super) struct ScalarSeed<'r> {
-    /// What all readers share.
+    /// The state shared by all readers.
     pub(super) reading: &'r Reading<'r>,
-    /// Whether to pass over the value, whatever it is.
+    /// Whether to skip the value, whatever it is.
     pub(super) skip: bool,
 }
 
@@ -124,8 +125,8 @@ impl<'t> Visitor<'t> for ScalarSeed<'_> {
 
     fn visit_some<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         // yaml_serde shows local tags to enums only: an untagged scalar looks
-        // like the name of a unit variant, a tagged one like a variant named
-        // by its tag.
+        // like the name of a unit variant, a tagged one like a variant named by
+        // its tag.
         deserializer.deserialize_enum("", &[], self)
     }
 
@@ -141,9 +142,9 @@ impl<'t> Visitor<'t> for ScalarSeed<'_> {
     }
 }
 
-/// Reads a scalar's text, or the tag before it. The parser hands tags out
-/// through a plain string deserializer, to which everything is a text, whereas
-/// its own answers the question for an option: that is how they are told apart.
+/// Reads a scalar's text, or the tag before it. The parser passes tags through
+/// a plain string deserializer, which has only texts, but answers itself when
+/// asked for an option. That distinguishes the two.
 struct TextSeed<'r>(&'r Reading<'r>);
 
 impl<'t> DeserializeSeed<'t> for TextSeed<'_> {

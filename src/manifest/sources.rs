@@ -1,8 +1,8 @@
-//! The files of a manifest: which they are, and their text.
+//! The files of a manifest: finding them and reading their text.
 //!
-//! What is named may be a file or a directory, and several may be named; the
-//! files found are the parts of one manifest, in order. Only regular files are
-//! ever opened, so that a named pipe or a device cannot make a run hang.
+//! A path may be a file or a directory, and there may be several; the files
+//! found are the parts of one manifest, in order. Only regular files are
+//! opened, so that a named pipe or a device cannot make a run hang.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,67 +14,67 @@ use crate::core::digest::{Digest, Hasher};
 use crate::error::{Code, Error, Result};
 use crate::fsys::{OsDisk, Refusal};
 
-/// The greatest part we read, in bytes. A million users need about 180 MB, so
-/// nothing sensible is refused, and no file can fill the memory by its size
+/// The largest part, in bytes. A million users need about 180 MB, so no
+/// reasonable manifest is refused, and no file can fill the memory by its size
 /// alone.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Texts that come to more than this, in bytes, are not kept once they were read:
-/// a million users' would be a seventh of all that a plan holds.
+/// Larger texts, in bytes, are not kept after reading: for a million users they
+/// would take a seventh of a plan's memory.
 const MOST_KEPT: usize = 8 * 1024 * 1024;
 
-/// The most files that a directory may contribute: a run that was pointed at the
-/// wrong folder, such as `/`, stops there.
+/// The most files in a directory. A run that was pointed at the wrong folder,
+/// such as `/`, stops there.
 const MOST_FILES: usize = 10_000;
-/// How deep they may lie below the named directory.
+/// How deep files may be below the named directory.
 const MOST_LEVELS: usize = 32;
 
 /// One file of the manifest.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// The text, without a byte order mark; empty once it was let go.
+    /// The text, without a byte order mark; empty once it was released.
     pub(super) text: String,
-    /// Why the bytes are not a text, if so; `text` then has a replacement
-    /// character wherever they made no sense.
+    /// Why the bytes are not a text, if so; `text` then has replacement
+    /// characters in place of invalid bytes.
     pub(super) garbled: Option<Garbled>,
-    /// The path as the person named it, always with `/`.
+    /// The path as given, always with `/`.
     pub(super) display: String,
-    /// The folder it lies in; pictures are relative to it.
+    /// The folder it is in; pictures are relative to it.
     pub(super) directory: PathBuf,
 }
 
 /// Bytes that are not UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Garbled {
-    /// How many bytes of the text came before.
+    /// The number of valid bytes before the first invalid one.
     pub(super) offset: usize,
-    /// Whether it is in the encoding that some Windows programs write.
+    /// Whether it is UTF-16, which some Windows programs write.
     pub(super) utf16: bool,
 }
 
-/// The files of a manifest, read.
+/// The files of a manifest, with their text.
 #[derive(Debug)]
 pub struct Sources {
-    /// In order.
+    /// The parts, in order.
     parts: Vec<Part>,
     /// The parts' paths.
     paths: Vec<PathBuf>,
     /// How they are opened.
     disk: OsDisk,
-    /// Whether the texts were let go.
+    /// Whether the texts were released.
     let_go: bool,
-    /// The folder of the manifest as a whole.
+    /// The folder of the whole manifest.
     directory: PathBuf,
-    /// Over the bytes of all parts.
+    /// The digest of all parts' bytes.
     digest: Digest,
 }
 
 impl Sources {
-    /// Reads what is named, in order: a file as it is, a directory's files
+    /// Reads the given paths in order: a file as it is, a directory's files
     /// sorted by path.
     ///
     /// # Errors
-    /// When something is not there, is no regular file, is too large, stands
+    /// If one does not exist, is not a regular file, is too large, appears
     /// twice or cannot be read.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Self> {
         let files = find(paths)?;
@@ -94,7 +94,7 @@ impl Sources {
         })
     }
 
-    /// Frees large texts. Few runs ask for them again.
+    /// Releases large texts. Few runs need them again.
     pub(super) fn let_go(&mut self) {
         let held: usize = self.parts.iter().map(|part| part.text.len()).sum();
         if held > MOST_KEPT {
@@ -103,8 +103,8 @@ impl Sources {
         }
     }
 
-    /// The parts' texts, read again where they were let go; `None` where the
-    /// files are no longer what they were.
+    /// The texts of the parts, read again if they were released; `None` if the
+    /// files have changed.
     pub(super) fn texts(&self) -> Option<Vec<Cow<'_, str>>> {
         if !self.let_go {
             return Some(self.parts.iter().map(|part| part.text.as_str().into()).collect());
@@ -119,13 +119,13 @@ impl Sources {
         &self.parts
     }
 
-    /// The parts' paths as the person named them, in order, with `/`.
+    /// The paths of the parts as given, in order, with `/`.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().map(|part| part.display.as_str())
     }
 
-    /// The folder that belongs to the manifest as a whole: the named directory,
-    /// or that of the first file.
+    /// The folder of the whole manifest: the named directory, or that of the
+    /// first file.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
@@ -138,7 +138,7 @@ impl Sources {
 
 #[cfg(any(test, fuzzing))]
 impl Sources {
-    /// One text as if it had been read from `users.yaml` in this folder.
+    /// A text as if read from `users.yaml` in this folder.
     pub(super) fn of_text(text: &[u8], folder: &Path) -> Self {
         Self {
             parts: vec![Part::of_text(text, folder)],
@@ -153,13 +153,13 @@ impl Sources {
 
 #[cfg(any(test, fuzzing))]
 impl Part {
-    /// One text as if it had been read from `users.yaml` in this folder.
+    /// A text as if read from `users.yaml` in this folder.
     pub(super) fn of_text(text: &[u8], folder: &Path) -> Self {
         decode(&folder.join("users.yaml"), text.to_owned())
     }
 }
 
-/// A path for people, the same on every system.
+/// A path for messages, the same on every system.
 pub(super) fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     if cfg!(windows) {
@@ -169,7 +169,7 @@ pub(super) fn shown(path: &Path) -> String {
     }
 }
 
-/// The folder a file lies in, never empty.
+/// The folder of a file, never empty.
 fn folder_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -177,7 +177,7 @@ fn folder_of(file: &Path) -> PathBuf {
     }
 }
 
-/// Lists the files behind the named paths.
+/// Lists the files at the given paths.
 fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut seen = BTreeMap::new();
@@ -191,7 +191,7 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
                     Code::ManifestMissing,
                     format!("there is no `*.yaml` or `*.yml` file in `{}`", shown(path)),
                 )
-                .hint("name the file with `-f`; hidden files and folders are passed over"));
+                .hint("name the file with `-f`; hidden files and folders are ignored"));
             }
         } else {
             files.push(path.clone());
@@ -204,8 +204,8 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Adds a directory's YAML files, sorted by name at each level, without hidden
-/// ones. Links to directories are not followed: they could lead anywhere, or
-/// round in circles.
+/// ones. Links to directories are not followed: they could lead anywhere, or in
+/// circles.
 fn below(folder: &Path, levels: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(|cause| Error::file("list", folder, cause))? {
@@ -220,7 +220,7 @@ fn below(folder: &Path, levels: usize, files: &mut Vec<PathBuf>) -> Result<()> {
         let about = fs::symlink_metadata(&path).map_err(|cause| Error::file("read", &path, cause))?;
         if about.is_dir() {
             if levels == 0 {
-                return Err(too_much(&path, "folders are nested too deep"));
+                return Err(too_much(&path, "folders are nested too deeply"));
             }
             below(&path, levels - 1, files)?;
         } else if is_yaml(&path) && !path.is_dir() {
@@ -233,7 +233,7 @@ fn below(folder: &Path, levels: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The refusal of a folder that cannot be a manifest.
+/// The error for a folder that cannot be a manifest.
 fn too_much(path: &Path, what: &str) -> Error {
     Error::new(
         Code::ManifestInvalid,
@@ -242,16 +242,15 @@ fn too_much(path: &Path, what: &str) -> Error {
     .hint("name the manifest's own files or folder with `-f`")
 }
 
-/// Whether a name found in a directory is a manifest's. A file that is named
-/// may be called anything.
+/// Whether a file in a directory is part of a manifest. A file that is named
+/// itself may have any name.
 fn is_yaml(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// Refuses a file that stands twice, which would give every user twice and
-/// hundreds of problems that say the wrong thing. A link counts as itself, and
-/// is refused when it is read.
+/// Refuses a file that appears twice, because its users would all be reported
+/// as duplicates. A link counts as itself, and is refused when it is read.
 fn refuse_twice(file: &Path, seen: &mut BTreeMap<PathBuf, PathBuf>) -> Result<()> {
     let folder = fs::canonicalize(folder_of(file)).map_err(|cause| unreadable(file, cause))?;
     let real = folder.join(file.file_name().unwrap_or_default());
@@ -265,7 +264,7 @@ fn refuse_twice(file: &Path, seen: &mut BTreeMap<PathBuf, PathBuf>) -> Result<()
     Ok(())
 }
 
-/// Reads these files; the digest is over all of their bytes.
+/// Reads these files; the digest covers all of their bytes.
 fn read_all(disk: &OsDisk, files: &[PathBuf]) -> Result<(Vec<Part>, Digest)> {
     let mut hasher = Hasher::new("manifest");
     let mut parts = Vec::with_capacity(files.len());
@@ -277,11 +276,10 @@ fn read_all(disk: &OsDisk, files: &[PathBuf]) -> Result<(Vec<Part>, Digest)> {
     Ok((parts, hasher.finish()))
 }
 
-/// Reads a file whole, if it is a regular one of bearable size. A manifest may
-/// come from a stranger's pull request, and problems show the lines they are
-/// about: a link to a file that others may not see, such as the environment of
-/// this very process, would print it. So no name below the folder that was
-/// named may be a link.
+/// Reads a whole file if it is regular and not too large. A manifest may come
+/// from a stranger's pull request, and problems quote lines: a link to a secret
+/// file, such as this process's environment, would print it. So no name below
+/// the given folder may be a link.
 fn read_regular(disk: &OsDisk, path: &Path) -> Result<Vec<u8>> {
     let read = disk.read_most(path, MOST_BYTES);
     let read = read.and_then(|bytes| bytes.ok_or_else(|| ErrorKind::NotFound.into()));
@@ -302,14 +300,15 @@ fn read_regular(disk: &OsDisk, path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// What an I/O error means: a manifest that is not there has a code of its own.
+/// The error for a file that cannot be read; a missing manifest has its own
+/// code.
 fn unreadable(path: &Path, cause: std::io::Error) -> Error {
     if cause.kind() == ErrorKind::NotFound {
         Error::new(
             Code::ManifestMissing,
             format!("there is no manifest at `{}`", shown(path)),
         )
-        .hint("name it with `-f PATH`, or begin with `whop-sync init`")
+        .hint("name it with `-f PATH`, or start with `whop-sync init`")
     } else {
         Error::file("read", path, cause)
     }
@@ -326,8 +325,8 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Part {
             (text, Some(Garbled { offset, utf16 }))
         }
     };
-    // Both parsers accept the mark, but only at the very start, and columns of
-    // the first line would be off by one.
+    // Both parsers accept the mark at the very start only, and columns of the
+    // first line would be off by one.
     if garbled.is_none() && text.starts_with('\u{feff}') {
         text.remove(0);
     }
@@ -345,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_text_is_let_go_and_read_again_while_it_is_the_same() {
+    fn a_large_text_is_released_and_read_again_while_unchanged() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("users.yaml");
         for (lines, is_large) in [(100, false), (600_000, true)] {

@@ -1,6 +1,6 @@
-//! "Did you mean": the known name that a wrong one looks most like.
+//! "Did you mean": finds the known name closest to a wrong one.
 
-/// What people call fields elsewhere, Whop's own words among them.
+/// Common names for fields elsewhere, including Whop's own.
 const OTHER_WORDS: [(&str, &str); 16] = [
     ("user_id", "id"),
     ("key", "id"),
@@ -20,9 +20,9 @@ const OTHER_WORDS: [(&str, &str); 16] = [
     ("previous_id", "renamed_from"),
 ];
 
-/// The known name that looks most like this one, if any does: at most a third
-/// of its letters may be wrong, and case does not count. Of equals the first
-/// wins, so that the answer never depends on chance.
+/// The known name closest to this one, if it is close: at most a third of its
+/// letters may differ, ignoring case. The first of equals wins, so that the
+/// answer is deterministic.
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // Comparing takes time in proportion to both lengths.
     if name.len() > 255 {
@@ -40,15 +40,15 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     best.map(|(_, known)| known)
 }
 
-/// The field that people elsewhere call so, its own name included. Nothing is
-/// guessed: a column that is merely spelled alike is another one.
+/// The field with this name or one of its common other names. Nothing is
+/// guessed: a column that is merely spelled alike is a different one.
 pub fn field_called(name: &str) -> Option<&'static str> {
     let own = super::document::USER.iter().find(|field| **field == name);
     let other = || OTHER_WORDS.iter().find(|(word, _)| *word == name);
     own.copied().or_else(|| other().map(|(_, field)| *field))
 }
 
-/// The field that was probably meant by this name.
+/// The field that was probably intended by this name.
 pub(super) fn field(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let folded = name.to_lowercase();
     let other = OTHER_WORDS.iter().find(|(word, _)| *word == folded);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_and_other_words_are_recognised() {
+    fn typos_and_common_names_are_recognised() {
         let known = ["id", "email", "name", "avatar", "renamed_from"];
         for (name, meant) in [
             ("emial", Some("email")),

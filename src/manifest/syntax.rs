@@ -1,9 +1,8 @@
-//! From one part's text to its raw values, or to the problems that stand in
-//! the way: bytes that are no text, texts that are no YAML, and YAML of
-//! another shape.
+//! Turns a part's text into raw values, or into problems: bytes that are not a
+//! text, texts that are not YAML, and YAML of the wrong shape.
 //!
 //! Some texts are refused before the parser sees them, because it would take
-//! them apart in time that grows with the square of their size, or count lines
+//! time that grows with the square of their size, or would count lines
 //! differently from every editor.
 
 use crate::core::problem::{Pointer, Problem, Related};
@@ -16,18 +15,18 @@ use super::scalar::Skips;
 use super::sources::{Garbled, Part};
 use super::text_position::{self, Stretch};
 
-/// How many `[` and `{` a text may hold without a closer look: so many cannot
-/// lie too deep within each other.
+/// How many `[` and `{` a text may contain without a closer check: so few
+/// cannot be nested too deeply.
 pub(super) const FEW_BRACKETS: usize = MOST_LEVELS;
-/// How many lines may begin with `%`. The parser compares each directive with
+/// How many lines may start with `%`. The parser compares each directive with
 /// all before it: a megabyte of them took it 80 seconds.
 const MOST_DIRECTIVES: usize = 16;
-/// How many blanks may stand in a row before more text on the same line. Wider
-/// than any window in which a change is reviewed.
+/// How many blanks may precede more text on the same line. Wider than any
+/// window in which a change is reviewed.
 const MOST_BLANKS: usize = 200;
 
-/// Reads a part. `None` means that nothing in it can be relied on, and that a
-/// problem says why.
+/// Reads a part. `None` if nothing in it can be relied on; then a problem says
+/// why.
 pub(super) fn read<'t>(index: u32, part: &'t Part, found: &mut Found) -> Option<RawPart<'t>> {
     let reader = Reader { index, part };
     if let Some(problem) = reader.refuse() {
@@ -38,8 +37,8 @@ pub(super) fn read<'t>(index: u32, part: &'t Part, found: &mut Found) -> Option<
         Ok(raw) => return Some(raw),
         Err(unread) => unread,
     };
-    // Serde stops at the first value of the wrong kind, so that error alone
-    // does not tell whether the text is YAML at all.
+    // Serde stops at the first value of the wrong kind, so its error does not
+    // show whether the text is YAML at all.
     if !matches!(unread, Unread::Bomb)
         && let Some(Unread::Error { words, offset }) = document::syntax_error(&part.text)
     {
@@ -49,14 +48,14 @@ pub(super) fn read<'t>(index: u32, part: &'t Part, found: &mut Found) -> Option<
     reader.reread(unread, found)
 }
 
-/// Whether the parser may see the text, how deep it goes aside.
+/// Whether the parser may see the text, nesting aside.
 pub(super) fn is_plain(part: &Part) -> bool {
     Reader { index: 0, part }.refuse_characters().is_none()
 }
 
-/// One part at hand.
+/// The part being read.
 struct Reader<'t> {
-    /// Which part it is.
+    /// Its index.
     index: u32,
     /// Its text and names.
     part: &'t Part,
@@ -70,7 +69,7 @@ impl<'t> Reader<'t> {
         problem
     }
 
-    /// Points at the part as a whole.
+    /// Points at the whole part.
     fn document(&self) -> Pointer {
         Pointer {
             part: self.index,
@@ -78,12 +77,12 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Why the parser may not see this text, if so.
+    /// Why the parser must not see this text, if so.
     fn refuse(&self) -> Option<Problem> {
         self.refuse_characters().or_else(|| self.too_deep())
     }
 
-    /// The same, but for how deep it goes.
+    /// The same, nesting aside.
     fn refuse_characters(&self) -> Option<Problem> {
         let text = &*self.part.text;
         if let Some(garbled) = self.part.garbled {
@@ -98,14 +97,14 @@ impl<'t> Reader<'t> {
                 (at, at + 1),
                 ProblemCode::HiddenText,
                 &format!(
-                    "the line goes on after {MOST_BLANKS} blanks or more, where a reviewer does not see it"
+                    "the line continues after {MOST_BLANKS} blanks or more, where a reviewer does not see it"
                 ),
-                "remove the blanks, or put what follows on a line of its own",
+                "remove the blanks, or put the rest on its own line",
             ));
         }
         let mut directives = text.lines().filter(|line| line.starts_with('%'));
         if let Some(line) = directives.nth(MOST_DIRECTIVES) {
-            // `lines` hands out slices of the text, so the difference of their
+            // `lines` returns slices of the text, so the difference of their
             // addresses is the offset.
             let byte = line.as_ptr() as usize - text.as_ptr() as usize;
             let at = text_position::character(text, byte);
@@ -113,13 +112,14 @@ impl<'t> Reader<'t> {
                 (at, at + 1),
                 ProblemCode::TooManyDirectives,
                 "the text has too many YAML directives",
-                "remove the lines that begin with `%`",
+                "remove the lines that start with `%`",
             ));
         }
         None
     }
 
-    /// A character that shows a reviewer another text than the parser reads.
+    /// A character that makes the text look different from what the parser
+    /// reads.
     fn odd(&self, at: usize, odd: char) -> Problem {
         let stretch = (at, at + 1);
         if odd == '\r' {
@@ -137,11 +137,12 @@ impl<'t> Reader<'t> {
                 "the text contains the invisible character {}",
                 odd.escape_unicode()
             ),
-            "remove it; where it is meant, write it as an escape within double quotes",
+            "remove it; if it is intended, write it as an escape within double quotes",
         )
     }
 
-    /// Bytes that are no text. PowerShell's `>` writes UTF-16, so that is told.
+    /// Bytes that are not a text. PowerShell's `>` writes UTF-16, so that is
+    /// named.
     fn garbled(&self, garbled: Garbled) -> Problem {
         let at = text_position::character(&self.part.text, garbled.offset);
         if garbled.utf16 {
@@ -149,21 +150,21 @@ impl<'t> Reader<'t> {
                 (0, 1),
                 ProblemCode::NotUtf8,
                 "the file is UTF-16, not UTF-8",
-                "save it again with the encoding UTF-8",
+                "save it again as UTF-8",
             );
         }
         self.at(
             (at, at + 1),
             ProblemCode::NotUtf8,
             &format!(
-                "the file is not UTF-8: byte {} is no part of a character",
+                "the file is not UTF-8: byte {} is not part of a character",
                 garbled.offset + 1
             ),
-            "save it again with the encoding UTF-8",
+            "save it again as UTF-8",
         )
     }
 
-    /// Looks closer at a text with many brackets.
+    /// Checks the nesting of a text with many brackets.
     fn too_deep(&self) -> Option<Problem> {
         let text = &*self.part.text;
         let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
@@ -175,14 +176,14 @@ impl<'t> Reader<'t> {
             None => self.at(
                 (at, at + 1),
                 ProblemCode::TooDeep,
-                &format!("lists and mappings lie more than {MOST_LEVELS} levels deep within each other"),
+                &format!("lists and mappings are nested more than {MOST_LEVELS} levels deep"),
                 "a manifest needs four levels: close the brackets before this one",
             ),
             Some(words) => self.yaml((at, at + 1), &words),
         })
     }
 
-    /// A text that the parser does not take for YAML.
+    /// A text that the parser rejects as YAML.
     fn not_yaml(&self, words: &str, offset: Option<usize>) -> Problem {
         let text = &*self.part.text;
         let Some(offset) = offset else {
@@ -195,7 +196,8 @@ impl<'t> Reader<'t> {
         if what.contains("end of stream")
             && let Some(begins) = begins
         {
-            // What was never closed is worth more than the end of the file.
+            // The unclosed item is a better place to point at than the end of
+            // the file.
             let words = format!("{what}, while {}", without_positions(context));
             return self.yaml((begins, begins + 1), &words);
         }
@@ -204,13 +206,13 @@ impl<'t> Reader<'t> {
             problem.related = vec![Related {
                 at: self.document(),
                 place: text_position::places(text, &self.part.display, &[(begins, begins + 1)]).pop(),
-                note: format!("while {}, which begins here", without_positions(context)),
+                note: format!("while {}, which starts here", without_positions(context)),
             }];
         }
         problem
     }
 
-    /// A syntax problem in the parser's words, with a hint in ours.
+    /// A syntax problem in the parser's words, with our hint.
     fn yaml(&self, at: Stretch, words: &str) -> Problem {
         let mut problem = self.at(
             at,
@@ -223,14 +225,14 @@ impl<'t> Reader<'t> {
         problem
     }
 
-    /// A text of several documents: only one of them could be meant.
+    /// A text with several documents: it is unclear which one is intended.
     fn several_documents(&self) -> Problem {
         let (_, passed) = locate::misfits(&self.part.text);
         self.at(
             passed.second_document.unwrap_or((0, 1)),
             ProblemCode::SeveralDocuments,
-            "the file holds more than one YAML document",
-            "remove the line `---`, or put the documents into files of their own",
+            "the file contains more than one YAML document",
+            "remove the line `---`, or put the documents into separate files",
         )
     }
 
@@ -244,13 +246,13 @@ impl<'t> Reader<'t> {
                     passed.alias.unwrap_or((0, 1)),
                     ProblemCode::AliasBomb,
                     "aliases make this manifest many times larger than its text",
-                    "write the values out",
+                    "write out the values",
                 ));
                 return None;
             }
             Unread::Error { words, offset } => (words, offset),
         };
-        // A merge key is told about as such, whatever stands behind it.
+        // A merge key is reported as such, whatever its value.
         let told = misfits.iter().filter(|misfit| !misfit.field.ends_with(".<<"));
         let mut silent = true;
         for misfit in told {
@@ -263,7 +265,7 @@ impl<'t> Reader<'t> {
             false => document::read(text, &locate::skips(&misfits)).ok(),
         };
         if again.is_none() && silent {
-            // The walk and serde disagree: then serde's word is all we have.
+            // The walk and serde disagree, so only serde's message is left.
             let words = without_positions(&words);
             let at = offset.map_or(0, |offset| text_position::character(text, offset));
             let message = format!("this cannot be read: {words}");
@@ -298,10 +300,10 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// The first character with which a text looks different from what is read,
-/// and the byte it begins at.
+/// The first character that makes a text look different from what is read, and
+/// its byte offset.
 fn odd_character(text: &str) -> Option<(usize, char)> {
-    // As far as the line tells: a `#` within quotes is taken for one too.
+    // Judged by the line alone: a `#` within quotes counts as a comment too.
     let (mut before, mut comment) = ('\n', false);
     text.char_indices().find(|(at, c)| {
         comment = match c {
@@ -312,15 +314,15 @@ fn odd_character(text: &str) -> Option<(usize, char)> {
         before = *c;
         match c {
             '\r' => !text[*at..].starts_with("\r\n"),
-            // Within a value they are shown by number wherever it is told.
+            // Within a value, they are escaped wherever the value is shown.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => comment,
             c => is_odd(*c),
         }
     })
 }
 
-/// Characters that people cannot see and that parsers disagree about: control
-/// characters, and what only old YAML takes for line breaks.
+/// Invisible characters that parsers disagree about: control characters, and
+/// those that only old YAML takes for line breaks.
 fn is_odd(c: char) -> bool {
     match c {
         '\t' | '\n' => false,
@@ -329,8 +331,8 @@ fn is_odd(c: char) -> bool {
     }
 }
 
-/// Where a line goes on after so many blanks that it is out of sight: the byte
-/// of the first character behind them.
+/// Where a line continues after so many blanks that it is out of sight: the
+/// byte offset of the first character after them.
 fn far_text(text: &str) -> Option<usize> {
     let mut start = 0;
     for line in text.split('\n') {
@@ -344,7 +346,7 @@ fn far_text(text: &str) -> Option<usize> {
     None
 }
 
-/// The same within one line. Whatever takes no ink counts as a blank.
+/// The same within one line. Every invisible character counts as a blank.
 fn behind_blanks(line: &str) -> Option<usize> {
     let mut blanks = 0;
     for (at, c) in line.char_indices() {
@@ -358,7 +360,7 @@ fn behind_blanks(line: &str) -> Option<usize> {
     None
 }
 
-/// What to say of a value of the wrong kind, and what to write instead.
+/// The message for a value of the wrong kind, and what to write instead.
 fn misfit_words(user: Option<u32>, field: &str, kind: Kind) -> (String, &'static str) {
     let kind = kind.name();
     match (user, field) {
@@ -368,19 +370,19 @@ fn misfit_words(user: Option<u32>, field: &str, kind: Kind) -> (String, &'static
         ),
         (Some(user), "") => (
             format!("user {} is {kind}, not a mapping", u64::from(user) + 1),
-            "write `- id: …`, and below it, indented alike, `email: …` and `name: …`",
+            "write `- id: …`, and below it, with the same indentation, `email: …` and `name: …`",
         ),
         (None, "users") => (
             format!("`users` is {kind}, not a list"),
-            "begin every user with `- id: …`",
+            "start every user with `- id: …`",
         ),
         (None, "guardrails") => (
             format!("`guardrails` is {kind}, not a mapping"),
-            "write for example `guardrails: { max_updates: 30% }`",
+            "write, for example, `guardrails: { max_updates: 30% }`",
         ),
         (Some(_), "metadata") => (
             format!("`metadata` is {kind}, not a mapping"),
-            "write for example `metadata: { tier: gold }`",
+            "write, for example, `metadata: { tier: gold }`",
         ),
         (Some(_), nested) if nested.starts_with("metadata.") => (
             format!("`{nested}` is {kind}, not a single value"),
@@ -393,7 +395,7 @@ fn misfit_words(user: Option<u32>, field: &str, kind: Kind) -> (String, &'static
     }
 }
 
-/// What to try, from the parser's words and the line it stopped at.
+/// What to try, judging by the parser's message and the line.
 fn syntax_hint(words: &str, line: &str) -> &'static str {
     let indent: &str = &line[..line.len() - line.trim_start().len()];
     if indent.contains('\t') || words.contains("tab") {
@@ -403,19 +405,19 @@ fn syntax_hint(words: &str, line: &str) -> &'static str {
     } else if words.contains("mapping values are not allowed") {
         "put a text that contains `: ` in quotes, and check the indentation"
     } else if words.contains("cannot start any token") || words.contains("unexpected character") {
-        "put a text that begins with a special character such as `@` or `%` in quotes"
+        "put a text that starts with a special character such as `@` or `%` in quotes"
     } else if words.contains("anchor") || words.contains("alias") {
-        "put a text that begins with `*` or `&` in quotes"
+        "put a text that starts with `*` or `&` in quotes"
     } else if words.contains("flow") || words.contains("',' or") {
         "close every `[` and `{`, and put commas between what is inside"
     } else if words.contains("block") || words.contains("expected") {
-        "indent this line like the others of its list or mapping, and look at the line before"
+        "indent this line like the others of its list or mapping, and check the line before"
     } else {
         "check indentation, quotes and brackets here and on the line before"
     }
 }
 
-/// The parser's words without ` at line 3 column 5` and ` at position 3`.
+/// The parser's message without ` at line 3 column 5` and ` at position 3`.
 fn without_positions(words: &str) -> String {
     let mut kept = Vec::new();
     let mut words = words.split(' ').peekable();
@@ -436,7 +438,7 @@ fn without_positions(words: &str) -> String {
     kept.join(" ")
 }
 
-/// The position that the parser's words name, both from 1.
+/// The position in the parser's message, both from 1.
 fn line_and_column(words: &str) -> Option<(usize, usize)> {
     let (_, rest) = words.split_once(" at line ")?;
     let (line, rest) = rest.split_once(" column ")?;
@@ -449,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parsers_words_lose_their_positions_and_keep_their_sense() {
+    fn the_parsers_message_loses_only_its_positions() {
         let words = "did not find expected key at line 3 column 5, while x at line 1 column 12";
         let (what, context) = words.split_once(", while ").unwrap();
         assert_eq!(without_positions(what), "did not find expected key");

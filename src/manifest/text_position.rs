@@ -1,19 +1,18 @@
-//! Lines and columns: from characters counted from the start of a text to
-//! places that a person can go to, and back.
+//! Converts between character offsets and places with lines and columns.
 //!
-//! A line ends as it does in every editor, at `\n`, `\r` or both together.
+//! A line ends at `LF`, `CR` or both together, as in every editor.
 
 use crate::core::problem::Place;
 
-/// A stretch of text, in characters from the start.
+/// A range of text, in characters from the start.
 pub(super) type Stretch = (usize, usize);
 
-/// The longest line that a [`Place`] quotes, in characters; of a longer one it
-/// has the beginning. A manifest of one endless line must not be copied for
-/// every problem in it.
+/// The longest line that a [`Place`] quotes, in characters; a longer one is
+/// cut. A manifest of one endless line must not be copied for every problem in
+/// it.
 pub(super) const MOST_QUOTED: usize = 1_000;
 
-/// Turns stretches of one text into places, in one pass over the text.
+/// Turns ranges of a text into places, in one pass over the text.
 pub(super) fn places(text: &str, file: &str, stretches: &[Stretch]) -> Vec<Place> {
     let mut order: Vec<usize> = (0..stretches.len()).collect();
     order.sort_by_key(|index| stretches[*index]);
@@ -27,7 +26,7 @@ pub(super) fn places(text: &str, file: &str, stretches: &[Stretch]) -> Vec<Place
     let mut characters = text.char_indices().enumerate().peekable();
     while order.peek().is_some() {
         let next = characters.next();
-        // Behind the last character everything that is left has its place.
+        // Ranges beyond the last character get their place here.
         let at = next.map_or(usize::MAX, |(index, _)| index);
         let byte = next.map_or(text.len(), |(_, (byte, _))| byte);
         while let Some(index) = order.next_if(|index| stretches[*index].0 <= at) {
@@ -49,26 +48,26 @@ pub(super) fn places(text: &str, file: &str, stretches: &[Stretch]) -> Vec<Place
     places.into_iter().flatten().collect()
 }
 
-/// The line that a pass over a text is in.
+/// The current line of a pass over a text.
 struct Line {
     /// From 1.
     number: u32,
-    /// Its first character's index.
+    /// The character index of its start.
     first: usize,
-    /// Its first byte's.
+    /// The byte offset of its start.
     start: usize,
 }
 
 impl Line {
-    /// The place of a stretch that begins at this byte. It may reach over
-    /// several lines; what is pointed at is in this one.
+    /// The place of a range that starts at this byte. A range may span several
+    /// lines; its start is in this one.
     fn place(&self, text: &str, file: &str, byte: usize, (from, to): Stretch) -> Place {
         let in_line = |from: usize, most: usize| {
             let characters = text[from..].chars();
             characters.take_while(|c| !matches!(c, '\n' | '\r')).take(most)
         };
         let length = to.saturating_sub(from).min(MOST_QUOTED);
-        // Counted only when the stretch begins behind the end of the text.
+        // Only needed if the range starts beyond the end of the text.
         let column = match byte == text.len() {
             true => text[self.start..].chars().count(),
             false => from - self.first,
@@ -83,13 +82,13 @@ impl Line {
     }
 }
 
-/// A count as places have it; more than four thousand million is endless.
+/// A count as stored in places; saturates.
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// The character index of a byte offset; offsets within a character belong to
-/// it.
+/// The character index of a byte offset; an offset within a character belongs
+/// to it.
 pub(super) fn character(text: &str, byte: usize) -> usize {
     text.char_indices().take_while(|(at, _)| *at < byte).count()
 }
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_quote_their_line_without_its_end_and_never_an_endless_one() {
+    fn places_quote_their_line_and_cut_an_endless_one() {
         let text = "a\r\nbé: c\rd";
         let quoted: Vec<_> = places(text, "f", &[(3, 4), (8, 9), (99, 120), (0, 1)])
             .into_iter()

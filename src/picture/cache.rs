@@ -1,9 +1,9 @@
-//! What was learnt of pictures, kept so that unchanged ones are not read
-//! again. As in git's index, a file is known by what the system says of it.
+//! Remembers facts about pictures, so that unchanged ones are not read again.
+//! Like git's index, it identifies a file by its metadata in the file system.
 //!
-//! Whoever keeps an index promises nothing by it: one that is damaged, of
-//! another version or lies is as good as none, since the bytes that are sent
-//! are read and hashed again whatever it says.
+//! The cache is not trusted: if it is damaged, of another version or wrong,
+//! nothing worse happens than reading more, because bytes are read and hashed
+//! again before they are sent.
 
 use std::collections::BTreeMap;
 
@@ -11,80 +11,80 @@ use super::{MOST_BYTES, MOST_PIXELS, Notes, Picture};
 use crate::core::digest::Digest;
 use crate::core::value::ImageFormat;
 
-/// The first bytes, with the version of what follows.
+/// The first bytes of the file, including the format version.
 const MAGIC: &[u8; 24] = b"whop-sync pictures 1\n\0\0\0";
 /// The length of a digest in bytes.
 const DIGEST: usize = 32;
 /// The length of an entry in bytes.
 const ENTRY: usize = 5 * 8 + 2 + 2 * 2 + 2 + 8 + DIGEST;
 
-/// How much older than the index a file must be, in nanoseconds. Within a
+/// How much older than the cache a file must be, in nanoseconds. Within one
 /// tick of the clock a file can change twice and look the same; the coarsest
 /// file systems tick every two seconds.
 const RACY: i64 = 2_000_000_000;
 
-/// What changes when a file does.
+/// The file metadata that changes when a file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp {
-    /// The device it is on.
+    /// The device.
     pub(crate) device: u64,
-    /// Its number there.
+    /// The inode number.
     pub(crate) inode: u64,
     /// Its size in bytes.
     pub(crate) bytes: u64,
-    /// When its content changed last, in nanoseconds since 1970. Anybody may
-    /// set it.
+    /// The modification time, in nanoseconds since 1970. Anyone may set it.
     pub(crate) modified: i64,
-    /// When anything about it changed last, which nobody can set.
+    /// The change time, which nobody can set.
     pub(crate) changed: i64,
 }
 
-/// What is known of a file once it was read.
+/// What is known about a file that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// What it shows.
+    /// What picture it is.
     pub(crate) picture: Picture,
-    /// What it says beside its pixels.
+    /// The metadata that it contains.
     pub(crate) notes: Notes,
-    /// The digest of the bytes to be sent.
+    /// The digest of the bytes to send.
     pub(crate) digest: Digest,
-    /// How many they are.
+    /// The number of those bytes.
     pub(crate) bytes: u64,
 }
 
-/// What was learnt of pictures: by stamp, and whether they were stripped.
+/// Facts about pictures, by file metadata and by whether the picture was
+/// stripped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
     entries: BTreeMap<(Stamp, bool), Facts>,
 }
 
 impl Index {
-    /// What is known of a file.
+    /// The facts about a file, if known.
     pub(crate) fn get(&self, stamp: Stamp, stripped: bool) -> Option<Facts> {
         self.entries.get(&(stamp, stripped)).copied()
     }
 
     /// Remembers a file that was read after `now`, in nanoseconds since 1970,
-    /// unless it is so young that it might change and look the same.
+    /// unless it is so recent that it might change unnoticed.
     pub(crate) fn keep(&mut self, stamp: Stamp, stripped: bool, facts: Facts, now: i64) {
         if is_settled(&stamp, now) {
             self.entries.insert((stamp, stripped), facts);
         }
     }
 
-    /// How many files it knows.
+    /// The number of known files.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it knows none.
+    /// Whether no file is known.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Reads an index that was written at this time, in nanoseconds since 1970.
-    /// Entries of files that are not older are left out; so is everything
-    /// where the bytes are not what [`Index::to_bytes`] wrote.
+    /// Parses a cache that was written at this time, in nanoseconds since 1970.
+    /// Entries of files that are not older are dropped. If the bytes are not
+    /// what [`Index::to_bytes`] wrote, the result is empty.
     pub fn parse(bytes: &[u8], written: i64) -> Self {
         Self::entries(bytes, written).unwrap_or_default()
     }
@@ -105,7 +105,7 @@ impl Index {
         Some(Self { entries })
     }
 
-    /// The index as a file: the same index gives the same bytes.
+    /// The cache as bytes: equal caches give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(MAGIC.len() + self.entries.len() * ENTRY + DIGEST);
         bytes.extend(MAGIC);
@@ -115,14 +115,14 @@ impl Index {
         seal(bytes)
     }
 
-    /// Everything it tells, for fuzzing.
+    /// All facts, for fuzzing.
     #[cfg(any(test, fuzzing))]
     pub(super) fn facts(&self) -> impl Iterator<Item = &Facts> {
         self.entries.values()
     }
 }
 
-/// Puts its digest behind it, so that damage shows.
+/// Appends the digest, so that damage is detected.
 pub(super) fn seal(mut body: Vec<u8>) -> Vec<u8> {
     let digest = Digest::of(&body);
     body.extend(digest.as_bytes());
@@ -134,7 +134,7 @@ fn is_settled(stamp: &Stamp, time: i64) -> bool {
     stamp.modified.max(stamp.changed) < time.saturating_sub(RACY)
 }
 
-/// The formats, in the order of their numbers here.
+/// The formats, in the order of their numbers in the file.
 const FORMATS: [ImageFormat; 4] = [
     ImageFormat::Png,
     ImageFormat::Jpeg,
@@ -142,7 +142,7 @@ const FORMATS: [ImageFormat; 4] = [
     ImageFormat::Webp,
 ];
 
-/// Writes one entry; takes it apart in full.
+/// Writes one entry.
 fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &Facts) {
     let Stamp {
         device,
@@ -169,7 +169,7 @@ fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &Facts) {
         .position(|known| known == format)
         .unwrap_or_default();
     bytes.extend([u8::from(stripped), format as u8]);
-    // At most 4096.
+    // At most 4096, so it fits.
     bytes.extend((*width as u16).to_le_bytes());
     bytes.extend((*height as u16).to_le_bytes());
     bytes.extend(notes.to_bits().to_le_bytes());
@@ -177,7 +177,7 @@ fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &Facts) {
     bytes.extend(digest.as_bytes());
 }
 
-/// Reads one entry: only what could have been learnt of a picture.
+/// Reads one entry; `None` if it could not describe a picture.
 fn read(row: &[u8]) -> Option<(Stamp, bool, Facts)> {
     let mut rest = row;
     let mut number = |length: usize| {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_comes_back_and_only_for_the_same_file() {
+    fn facts_are_returned_only_for_the_same_file() {
         let index = index();
         assert_eq!(Index::parse(&index.to_bytes(), 100 * SECOND), index);
         let is = stamp(2, SECOND, -3);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_as_young_as_the_index_is_not_trusted() {
+    fn a_file_as_recent_as_the_cache_is_not_trusted() {
         let now = 100 * SECOND;
         for (modified, changed, kept) in [
             (now - 3 * SECOND, 0, true),
@@ -288,7 +288,7 @@ mod tests {
             (now - 2 * SECOND, 0, false),
             (0, now - 2 * SECOND, false),
             (now, 0, false),
-            // From the future, as a broken clock or an archive has it.
+            // In the future, as a broken clock or an archive may set it.
             (now + 999 * SECOND, 0, false),
             (i64::MAX, i64::MIN, false),
         ] {
@@ -296,7 +296,7 @@ mod tests {
             let mut index = Index::default();
             index.keep(stamp, false, facts("a"), now);
             assert_eq!(index.len(), usize::from(kept), "{stamp:?}");
-            // Also where it was kept later than it was written.
+            // Even if it was kept later than it was written.
             index.keep(stamp, false, facts("a"), i64::MAX);
             let read = Index::parse(&index.to_bytes(), now);
             assert_eq!(read.get(stamp, false).is_some(), kept, "{stamp:?}");
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_foreign_index_is_none() {
+    fn a_damaged_or_foreign_cache_is_empty() {
         let whole = index().to_bytes();
         for end in 0..whole.len() {
             assert!(Index::parse(&whole[..end], i64::MAX).is_empty(), "{end}");
@@ -314,10 +314,10 @@ mod tests {
             broken[at] ^= 1;
             assert!(Index::parse(&broken, i64::MAX).is_empty(), "{at}");
         }
-        // Sealed, but of another version, or with half an entry.
+        // Sealed, but of another version or with half an entry.
         let body = &whole[..whole.len() - DIGEST];
         let newer = [b"whop-sync pictures 2", &body[20..]].concat();
-        // What no picture is.
+        // Values that no picture has.
         let with = |at: usize, bytes: &[u8]| {
             let mut body = body.to_vec();
             body[MAGIC.len() + at..][..bytes.len()].copy_from_slice(bytes);

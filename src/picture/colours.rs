@@ -1,9 +1,9 @@
-//! Shows colours as browsers do. A picture may say what its numbers mean: a
-//! colour profile, or in a PNG a gamma and primaries. Whoever passes over that
-//! sees another picture, and one can be made to show the reviewer a harmless
-//! face and everybody else something else. So it is applied to every pixel
-//! before the picture is made small; where that cannot be done, or browsers
-//! differ on what is meant, there is no small copy but a reason.
+//! Shows colours as browsers do. A picture may define the meaning of its
+//! numbers by a colour profile or, in a PNG, by a gamma and primaries. A viewer
+//! that ignores them shows another picture, and a picture can be made to look
+//! harmless to a reviewer and different to everyone else. They are therefore
+//! applied to every pixel before the thumbnail is made. If that is impossible,
+//! or browsers differ, there is no thumbnail but a reason.
 
 use image::{DynamicImage, RgbaImage};
 use moxcms::{
@@ -15,34 +15,33 @@ use super::strip::checksum;
 use crate::core::value::ImageFormat;
 
 /// Why a picture cannot be shown as browsers show it.
-const NOT_APPLIED: &str = "its colour profile cannot be applied here, and browsers may show it otherwise";
-const UNCLEAR: &str =
-    "it says in two ways how its colours are meant, and browsers differ on which one counts";
+const NOT_APPLIED: &str = "its colour profile cannot be applied here, and browsers may show it differently";
+const UNCLEAR: &str = "it defines its colours in two ways, and browsers differ on which one counts";
 const HIDDEN: &str = "it is animated, and browsers do not show the still picture in it";
 
-/// What a PNG writes for 1/2.2 and for sRGB's white point and primaries, in
-/// hundred-thousandths: nearly every PNG without meaning anything by it.
+/// What a PNG stores for gamma 1/2.2 and for sRGB's white point and primaries,
+/// in hundred-thousandths. Nearly every PNG has these values.
 const GAMMA: u32 = 45_455;
 const PRIMARIES: [u32; 8] = [31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000];
 
-/// How far from those it still means the same: decoders pass over a gamma that
-/// is 5 % off.
+/// How far from those a value may be and still mean the same: decoders ignore a
+/// gamma that is 5 % off.
 const GAMMA_SLACK: u32 = GAMMA / 20;
 const PRIMARIES_SLACK: u32 = 500;
 
-/// What the numbers of a picture mean.
+/// The meaning of a picture's numbers.
 pub(super) enum Colours {
-    /// sRGB, as of nearly all pictures.
+    /// sRGB, as in nearly all pictures.
     Usual,
-    /// Something else.
+    /// Another colour space.
     Profile(Box<ColorProfile>),
 }
 
 impl Colours {
-    /// Of a picture with this profile, if any.
+    /// The colours of a picture with this profile, if it has one.
     ///
     /// # Errors
-    /// Why it cannot be known what browsers show, as a phrase for people.
+    /// Why it is unclear what browsers show, as a phrase for people.
     pub(super) fn of(
         bytes: &[u8],
         format: ImageFormat,
@@ -59,24 +58,25 @@ impl Colours {
             primaries,
         } = said;
         match (profile, usual) {
-            // It is there and cannot be read.
+            // The profile exists but cannot be read.
             (None, _) if has_profile => Err(NOT_APPLIED),
             (Some(_), true) => Err(UNCLEAR),
             (Some(profile), false) => embedded(&profile),
             (None, true) => Ok(Self::Usual),
             (None, false) => match (gamma, primaries) {
                 (None, None) => Ok(Self::Usual),
-                // Without a gamma some browsers apply them and some do not.
+                // Without a gamma, some browsers apply primaries and some do
+                // not.
                 (None, Some(_)) => Err(UNCLEAR),
                 (gamma, primaries) => Ok(Self::Profile(Box::new(described(gamma, primaries)))),
             },
         }
     }
 
-    /// The picture as it shows on a screen.
+    /// The picture as a screen shows it.
     ///
     /// # Errors
-    /// Its profile is not one for such a picture.
+    /// If the profile does not fit the picture.
     pub(super) fn applied(&self, whole: DynamicImage) -> Result<DynamicImage, &'static str> {
         match self {
             Self::Usual => Ok(whole),
@@ -85,8 +85,8 @@ impl Colours {
     }
 }
 
-/// What a profile in a file says, if it is of the two simple kinds that every
-/// browser reads alike: curves and primaries, or one curve for grey.
+/// The colours of an embedded profile, if it is of one of the two simple kinds
+/// that all browsers treat alike: curves and primaries, or one curve for grey.
 fn embedded(profile: &[u8]) -> Result<Colours, &'static str> {
     let profile = ColorProfile::new_from_slice(profile).map_err(|_| NOT_APPLIED)?;
     let has_tables = profile.lut_a_to_b_perceptual.is_some()
@@ -99,7 +99,7 @@ fn embedded(profile: &[u8]) -> Result<Colours, &'static str> {
     }
 }
 
-/// The profile of a PNG's own words.
+/// The profile that a PNG's own chunks describe.
 fn described(gamma: Option<u32>, primaries: Option<[u32; 8]>) -> ColorProfile {
     let mut profile = ColorProfile::new_srgb();
     profile.cicp = None;
@@ -124,14 +124,14 @@ fn described(gamma: Option<u32>, primaries: Option<[u32; 8]>) -> ColorProfile {
     profile
 }
 
-/// What a PNG says about its colours, where that is not what nearly all say.
+/// What a PNG states about its colours, unless it is what nearly all state.
 #[derive(Default)]
 struct Said {
     /// That they are sRGB.
     usual: bool,
-    /// That a profile tells it.
+    /// That it has a profile.
     has_profile: bool,
-    /// The exponent by which numbers were made of light.
+    /// The exponent for encoding light as numbers.
     gamma: Option<u32>,
     /// White, red, green and blue.
     primaries: Option<[u32; 8]>,
@@ -140,7 +140,7 @@ struct Said {
 impl Said {
     fn by(bytes: &[u8]) -> Result<Self, &'static str> {
         let mut reading = Reading::default();
-        // It was examined before, so the walk comes to its end.
+        // The file was examined before, so the walk reaches its end.
         let _ = container::walk(bytes, ImageFormat::Png, &mut |chunk, _| reading.take(chunk));
         let Reading {
             unclear,
@@ -164,7 +164,7 @@ impl Said {
             let pairs = all.iter().zip(PRIMARIES);
             !pairs.into_iter().all(|(a, b)| is_near(*a, b, PRIMARIES_SLACK))
         });
-        // Beside either of these they do not count.
+        // If either of these is present, they are ignored.
         let counts = !srgb && !has_profile;
         Ok(Self {
             usual: srgb,
@@ -175,16 +175,16 @@ impl Said {
     }
 }
 
-/// What was met on the way through a PNG.
+/// The state while reading a PNG.
 #[derive(Default)]
 struct Reading {
-    /// The picture's data has begun: what follows does not count.
+    /// The picture data has begun: later chunks are ignored.
     is_over: bool,
-    /// Its palette has: what follows counts for some.
+    /// The palette has begun: some browsers ignore later chunks.
     has_palette: bool,
     unclear: bool,
     is_animated: bool,
-    /// Whether the still picture is the animation's first frame.
+    /// Whether the still picture is the first frame of the animation.
     is_frame: bool,
     has_profile: bool,
     srgb: bool,
@@ -193,7 +193,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// A chunk as it stands in the file, or what is no chunk.
+    /// Takes a chunk as it is in the file, or other bytes.
     fn take(&mut self, chunk: &[u8]) {
         let Some((head, crc)) = chunk.split_last_chunk::<4>() else {
             return;
@@ -204,7 +204,7 @@ impl Reading {
         match kind {
             b"IDAT" => self.is_over = true,
             b"PLTE" => self.has_palette = true,
-            // One that is damaged is passed over, as decoders do.
+            // Damaged chunks are ignored, as decoders do.
             _ if self.is_over || checksum(&head[4..]) != u32::from_be_bytes(*crc) => {}
             b"acTL" => self.is_animated = true,
             b"fcTL" => self.is_frame = true,
@@ -230,7 +230,8 @@ impl Reading {
                 all.iter_mut().zip(numbers).for_each(|(place, n)| *place = n);
                 self.primaries.replace(all).is_some()
             }
-            // sRGB said in a newer way; anything else some browsers cannot show.
+            // A newer way to state sRGB; some browsers cannot show anything
+            // else.
             (b"cICP", 4) => content != [1, 13, 0, 1] || std::mem::replace(&mut self.srgb, true),
             _ => true,
         };
@@ -238,7 +239,7 @@ impl Reading {
     }
 }
 
-/// Every pixel as sRGB; `None` where the profile is none for it.
+/// Converts every pixel to sRGB; `None` if the profile does not fit.
 fn convert(whole: DynamicImage, profile: &ColorProfile) -> Option<DynamicImage> {
     let is_grey = profile.color_space == DataColorSpace::Gray;
     if is_grey && whole.color().has_color() {
@@ -268,7 +269,7 @@ fn convert(whole: DynamicImage, profile: &ColorProfile) -> Option<DynamicImage> 
     RgbaImage::from_raw(width, height, shown).map(DynamicImage::from)
 }
 
-/// Row by row, so that a whole picture of wide numbers is not needed.
+/// Row by row, so that no whole picture of wide numbers is in memory.
 fn rows<N: Copy>(
     profile: &ColorProfile,
     width: u32,
@@ -308,7 +309,7 @@ mod tests {
     use super::super::thumbnail::{thumbnail, whole};
     use super::*;
 
-    /// A PNG of one row with these chunks behind its header.
+    /// A PNG of one row with these chunks after its header.
     fn png(row: &[[u8; 3]], chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         let mut file = Vec::new();
         PngEncoder::new(&mut file)
@@ -317,7 +318,7 @@ mod tests {
         with(&file, 33, chunks)
     }
 
-    /// With these chunks from a place on.
+    /// Inserts these chunks at a position.
     fn with(file: &[u8], at: usize, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         let made = chunks.iter().flat_map(|(kind, content)| {
             let body = [&kind[..], content].concat();
@@ -341,7 +342,7 @@ mod tests {
         whole.to_rgb8().pixels().map(|Rgb(pixel)| *pixel).collect()
     }
 
-    /// What a screen shows of a number made with this gamma, from 0 to 1.
+    /// What a screen shows for a number encoded with this gamma, from 0 to 1.
     fn expected(number: f64, gamma: f64) -> f64 {
         let light = number.powf(1.0 / gamma);
         match light <= 0.003_130_8 {
@@ -378,16 +379,17 @@ mod tests {
         }
     }
 
-    /// Of numbers of 16 bits and a gamma of 0.023, only the last few hundredths
-    /// are more than black: the rest of the picture is for who does not apply it.
+    /// With 16-bit numbers and a gamma of 0.023, only the last few hundredths
+    /// are brighter than black: the rest of the picture is visible only without
+    /// the gamma.
     #[test]
-    fn two_pictures_in_one_are_not_mistaken_for_each_other() {
+    fn of_two_pictures_in_one_the_browsers_one_is_shown() {
         let pixel = |x: u32, y: u32| -> u16 {
             match (x + y) % 2 {
-                // For everybody: white on the left, black on the right.
+                // For everyone: white on the left, black on the right.
                 0 if x < 100 => 65_535,
                 0 => 60_000,
-                // For who knows no gamma: the other way round.
+                // Without the gamma: the other way round.
                 _ if x < 100 => 0,
                 _ => 62_000,
             }
@@ -419,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_sixteen_bits_are_not_cut_before() {
+    fn sixteen_bit_numbers_keep_their_precision() {
         let numbers: [u16; 4] = [65_535, 65_000, 63_000, 30_000];
         let mut file = Vec::new();
         let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_ne_bytes()).collect();
@@ -453,7 +455,7 @@ mod tests {
         }
     }
 
-    /// Adobe's profile with its red and blue exchanged.
+    /// Adobe's profile with red and blue exchanged.
     fn exchanged() -> Vec<u8> {
         let mut profile = ColorProfile::new_adobe_rgb();
         std::mem::swap(&mut profile.red_colorant, &mut profile.blue_colorant);
@@ -486,7 +488,7 @@ mod tests {
             let [red, green, blue] = seen(file)[100];
             assert!(red < 5 && green < 5 && blue > 250, "{red} {green} {blue}");
         }
-        // Where sRGB is said as well, browsers differ.
+        // If sRGB is stated as well, browsers differ.
         let both = with(&files[0], 33, &[(b"sRGB", &[0])]);
         assert_eq!(thumbnail(&both), Err(UNCLEAR.to_owned()));
     }
@@ -511,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_count_changes_nothing() {
+    fn ignored_chunks_change_nothing() {
         let row = SHADES.map(|n| [n, 255 - n, n / 3]);
         let strange = gamma(0.1);
         let mut damaged = png(&row, &[(b"gAMA", &strange)]);
@@ -531,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn where_browsers_differ_no_small_copy_is_made() {
+    fn where_browsers_differ_no_thumbnail_is_made() {
         let strange = gamma(0.1);
         let primaries = words(TURNED);
         for chunks in [

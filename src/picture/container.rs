@@ -1,32 +1,32 @@
-//! The four formats' own structure: chunks, segments, blocks. A file is walked
-//! from its start to its end, and every piece is shown to a visitor, together
-//! with what it says beside the picture.
+//! The structure of the four formats: chunks, segments, blocks. A file is
+//! walked from start to end, and a visitor is shown every piece and its role.
 
 use crate::core::value::ImageFormat;
 
-/// What a piece of a file is.
+/// The role of a piece of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece<'b> {
-    /// A part of the picture, or of how to show it (such as its colours).
+    /// Part of the picture, or needed to show it (such as its colours).
     Picture,
-    /// EXIF, from its TIFF header on, or what should be one.
+    /// EXIF from its TIFF header on, or what claims to be EXIF.
     Exif(&'b [u8]),
     /// XMP: XML about the picture.
     Xmp(&'b [u8]),
-    /// IPTC, within Photoshop's own blocks.
+    /// IPTC, inside Photoshop's blocks.
     Iptc(&'b [u8]),
-    /// A text, behind its keyword where it has one.
+    /// A text, after its keyword if it has one.
     Text(&'b [u8]),
     /// Something that no viewer needs.
     Other,
-    /// What follows the picture's end.
+    /// What follows the end of the picture.
     Behind(&'b [u8]),
 }
 
-/// Who is shown the pieces: their bytes, without gaps, and what they are.
+/// The visitor: it is shown the bytes of each piece, without gaps, and their
+/// role.
 pub(super) type Visit<'v, 'b> = &'v mut dyn FnMut(&'b [u8], Piece<'b>);
 
-/// Walks along a file of this format.
+/// Walks through a file of this format.
 pub(super) fn walk<'b>(bytes: &'b [u8], format: ImageFormat, visit: Visit<'_, 'b>) -> Walk {
     let mut file = Cursor {
         rest: bytes,
@@ -44,22 +44,22 @@ pub(super) fn walk<'b>(bytes: &'b [u8], format: ImageFormat, visit: Visit<'_, 'b
     Ok(())
 }
 
-/// Why a walk along a file's structure stopped.
+/// Why a walk stopped.
 pub(super) enum Flaw {
     /// The file ends before its structure does.
     Ends,
-    /// Something stands where it cannot.
+    /// Something is where it cannot be.
     Nonsense,
 }
 
-/// What a step of a walk comes to.
+/// The result of a step of a walk.
 pub(super) type Walk<T = ()> = Result<T, Flaw>;
 
-/// A position in a file that only moves forward, and never past its end.
+/// A position in a file that only moves forward, and never past the end.
 struct Cursor<'b> {
     /// What is still ahead.
     rest: &'b [u8],
-    /// The same, where the piece at hand begins.
+    /// The same, at the start of the current piece.
     begun: &'b [u8],
 }
 
@@ -71,7 +71,7 @@ impl<'b> Cursor<'b> {
         Ok(taken)
     }
 
-    /// Shows the piece at hand, up to here; the next one begins.
+    /// Shows the current piece up to here and starts the next one.
     fn show(&mut self, visit: Visit<'_, 'b>, piece: Piece<'b>) {
         let bytes = &self.begun[..self.begun.len() - self.rest.len()];
         self.begun = self.rest;
@@ -83,13 +83,13 @@ impl<'b> Cursor<'b> {
         self.take(1).map(|taken| taken[0])
     }
 
-    /// A number, its most significant byte first.
+    /// A big-endian number.
     fn big(&mut self, bytes: usize) -> Walk<usize> {
         let taken = self.take(bytes)?;
         Ok(taken.iter().fold(0, |n, byte| (n << 8) | usize::from(*byte)))
     }
 
-    /// A number, its least significant byte first.
+    /// A little-endian number.
     fn little(&mut self, bytes: usize) -> Walk<usize> {
         let taken = self.take(bytes)?;
         Ok(taken
@@ -99,13 +99,13 @@ impl<'b> Cursor<'b> {
     }
 }
 
-/// Stops a walk where the file makes no sense.
+/// Stops a walk if the file is invalid.
 fn demand(holds: bool) -> Walk {
     if holds { Ok(()) } else { Err(Flaw::Nonsense) }
 }
 
-/// The PNG chunks that say how to show the picture, besides those that begin
-/// with an upper-case letter, which are the picture.
+/// The PNG chunks that affect how the picture is shown. Those whose name begins
+/// with an upper-case letter are the picture itself.
 const PNG_KEPT: [&[u8]; 15] = [
     b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"bKGD", b"hIST",
     b"pHYs", b"acTL", b"fcTL", b"fdAT",
@@ -143,9 +143,9 @@ fn png<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
     }
 }
 
-/// JPEG: segments from SOI to EOI; after a scan's header come coded bytes, in
+/// JPEG: segments from SOI to EOI. After a scan's header come coded bytes, in
 /// which a marker is anything but `FF 00` and restarts (ITU-T T.81, annex B).
-/// Phones append further pictures behind EOI.
+/// Phones append further pictures after EOI.
 fn jpeg<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
     file.take(2)?;
     file.show(visit, Piece::Picture);
@@ -154,9 +154,9 @@ fn jpeg<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
     loop {
         demand(file.byte()? == 0xFF)?;
         let mut marker = file.byte()?;
-        // Padding and markers without a length may stand anywhere, but before
-        // the frame's header `imagesize` would misread them, and a file could
-        // claim a size that it does not have.
+        // Padding and markers without a length may be anywhere. Before the
+        // frame header, however, `imagesize` would misread them, so a file
+        // could claim a size that it does not have.
         while marker == 0xFF {
             demand(frame)?;
             marker = file.byte()?;
@@ -188,8 +188,8 @@ fn jpeg<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
     }
 }
 
-/// What a JPEG segment is. Applications mark theirs by a name; those that are
-/// about showing the picture are few.
+/// The role of a JPEG segment. Applications mark theirs by a name; only few of
+/// them affect how the picture is shown.
 fn segment(marker: u8, content: &[u8]) -> Piece<'_> {
     let named = |name: &[u8]| content.starts_with(name);
     match marker {
@@ -205,7 +205,7 @@ fn segment(marker: u8, content: &[u8]) -> Piece<'_> {
     }
 }
 
-/// Passes over coded bytes up to the next marker.
+/// Skips coded bytes up to the next marker.
 fn skip_scan(file: &mut Cursor<'_>) -> Walk {
     loop {
         let at = file
@@ -256,8 +256,8 @@ fn gif<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
     }
 }
 
-/// What a GIF extension is. The first block of an application's holds its
-/// name; those known say how often to repeat, and which colours are meant.
+/// The role of a GIF extension. An application's first block holds its name;
+/// the known ones define repetition and colours.
 fn extension(kind: u8, content: &[u8]) -> Piece<'_> {
     let named = |name: &[u8]| content.get(1..).is_some_and(|content| content.starts_with(name));
     match kind {
@@ -269,7 +269,7 @@ fn extension(kind: u8, content: &[u8]) -> Piece<'_> {
     }
 }
 
-/// Passes over the colours that these flags announce, if any.
+/// Skips the colour table that these flags announce, if any.
 fn color_table(file: &mut Cursor<'_>, flags: u8) -> Walk {
     if flags & 0x80 != 0 {
         file.take(3 << ((flags & 7) + 1))?;
@@ -277,7 +277,7 @@ fn color_table(file: &mut Cursor<'_>, flags: u8) -> Walk {
     Ok(())
 }
 
-/// Passes over blocks of a length and as many bytes, up to one of length 0.
+/// Skips blocks that start with their length, up to one of length 0.
 fn sub_blocks(file: &mut Cursor<'_>) -> Walk {
     loop {
         match file.byte()? {
@@ -287,8 +287,8 @@ fn sub_blocks(file: &mut Cursor<'_>) -> Walk {
     }
 }
 
-/// WebP: one RIFF chunk that holds the others; a file with features (VP8X) has
-/// its picture in a chunk further on (RFC 9649, §2).
+/// WebP: one RIFF chunk that contains the others. In a file with features
+/// (VP8X) the picture comes in a later chunk (RFC 9649, §2).
 fn webp<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
     file.take(4)?;
     let size = file.little(4)?;
@@ -305,13 +305,13 @@ fn webp<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
         let length = file.little(4)?;
         let content = file.take(length)?;
         // Chunks of odd length are followed by a padding byte, which some
-        // encoders forget at the very end.
+        // encoders omit at the very end.
         if length % 2 == 1 && !file.rest.is_empty() {
             file.take(1)?;
         }
         let picture = matches!(kind, b"VP8 " | b"VP8L");
         demand(!first || picture || kind == b"VP8X")?;
-        // So many bytes the size takes, wherever it stands.
+        // The size takes this many bytes in either kind of chunk.
         demand(!first || length >= if kind == b"VP8L" { 5 } else { 10 })?;
         first = false;
         image |= picture || kind == b"ANMF";

@@ -1,46 +1,46 @@
-//! What EXIF says: of its many fields only those are looked at that tell about
-//! people, and how the picture is turned.
+//! Reads EXIF: only the fields that reveal something about people, and the
+//! orientation.
 //!
-//! EXIF is a small TIFF: numbered fields in directories, which point at each
-//! other (TIFF 6.0 §2; Exif 2.32 §4.6). Only four directories are ever looked
-//! into, each once, so that none can lead in circles.
+//! EXIF is a small TIFF: numbered fields in directories, which point to each
+//! other (TIFF 6.0 §2; Exif 2.32 §4.6). At most four directories are read, each
+//! once, so pointers cannot form an endless loop.
 
-/// What EXIF says.
+/// The relevant content of EXIF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Exif {
     /// Where the picture was taken.
     pub(super) place: bool,
-    /// Who made it or owns the camera.
+    /// Who made it, or who owns the camera.
     pub(super) person: bool,
-    /// Which camera took it, by its number or in its maker's own notes.
+    /// Which camera took it, by serial number or in the maker's notes.
     pub(super) camera: bool,
-    /// What somebody wrote about it.
+    /// What someone wrote about it.
     pub(super) text: bool,
-    /// A small copy, which editors forget to change with the picture.
+    /// A thumbnail, which editors forget to change with the picture.
     pub(super) copy: bool,
-    /// How the picture is turned, where not upright.
+    /// The orientation, unless upright.
     pub(super) turned: Option<Turned>,
 }
 
-/// How a picture is turned, as it was said.
+/// An orientation, and how it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turned {
     /// 2 to 8 (Exif 2.32 §4.6.4, Orientation).
     how: u8,
-    /// Whether numbers have their least significant byte first.
+    /// Whether numbers are little-endian.
     little: bool,
-    /// Whether the TIFF stands behind the name that only JPEG needs; some
-    /// programs write it in WebP as well, and readers differ about it.
+    /// Whether the TIFF follows the name that only JPEG needs. Some programs
+    /// write it in WebP too, and readers treat it differently.
     named: bool,
 }
 
 /// The name before the TIFF.
 const NAME: &[u8] = b"Exif\0\0";
 
-/// A field's number for the way the picture is turned.
+/// The number of the orientation field.
 const ORIENTATION: u16 = 0x0112;
 
-/// Reads EXIF. `None` where it makes no sense from its start.
+/// Reads EXIF. `None` if it is invalid from the start.
 pub(super) fn read(bytes: &[u8]) -> Option<Exif> {
     let named = bytes.starts_with(NAME);
     let tiff = Tiff::open(if named { &bytes[NAME.len()..] } else { bytes })?;
@@ -71,7 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Exif> {
             0xA430 | 0xA437 | 0xA438 => exif.person |= field.says(),
             // BodySerialNumber, LensSerialNumber, MakerNote, ImageUniqueID.
             0xA431 | 0xA435 | 0x927C | 0xA420 => exif.camera |= field.says(),
-            // UserComment: eight bytes name its alphabet.
+            // UserComment: the first eight bytes name its encoding.
             0x9286 => exif.text |= field.value().get(8..).is_some_and(says),
             // Title.
             0xA436 => exif.text |= field.says(),
@@ -79,7 +79,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Exif> {
         }
     }
     for field in gps.into_iter().flat_map(|at| tiff.fields(at)) {
-        // Latitude and longitude, also of what is shown; the place's name.
+        // Latitude and longitude, of the camera or of the subject; the place's
+        // name.
         exif.place |= matches!(field.tag, 2 | 4 | 20 | 22 | 27 | 28) && field.says();
     }
     if let Some(second) = tiff.behind(first) {
@@ -90,7 +91,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Exif> {
     Some(exif)
 }
 
-/// The least EXIF that turns a picture in the same way: one field.
+/// The smallest EXIF with the same orientation: one field.
 pub(super) fn only_turned(turned: Turned) -> Vec<u8> {
     let Turned { how, little, named } = turned;
     let short = |number: u16| {
@@ -112,7 +113,7 @@ pub(super) fn only_turned(turned: Turned) -> Vec<u8> {
         if little { b"II" } else { b"MM" },
         &short(42),
         &long(8),
-        // One field: number, type SHORT, one of them, its value; no more.
+        // One field: number, type SHORT, count, value; no next directory.
         &short(1),
         &short(ORIENTATION),
         &short(3),
@@ -124,24 +125,24 @@ pub(super) fn only_turned(turned: Turned) -> Vec<u8> {
     .concat()
 }
 
-/// A TIFF, which never reads beyond its bytes.
+/// A TIFF, which is never read beyond its bytes.
 struct Tiff<'b> {
     bytes: &'b [u8],
-    /// Whether numbers have their least significant byte first.
+    /// Whether numbers are little-endian.
     little: bool,
 }
 
 /// One field of a directory.
 struct Field<'t, 'b> {
     tiff: &'t Tiff<'b>,
-    /// Where it stands.
+    /// Its position.
     at: usize,
     /// Its number.
     tag: u16,
 }
 
 impl<'b> Tiff<'b> {
-    /// Recognises one by its first bytes.
+    /// Recognises a TIFF by its first bytes.
     fn open(bytes: &'b [u8]) -> Option<Self> {
         let little = match bytes.get(..4)? {
             b"II*\0" => true,
@@ -151,7 +152,7 @@ impl<'b> Tiff<'b> {
         Some(Self { bytes, little })
     }
 
-    /// A number of so many bytes.
+    /// A number of this many bytes.
     fn number(&self, at: usize, length: usize) -> Option<usize> {
         let bytes = self.bytes.get(at..at.checked_add(length)?)?;
         let fold = |number: usize, byte: &u8| (number << 8) | usize::from(*byte);
@@ -162,12 +163,12 @@ impl<'b> Tiff<'b> {
         })
     }
 
-    /// How many fields a directory has.
+    /// The number of fields in a directory.
     fn count(&self, directory: usize) -> usize {
         self.number(directory, 2).unwrap_or(0)
     }
 
-    /// A directory's fields, as far as they are there.
+    /// The fields of a directory, as many as are present.
     fn fields(&self, directory: usize) -> impl Iterator<Item = Field<'_, 'b>> {
         (0..self.count(directory)).map_while(move |index| {
             let at = directory.checked_add(2 + 12 * index)?;
@@ -177,7 +178,7 @@ impl<'b> Tiff<'b> {
         })
     }
 
-    /// The directory behind this one.
+    /// The next directory.
     fn behind(&self, directory: usize) -> Option<usize> {
         let at = directory.checked_add(2 + 12 * self.count(directory))?;
         self.number(at, 4).filter(|next| *next > 0)
@@ -185,7 +186,7 @@ impl<'b> Tiff<'b> {
 }
 
 impl<'b> Field<'_, 'b> {
-    /// Its value's bytes, empty if they are not there.
+    /// The bytes of its value; empty if they are missing.
     fn value(&self) -> &'b [u8] {
         self.try_value().unwrap_or_default()
     }
@@ -203,17 +204,17 @@ impl<'b> Field<'_, 'b> {
         self.tiff.bytes.get(at..at.checked_add(length)?)
     }
 
-    /// The place it points at.
+    /// The offset it points to.
     fn offset(&self) -> Option<usize> {
         self.tiff.number(self.at + 8, 4)
     }
 
-    /// Whether its value is more than blanks: cameras write empty fields.
+    /// Whether its value is more than blanks, since cameras write empty fields.
     fn says(&self) -> bool {
         says(self.value())
     }
 
-    /// How the picture is turned, if it is: one SHORT of 2 to 8.
+    /// The orientation, if it is one SHORT of 2 to 8.
     fn turned(&self) -> Option<u8> {
         let one = self.tiff.number(self.at + 2, 2)? == 3 && self.tiff.number(self.at + 4, 4)? == 1;
         let how = self.tiff.number(self.at + 8, 2).filter(|_| one)?;

@@ -1,4 +1,4 @@
-//! What fuzzing sees of pictures.
+//! Entry points for fuzzing pictures.
 
 use super::cache::seal;
 use super::container::{self, Piece};
@@ -10,30 +10,31 @@ use crate::core::value::ImageFormat;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Examines bytes as a picture: it is refused, or of a size in bounds.
+/// Examines bytes as a picture: they are refused, or their size is within
+/// bounds.
 ///
 /// # Panics
-/// Where what is promised of [`examine`] does not hold.
+/// If a promise of [`examine`] is broken.
 pub(crate) fn examined(bytes: &[u8]) {
     let Ok(picture) = examine(bytes) else { return };
     for side in [picture.width, picture.height] {
         assert!((1..=MOST_PIXELS).contains(&side), "{picture:?}");
     }
     assert_eq!(examine(bytes), Ok(picture), "the same again");
-    // A whole picture without its second half is none any more, unless what
-    // was cut stood behind it.
+    // Without its second half a picture is not whole any more, unless only data
+    // after its end was cut.
     let mut longer = bytes.to_owned();
-    longer.extend_from_slice(b"behind");
+    longer.extend_from_slice(b"after");
     if let Ok(more) = examine(&longer) {
-        assert_eq!(more, picture, "what stands behind changes nothing");
+        assert_eq!(more, picture, "data after the end changes nothing");
     }
 }
 
-/// Makes the small copy: it is refused, or is itself a picture that we take,
-/// small, and the same every time.
+/// Makes a thumbnail: the picture is refused, or the thumbnail is a valid,
+/// small picture and the same every time.
 ///
 /// # Panics
-/// Where what is promised of [`thumbnail()`] does not hold.
+/// If a promise of [`thumbnail()`] is broken.
 pub(crate) fn shrunk(bytes: &[u8]) {
     shrunk_once(bytes);
     if let Some(sound) = with_checksums(bytes) {
@@ -41,8 +42,8 @@ pub(crate) fn shrunk(bytes: &[u8]) {
     }
 }
 
-/// A PNG with right checksums, which no mutation finds by itself. `None` where
-/// they are right already, and for all else.
+/// A PNG with correct checksums, which mutations would not find. `None` if they
+/// are correct already, and for other formats.
 fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut sound = bytes.to_owned();
     let mut at = 8;
@@ -72,11 +73,11 @@ fn shrunk_once(bytes: &[u8]) {
     assert_eq!(thumbnail(bytes), Ok(small), "the same again");
 }
 
-/// Takes away what a picture says beside its pixels: what is left says nothing,
-/// shows the same, and nothing more can be taken away.
+/// Strips metadata: the result has none, looks the same, and cannot be stripped
+/// further.
 ///
 /// # Panics
-/// Where it does not.
+/// If that is not so.
 pub(crate) fn stripped(bytes: &[u8]) {
     stripped_once(bytes);
     if let Some(sound) = with_checksums(bytes) {
@@ -87,7 +88,7 @@ pub(crate) fn stripped(bytes: &[u8]) {
 fn stripped_once(bytes: &[u8]) {
     let whole = examine_with_notes(bytes);
     let Some(silent) = strip(bytes) else { return };
-    // A file that needs nothing taken away may be refused later.
+    // A file that needs no stripping may be refused later.
     let Ok((picture, told)) = whole else {
         assert_eq!(*silent, *bytes, "only a picture is changed");
         return;
@@ -100,10 +101,10 @@ fn stripped_once(bytes: &[u8]) {
     assert_eq!(
         strip(&silent).as_deref(),
         Some(&*silent),
-        "nothing is left to take"
+        "nothing is left to remove"
     );
-    // Of several notes the first holds, which stands where one belongs; the
-    // decoder may take how it is turned from another.
+    // The first of several EXIF blocks holds if it is in its proper position;
+    // the decoder may take the orientation from another.
     if exif_pieces(bytes, picture.format) < 2
         && let Ok(small) = thumbnail(bytes)
     {
@@ -120,11 +121,11 @@ fn exif_pieces(bytes: &[u8], format: ImageFormat) -> usize {
     count
 }
 
-/// Reads an index of pictures, as it is and under a right seal: it holds no
-/// more than its bytes do, and saved again it is the same.
+/// Reads a picture cache, as it is and with a correct seal: it contains no more
+/// than its bytes do, and is the same when saved again.
 ///
 /// # Panics
-/// Where it does not.
+/// If that is not so.
 pub(crate) fn indexed(bytes: &[u8], written: i64) {
     for bytes in [bytes.to_vec(), seal(bytes.to_vec())] {
         let index = Index::parse(&bytes, written);
@@ -132,7 +133,7 @@ pub(crate) fn indexed(bytes: &[u8], written: i64) {
         assert!(index.is_empty() || saved.len() <= bytes.len());
         assert_eq!(Index::parse(&saved, written), index, "written at {written}");
         assert_eq!(Index::parse(&saved, i64::MAX).len(), index.len());
-        // Whatever it tells is of a picture that we take, and can be said.
+        // Every entry describes a picture that we accept and can be displayed.
         for facts in index.facts() {
             let Picture { width, height, .. } = facts.picture;
             assert!(

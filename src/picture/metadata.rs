@@ -1,14 +1,14 @@
-//! What a picture says beside its pixels.
+//! Metadata in a picture.
 //!
-//! A profile picture is public, and phones write into it where it was taken.
+//! A profile picture is public, and phones record in it where it was taken.
 
 use std::fmt;
 
 use super::container::Piece;
 use super::exif;
 
-/// What a picture tells about people. Notes that tell nobody anything, such as
-/// which program wrote the file, count for nothing.
+/// What a picture reveals about people. Harmless metadata, such as the program
+/// that wrote the file, is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notes(u16);
 
@@ -20,49 +20,49 @@ impl Notes {
     const COPY: u16 = 1 << 4;
     const BEHIND: u16 = 1 << 5;
     const ODD: u16 = 1 << 6;
-    /// Where these stand.
+    /// Where the metadata is.
     const EXIF: u16 = 1 << 8;
     const XMP: u16 = 1 << 9;
     const IPTC: u16 = 1 << 10;
 
-    /// What is told, in words about the picture; what stands elsewhere than
-    /// in a field of its own says so.
+    /// What is revealed, as phrases about the picture. Metadata outside its
+    /// usual fields is named as such.
     const WORDS: [(u16, &'static str); 7] = [
         (Self::PLACE, "where it was taken"),
         (Self::PERSON, "who made it"),
         (Self::CAMERA, "which camera took it"),
-        (Self::TEXT, "what somebody wrote about it"),
+        (Self::TEXT, "what someone wrote about it"),
         (Self::COPY, "how it looked before it was edited (a small copy)"),
-        (Self::BEHIND, "what stands behind its end"),
+        (Self::BEHIND, "what follows its end"),
         (Self::ODD, "something that cannot be read"),
     ];
     const SOURCES: [(u16, &'static str); 3] =
         [(Self::EXIF, "EXIF"), (Self::XMP, "XMP"), (Self::IPTC, "IPTC")];
 
-    /// What is told as a number, to be kept.
+    /// The findings as a number, for storage.
     pub(super) fn to_bits(self) -> u16 {
         self.0
     }
 
-    /// What this number tells, if that is something.
+    /// The findings of a stored number; `None` if it is invalid.
     pub(super) fn from_bits(bits: u16) -> Option<Self> {
         let known = Self::WORDS.iter().chain(&Self::SOURCES);
         let known = known.fold(0, |known, (flag, _)| known | flag);
         (bits & !known == 0).then_some(Self(bits))
     }
 
-    /// Whether nothing is told.
+    /// Whether nothing is revealed.
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether the place is told, which is worst.
+    /// Whether the place is revealed, which is the worst case.
     #[cfg(test)]
     pub(crate) fn tell_place(self) -> bool {
         self.0 & Self::PLACE != 0
     }
 
-    /// Adds what a piece of the file tells.
+    /// Adds what a piece of the file reveals.
     pub(super) fn add(&mut self, piece: Piece<'_>) {
         self.0 |= match piece {
             Piece::Picture | Piece::Other => 0,
@@ -79,7 +79,8 @@ impl Notes {
 }
 
 impl fmt::Display for Notes {
-    /// A phrase behind "it says": "where it was taken and who made it (in EXIF)".
+    /// A phrase that follows "it says": "where it was taken and who made it (in
+    /// EXIF)".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told: Vec<_> = Self::WORDS
             .iter()
@@ -105,12 +106,12 @@ impl fmt::Display for Notes {
     }
 }
 
-/// A flag where a condition holds.
+/// The flag if a condition holds.
 fn flag(holds: bool, flag: u16) -> u16 {
     if holds { flag } else { 0 }
 }
 
-/// Adds where it stands to what is told, if anything is.
+/// Adds the source to the findings, if there are any.
 fn from(source: u16, told: u16) -> u16 {
     if told == 0 { 0 } else { told | source }
 }
@@ -135,7 +136,7 @@ fn of_exif(bytes: &[u8]) -> u16 {
     from(Notes::EXIF, told)
 }
 
-/// XMP is told by the names of its fields alone; what they hold is not read.
+/// XMP is judged by its field names alone; values are not read.
 fn of_xmp(bytes: &[u8]) -> u16 {
     let has = |names: &[&[u8]]| {
         names
@@ -178,7 +179,7 @@ fn of_xmp(bytes: &[u8]) -> u16 {
 }
 
 /// IPTC: data sets (`1C`, record, number, length) within Photoshop's blocks
-/// (IPTC-IIM 4.2, §1.5 and §6). They are looked for wherever they stand.
+/// (IPTC-IIM 4.2, §1.5 and §6). They are searched for at any position.
 fn of_iptc(bytes: &[u8]) -> u16 {
     let mut told = 0;
     for set in bytes.windows(6) {
@@ -197,7 +198,7 @@ fn of_iptc(bytes: &[u8]) -> u16 {
     from(Notes::IPTC, told)
 }
 
-/// A text's keyword, or its beginning where it has none, tells whether a
+/// The keyword of a text, or its beginning if it has none, shows whether a
 /// person or a program wrote it.
 fn of_text(bytes: &[u8]) -> u16 {
     const PROGRAMS: [&[u8]; 9] = [
@@ -212,7 +213,7 @@ fn of_text(bytes: &[u8]) -> u16 {
         b"ImageMagick",
     ];
     let profile = bytes.starts_with(b"Raw profile type ");
-    // In GIF a length stands before the text.
+    // In GIF, a length precedes the text.
     let by_program = [bytes, bytes.get(1..).unwrap_or_default()]
         .iter()
         .any(|text| PROGRAMS.iter().any(|program| text.starts_with(program)));

@@ -1,10 +1,10 @@
-//! Picture files: what they are by content, how large they show, and whether
-//! they are whole.
+//! Picture files: their format by content, their size, and whether they are
+//! complete.
 //!
-//! Examining decodes no pixel: decoders are where hostile pictures do harm. A
-//! file is walked along its own structure (chunks, segments, blocks) to its
-//! end, which finds every file that was cut off, and its size is read from its
-//! header. Only the HTML report's [`thumbnail()`] decodes, within limits.
+//! Examining decodes no pixel, because decoders are where hostile pictures do
+//! harm. The structure of a file (chunks, segments, blocks) is walked to its
+//! end, which detects truncated files, and the size is read from the header.
+//! Only [`thumbnail()`], for the HTML report, decodes, within limits.
 
 mod cache;
 mod colours;
@@ -26,17 +26,17 @@ pub(crate) use metadata::Notes;
 pub(crate) use strip::strip;
 pub(crate) use thumbnail::{Thumbnail, thumbnail};
 
-/// The greatest file, in bytes: 5 MB as people count it in binary. Whop names
-/// no limit for a user's picture; its neighbour, the account's logo, has this
-/// one ([files](crate::whop_api#files)).
+/// The largest file, in bytes: 5 MB in binary units. Whop documents no limit
+/// for a user's picture; the similar account logo has this one
+/// ([files](crate::whop_api#files)).
 pub(crate) const MOST_BYTES: u64 = 5 * 1024 * 1024;
-/// The greatest width and height, in pixels.
+/// The largest width and height, in pixels.
 pub(crate) const MOST_PIXELS: u32 = 4096;
 
-/// What a whole picture is.
+/// The properties of a complete picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Picture {
-    /// The format by content.
+    /// The format, by content.
     pub(crate) format: ImageFormat,
     /// Width in pixels, 1 to [`MOST_PIXELS`].
     pub(crate) width: u32,
@@ -44,17 +44,16 @@ pub(crate) struct Picture {
     pub(crate) height: u32,
 }
 
-/// Why bytes are not a picture we send.
+/// Why bytes are not an acceptable picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Not one of the formats; what it is instead, as far as its first bytes
-    /// say.
+    /// None of the formats; says what it seems to be instead.
     Foreign(&'static str),
-    /// It begins well and ends too early.
+    /// It starts well and ends too early.
     Truncated(ImageFormat),
-    /// Its structure makes no sense.
+    /// Its structure is invalid.
     Broken(ImageFormat),
-    /// Too many pixels a side, or none.
+    /// It has no size, or too many pixels on a side.
     Size {
         /// Width in pixels.
         width: u64,
@@ -80,19 +79,19 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Recognises a whole picture.
+/// Recognises a complete picture.
 pub(crate) fn examine(bytes: &[u8]) -> Result<Picture, Fault> {
     examine_with(bytes, &mut |_, _| {})
 }
 
-/// Recognises a whole picture, and what it says beside its pixels.
+/// Recognises a complete picture, and the metadata in it.
 pub(crate) fn examine_with_notes(bytes: &[u8]) -> Result<(Picture, Notes), Fault> {
     let mut notes = Notes::default();
     let picture = examine_with(bytes, &mut |_, piece| notes.add(piece))?;
     Ok((picture, notes))
 }
 
-/// Recognises a whole picture while its pieces are shown to somebody.
+/// Recognises a complete picture while showing its pieces to a visitor.
 fn examine_with<'b>(bytes: &'b [u8], visit: Visit<'_, 'b>) -> Result<Picture, Fault> {
     let format = recognise(bytes).ok_or_else(|| Fault::Foreign(guess(bytes)))?;
     container::walk(bytes, format, visit).map_err(|flaw| match flaw {
@@ -116,7 +115,7 @@ fn examine_with<'b>(bytes: &'b [u8], visit: Visit<'_, 'b>) -> Result<Picture, Fa
     }
 }
 
-/// The format that the first bytes promise.
+/// The format that the first bytes indicate.
 fn recognise(bytes: &[u8]) -> Option<ImageFormat> {
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         Some(ImageFormat::Png)
@@ -131,7 +130,7 @@ fn recognise(bytes: &[u8]) -> Option<ImageFormat> {
     }
 }
 
-/// What else a file might be, for the message only.
+/// What else a file might be, for messages only.
 fn guess(bytes: &[u8]) -> &'static str {
     let start = &bytes[..bytes.len().min(1024)];
     let text = String::from_utf8_lossy(start);
@@ -160,7 +159,7 @@ fn guess(bytes: &[u8]) -> &'static str {
     } else if !start.is_empty() && !start.contains(&0) && std::str::from_utf8(start).is_ok() {
         "a text"
     } else {
-        "no picture format that we know"
+        "an unknown format"
     }
 }
 
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_end_does_not_matter_but_sizes_do() {
+    fn data_after_the_end_is_accepted_but_wrong_sizes_are_not() {
         for mut bytes in [png_of(4096, 4096), jpeg_of(1, 1), gif_of(1, 1), webp_of(1, 1)] {
             bytes.extend(b"more");
             assert!(examine(&bytes).is_ok(), "{bytes:?}");
@@ -278,7 +277,7 @@ mod tests {
                 Fault::Foreign("a Git LFS pointer, not the picture itself"),
             ),
             (b"\0\0\0\x1cftypavif", Fault::Foreign("an AVIF picture")),
-            (b"", Fault::Foreign("no picture format that we know")),
+            (b"", Fault::Foreign("an unknown format")),
             (webp_without_picture, Fault::Broken(ImageFormat::Webp)),
             (
                 b"\xFF\xD8\xFF\x01\x00\x02\xFF\xD9",

@@ -1,8 +1,8 @@
-//! Taking away what a picture says beside its pixels.
+//! Removes metadata from pictures.
 //!
-//! The file is copied without the pieces that hold notes: no pixel is decoded
-//! and every other byte stays as it is, but for the sizes and flags that
-//! announce what is gone.
+//! The file is copied without the pieces that hold metadata. No pixel is
+//! decoded, and all other bytes are kept, except for the sizes and flags that
+//! announce what was removed.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,11 @@ use super::exif::{self, Turned};
 use super::{examine_with_notes, recognise};
 use crate::core::value::ImageFormat;
 
-/// The file without anything that it says beside its pixels: notes of every
-/// kind and what stands behind its end. How it is turned, its colours and its
-/// animation stay. Borrowed where nothing is to be taken away.
+/// The file without metadata of any kind and without data after its end.
+/// Orientation, colours and animation are kept. Borrowed if there is nothing to
+/// remove.
 ///
-/// `None` where the file is no picture that this could be done to.
+/// `None` if the file is not a picture that can be stripped.
 pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     let format = recognise(bytes)?;
     let mut kept = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
         Piece::Picture => kept.extend_from_slice(whole),
         Piece::Exif(exif) => {
             same = false;
-            // Readers pass over a chunk with a wrong checksum.
+            // Readers ignore a chunk with a wrong checksum.
             let holds = first && (format != ImageFormat::Png || is_sound(whole));
             let turned = exif::read(exif).and_then(|exif| exif.turned).filter(|_| holds);
             first &= !holds;
@@ -44,14 +44,14 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     if format == ImageFormat::Webp {
         announce(&mut kept)?;
     }
-    // What is sent must be the same picture, and silent.
+    // What is sent must be the same picture, without metadata.
     let (before, _) = examine_with_notes(bytes).ok()?;
     let (after, notes) = examine_with_notes(&kept).ok()?;
     (before == after && notes.is_empty()).then_some(Cow::Owned(kept))
 }
 
-/// Adds a note that says only how the picture is turned, in JPEG under the name
-/// it had: readers differ about the last byte of that.
+/// Adds EXIF with only the orientation, in JPEG under its original name:
+/// readers differ about the last byte of that name.
 fn turn(kept: &mut Vec<u8>, format: ImageFormat, turned: Turned, name: &[u8]) {
     let exif = exif::only_turned(turned);
     let length = exif.len() as u32;
@@ -78,7 +78,7 @@ fn turn(kept: &mut Vec<u8>, format: ImageFormat, turned: Turned, name: &[u8]) {
     }
 }
 
-/// Corrects what a WebP file announces: its size, and whether there is EXIF or
+/// Corrects what a WebP file announces: its size, and whether it has EXIF or
 /// XMP (RFC 9649 §2.7).
 fn announce(kept: &mut [u8]) -> Option<()> {
     let size = u32::try_from(kept.len()).ok()?.checked_sub(8)?;
@@ -98,7 +98,7 @@ fn announce(kept: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// Whether a whole PNG chunk has its own checksum behind it.
+/// Whether a whole PNG chunk ends with its correct checksum.
 fn is_sound(chunk: &[u8]) -> bool {
     let parts = chunk.get(4..).and_then(|rest| rest.split_last_chunk());
     parts.is_some_and(|(content, sum)| checksum(content).to_be_bytes() == *sum)
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::picture::{Notes, examine};
 
-    /// A picture that looks different however it is turned.
+    /// A picture that looks different in every orientation.
     fn pixels() -> DynamicImage {
         RgbImage::from_fn(17, 9, |x, y| {
             Rgb([(x * 15) as u8, (y * 28) as u8, ((x * y) % 256) as u8])
@@ -136,7 +136,7 @@ mod tests {
         file.into_inner()
     }
 
-    /// What people see: decoded, and turned as it says.
+    /// What people see: decoded and oriented.
     fn seen(bytes: &[u8]) -> DynamicImage {
         let reader = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
@@ -190,27 +190,27 @@ mod tests {
         [&kind[..], &(content.len() as u32).to_le_bytes(), content, pad].concat()
     }
 
-    /// A JPEG with these segments behind its first.
+    /// A JPEG with these segments after its first.
     fn jpeg(notes: &[u8]) -> Vec<u8> {
         let file = encoded(Decoded::Jpeg);
         let first = 4 + usize::from(file[5]);
         [&file[..first], notes, &file[first..]].concat()
     }
 
-    /// As phones write it, the note first.
+    /// As phones write it, with the metadata first.
     fn jpeg_without_head(notes: &[u8]) -> Vec<u8> {
         let file = jpeg(b"");
         let first = 4 + usize::from(file[5]);
         [&file[..2], notes, &file[first..]].concat()
     }
 
-    /// A PNG with these chunks behind its header.
+    /// A PNG with these chunks after its header.
     fn png(notes: &[u8]) -> Vec<u8> {
         let file = encoded(Decoded::Png);
         [&file[..33], notes, &file[33..]].concat()
     }
 
-    /// A WebP with features, with these chunks at its end.
+    /// A WebP with features, and these chunks at its end.
     fn webp(flags: u8, notes: &[u8]) -> Vec<u8> {
         let simple = encoded(Decoded::WebP);
         let head = riff(b"VP8X", &[flags, 0, 0, 0, 16, 0, 0, 8, 0, 0]);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turned_picture_stays_turned_and_loses_the_rest() {
+    fn stripping_keeps_the_orientation_only() {
         for orientation in 0..=9 {
             for little in [true, false] {
                 let exif = tiff(little, orientation);
@@ -273,7 +273,7 @@ mod tests {
                 }
             }
         }
-        // The test sees what it is about.
+        // The test distinguishes the orientations.
         let turned = |orientation| seen(&jpeg(&segment(0xE1, &[NAME, &tiff(true, orientation)].concat())));
         for orientation in 2..=8 {
             assert_ne!(turned(1), turned(orientation), "{orientation}");
@@ -283,7 +283,7 @@ mod tests {
     const NAME: &[u8] = b"Exif\0\0";
 
     #[test]
-    fn notes_of_every_kind_are_told_and_taken_away_to_the_byte() {
+    fn metadata_of_every_kind_is_named_and_removed_exactly() {
         let xmp = b"<x:xmpmeta><rdf exif:GPSLatitude='47,22N'/><dc:creator>Ann</dc:creator></x:xmpmeta>";
         let iptc = [
             &b"Photoshop 3.0\08BIM\x04\x04\0\0\0\0\0\x08"[..],
@@ -295,18 +295,14 @@ mod tests {
         let xmp_packet = [&b"http://ns.adobe.com/xap/1.0/\0"[..], xmp].concat();
         let itxt = [&b"XML:com.adobe.xmp\0\0\0\0\0"[..], xmp].concat();
         let gif_xmp = [b"\x21\xFF\x0BXMP DataXMP\x20", &[b'G'; 32][..], b"\x08GPSLati \0"].concat();
-        let comment = "what somebody wrote about it";
+        let comment = "what someone wrote about it";
         let cases = [
             (jpeg(&segment(0xE1, &xmp_packet)), jpeg(b""), in_xmp),
             (jpeg(&segment(0xED, &iptc)), jpeg(b""), "who made it (in IPTC)"),
             (jpeg(&segment(0xFE, b"for Ann")), jpeg(b""), comment),
             (jpeg(&segment(0xFE, b"CREATOR: gd-jpeg v1.0")), jpeg(b""), ""),
             (jpeg(&segment(0xEB, b"JP\0\x01jumb")), jpeg(b""), ""),
-            (
-                [jpeg(b""), jpeg(b"")].concat(),
-                jpeg(b""),
-                "what stands behind its end",
-            ),
+            ([jpeg(b""), jpeg(b"")].concat(), jpeg(b""), "what follows its end"),
             ([jpeg(b""), b"\0\0\n".to_vec()].concat(), jpeg(b""), ""),
             (
                 jpeg(&segment(0xE1, b"Exif\0\0nonsense")),
@@ -326,7 +322,7 @@ mod tests {
             (
                 [png(b""), b"<script>".to_vec()].concat(),
                 png(b""),
-                "what stands behind its end",
+                "what follows its end",
             ),
             (webp(0x04, &riff(b"XMP ", xmp)), webp(0, b""), in_xmp),
             (webp(0, &riff(b"note", b"Ann")), webp(0, b""), ""),
@@ -355,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_and_movement_stay() {
+    fn colours_and_animation_are_kept() {
         for file in [
             jpeg(&segment(0xE2, b"ICC_PROFILE\0\x01\x01colours")),
             jpeg(&segment(0xEE, b"Adobe\0\x64\0\0\0\0\0")),
@@ -370,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn cameras_and_copies_are_told_and_blanks_are_not() {
+    fn cameras_and_thumbnails_are_named_and_blanks_are_not() {
         let field = |tag: u16, kind: u16, count: u32, value: u32| {
             let [a, b, c, d] = value.to_le_bytes();
             [
@@ -410,7 +406,8 @@ mod tests {
                 file(ifd(&[], 0), 32, second),
                 "how it looked before it was edited (a small copy) (in EXIF)",
             ),
-            // Directories that lead to themselves, and far away, with endless fields.
+            // Directories that point to themselves or far away, with endless
+            // fields.
             (file(ifd(&[field(0x8769, 4, 1, 26)], 26), 8, vec![]), ""),
             (file(vec![0xFF; 40], u32::MAX, vec![]), ""),
             (
@@ -425,9 +422,10 @@ mod tests {
         }
     }
 
-    /// Readers pass over it, so it turns nothing; and one that holds may follow.
+    /// Readers ignore such a chunk, so it must not set the orientation; a valid
+    /// one may follow.
     #[test]
-    fn a_damaged_png_chunk_does_not_say_how_the_picture_is_turned() {
+    fn a_damaged_png_chunk_does_not_set_the_orientation() {
         let whole = chunk(b"eXIf", &tiff(false, 6));
         let mut damaged = chunk(b"eXIf", &tiff(false, 3));
         *damaged.last_mut().unwrap() ^= 1;
@@ -438,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_cut_or_flipped_is_stripped_or_refused() {
+    fn cut_and_corrupt_files_are_stripped_or_refused() {
         let exif = [NAME, &tiff(false, 6)].concat();
         let files = [
             jpeg(&segment(0xE1, &exif)),

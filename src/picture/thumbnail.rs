@@ -1,6 +1,6 @@
-//! Small copies of pictures for the report. A picture may be hostile: it is
-//! decoded under limits, by decoders written in safe Rust, and only pixels
-//! come out of it. Not one byte of the original reaches the page.
+//! Thumbnails for the report. A picture may be hostile: it is decoded under
+//! limits by decoders written in safe Rust, and only pixels are taken from it.
+//! No byte of the original reaches the page.
 
 use std::io::Cursor;
 
@@ -13,20 +13,20 @@ use super::colours::Colours;
 use super::{MOST_PIXELS, examine};
 use crate::core::value::ImageFormat;
 
-/// The longer side, in pixels: twice what the page shows, for dense screens.
+/// The longer side, in pixels: twice the size on the page, for dense screens.
 const SIDE: u32 = 128;
 
-/// The memory that decoding may take, in bytes: 4096 × 4096 pixels of 8 bytes.
+/// The memory that decoding may use, in bytes: 4096 × 4096 pixels of 8 bytes.
 const MOST_MEMORY: u64 = 128 << 20;
 
-/// The size from which a picture with transparency gives it up, in bytes. It
-/// bounds the page: noise hardly shrinks.
+/// From this size in bytes a thumbnail loses its transparency. This bounds the
+/// page, because noise hardly compresses.
 const LARGE: usize = 12 * 1024;
 
-/// How faithful the copies are, of 100.
+/// JPEG quality, of 100.
 const QUALITY: u8 = 80;
 
-/// A small copy: its media type, and its bytes as base64.
+/// A thumbnail: its media type, and its bytes as base64.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Thumbnail {
     /// `image/png` or `image/jpeg`.
@@ -35,7 +35,7 @@ pub(crate) struct Thumbnail {
     pub(crate) base64: String,
 }
 
-/// Makes the small copy; of an animated picture, its first frame.
+/// Makes the thumbnail; of an animated picture, from its first frame.
 ///
 /// # Errors
 /// Why there is none, as a phrase for people.
@@ -43,8 +43,8 @@ pub(crate) fn thumbnail(bytes: &[u8]) -> Result<Thumbnail, String> {
     encode(&shrunk(whole(bytes)?)).map_err(|_| "it cannot be shown small".to_owned())
 }
 
-/// The picture as browsers show it. Its colours come right before it is made
-/// small: pixels of two pictures in one would be mixed otherwise.
+/// The picture as browsers show it. Colours are converted before scaling, which
+/// would otherwise mix the pixels of two pictures in one.
 pub(super) fn whole(bytes: &[u8]) -> Result<DynamicImage, String> {
     let picture = examine(bytes).map_err(|fault| fault.to_string())?;
     let decoded = decode(bytes, picture.format).map_err(|_| "it cannot be decoded".to_owned())?;
@@ -68,7 +68,7 @@ fn decode(bytes: &[u8], format: ImageFormat) -> image::ImageResult<(DynamicImage
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder()?;
-    // Cameras turn the picture by a note beside it.
+    // Cameras store the orientation as metadata.
     let orientation = decoder.orientation()?;
     let profile = decoder.icc_profile()?;
     limits.reserve(decoder.total_bytes())?;
@@ -84,7 +84,7 @@ fn shrunk(whole: DynamicImage) -> DynamicImage {
     whole.thumbnail(SIDE, SIDE)
 }
 
-/// As JPEG; with transparency as PNG, unless that is large.
+/// As JPEG, or as PNG if it has transparency and is small.
 fn encode(small: &DynamicImage) -> image::ImageResult<Thumbnail> {
     let rgba = small.to_rgba8();
     if rgba.pixels().any(|pixel| pixel.0[3] < 255) {
@@ -119,7 +119,7 @@ mod tests {
         fs::read(folder.join(name)).unwrap()
     }
 
-    /// The copy, read by the library as any browser would.
+    /// The thumbnail, decoded as a browser would.
     fn opened(thumbnail: &Thumbnail) -> DynamicImage {
         let bytes = STANDARD.decode(&thumbnail.base64).unwrap();
         let format = image::guess_format(&bytes).unwrap();
@@ -142,8 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_original_but_pixels_comes_through() {
-        // A comment chunk with a script, put behind IHDR.
+    fn only_pixels_of_the_original_come_through() {
+        // A comment chunk with a script, placed after IHDR.
         let png = example("jane.png");
         let note = b"tEXtComment\0<script>alert(1)</script>";
         let mut hostile = png[..33].to_vec();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_cut_or_flipped_ends_in_a_reason_or_a_picture() {
+    fn cut_and_corrupt_files_give_a_reason_or_a_thumbnail() {
         for name in ["jane.png", "nikos.jpg", "sakura.gif", "layla.webp"] {
             let whole = example(name);
             assert!(thumbnail(&whole[..whole.len() / 2]).is_err(), "{name}");

@@ -1,4 +1,4 @@
-//! A manifest's problems as GitHub's workflow commands, which show them on the
+//! Manifest problems as GitHub workflow commands, which GitHub shows on the
 //! lines of a pull request.
 
 use std::fmt::Write as _;
@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use super::escape;
 use crate::core::problem::{Place, Problem, Severity};
 
-/// The most problems told this way. GitHub shows ten of each kind for a step
-/// and drops the rest.
+/// The most problems per severity. GitHub shows ten of each per step and drops
+/// the rest.
 const MOST: usize = 50;
 
-/// One line for each problem, the errors first.
+/// One line per problem, errors first.
 pub fn render(problems: &[Problem]) -> String {
     let mut out = String::new();
     for (severity, word) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
@@ -55,13 +55,13 @@ fn push(out: &mut String, word: &str, problem: &Problem) {
     out.push('\n');
 }
 
-/// Text after the second pair of colons. What could end the line or hide is
-/// shown by number before the command's own escapes.
+/// The text after the second `::`. Whatever could end the line or is invisible
+/// is escaped by number before the command's own escapes apply.
 fn data(text: &str) -> String {
     escape::terminal(text).replace('%', "%25")
 }
 
-/// A property's value, which must not look like the next one.
+/// A property's value, escaped so that it cannot run into the next property.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

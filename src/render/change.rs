@@ -1,5 +1,6 @@
-//! One value's old and new, for people: quoted, cut to what a line can bear,
-//! and with colours the parts that differ stand out. Sole user of `similar`.
+//! The old and new value of a change, for people: quoted, cut to a bearable
+//! length, and in colour with the differing parts highlighted. The only user of
+//! `similar`.
 
 use std::fmt::Write as _;
 
@@ -11,11 +12,12 @@ use super::messages::plural;
 use super::style::{Palette, Tone};
 use crate::core::plan::{Cause, PictureChange};
 
-/// Longest value shown whole, in characters. Names and titles are shorter;
-/// what Whop or a manifest holds beyond that must not flood the screen.
+/// Longest value shown in full, in characters. Names and titles are shorter;
+/// anything longer must not flood the screen.
 const LONGEST_VALUE: usize = 300;
 
-/// A foreign value cut to what a line can bear, with what was cut.
+/// Cuts a foreign value to a bearable length and returns how many characters
+/// were cut.
 pub(super) fn cut(text: &str) -> (&str, usize) {
     match text.char_indices().nth(LONGEST_VALUE) {
         None => (text, 0),
@@ -23,7 +25,7 @@ pub(super) fn cut(text: &str) -> (&str, usize) {
     }
 }
 
-/// How many characters are not shown.
+/// Says how many characters are not shown.
 pub(super) fn ellipsis(more: usize) -> String {
     if more == 0 {
         return String::new();
@@ -31,7 +33,7 @@ pub(super) fn ellipsis(more: usize) -> String {
     format!("… and {} more", plural(more, "character"))
 }
 
-/// A foreign text in one line, cut if it is long.
+/// A foreign text on one line, cut if it is long.
 pub(super) fn clipped(text: &str) -> String {
     let (text, more) = cut(text);
     format!("{}{}", Safe(text), ellipsis(more))
@@ -43,7 +45,7 @@ pub(super) fn quoted(text: &str) -> String {
     escape::quoted(text) + &ellipsis(more)
 }
 
-/// Old → new, with the parts that differ emphasised.
+/// Old → new, with the differing parts highlighted.
 pub(super) fn text_change(old: Option<&str>, new: &str, palette: Palette) -> String {
     let Some(old) = old else {
         return format!("none → {}", quoted(new));
@@ -53,8 +55,8 @@ pub(super) fn text_change(old: Option<&str>, new: &str, palette: Palette) -> Str
     format!("{old}{} → {new}{}", ellipsis(old_more), ellipsis(new_more))
 }
 
-/// Both values in quotes. With colours, what goes and what comes stands out;
-/// values that have little in common stand out whole.
+/// Both values in quotes. In colour, removed and added parts are highlighted;
+/// values with little in common are highlighted as a whole.
 fn emphasised(old: &str, new: &str, palette: Palette) -> (String, String) {
     if palette == Palette::Plain {
         return (escape::quoted(old), escape::quoted(new));
@@ -74,7 +76,8 @@ fn emphasised(old: &str, new: &str, palette: Palette) -> (String, String) {
 /// A value in parts, each with whether the other value lacks it.
 pub(super) type Parts<'a> = Vec<(bool, &'a str)>;
 
-/// Both values in parts. Values that have little in common differ whole.
+/// Splits both values into parts. Values with little in common differ as a
+/// whole.
 pub(super) fn parts<'a>(old: &'a str, new: &'a str) -> (Parts<'a>, Parts<'a>) {
     let pieces = similar::utils::diff_graphemes(Algorithm::Myers, old, new);
     let bytes = |tag| -> usize {
@@ -82,6 +85,8 @@ pub(super) fn parts<'a>(old: &'a str, new: &'a str) -> (Parts<'a>, Parts<'a>) {
         of_tag.map(|(_, text)| text.len()).sum()
     };
     let common = bytes(ChangeTag::Equal);
+    // Below half in common, highlighting single letters would be harder to read
+    // than the two values.
     if common * 2 < old.len().max(new.len()) {
         return (vec![(true, old)], vec![(true, new)]);
     }
@@ -99,7 +104,7 @@ pub(super) fn parts<'a>(old: &'a str, new: &'a str) -> (Parts<'a>, Parts<'a>) {
     (before, after)
 }
 
-/// A part of a value, escaped as inside quotes.
+/// A part of a value, escaped for use inside quotes.
 fn push_inner(out: &mut String, watch: &mut Watch, text: &str, tone: Option<Tone>) {
     let mut inner = String::with_capacity(text.len());
     text.chars()
@@ -113,7 +118,7 @@ fn push_inner(out: &mut String, watch: &mut Watch, text: &str, tone: Option<Tone
     }
 }
 
-/// Old → new pictures, with the new one's file.
+/// Old → new picture, with the file of the new one.
 pub(super) fn picture_change(change: &PictureChange, created: bool) -> String {
     let new = &change.new;
     let new = format!("{} {}", fields::picture(new), clipped(&new.path));
@@ -123,9 +128,9 @@ pub(super) fn picture_change(change: &PictureChange, created: bool) -> String {
     }
 }
 
-/// What is known of the picture before; nothing is said where there was none.
-/// The digest is that of the picture last applied, so it does not name one
-/// that somebody has put in its place since.
+/// What is known of the old picture; `None` if there was none. The known digest
+/// is that of the picture last applied, so it does not describe one that
+/// someone has set since.
 pub(super) fn old_picture(change: &PictureChange, created: bool) -> Option<String> {
     let PictureChange {
         old,
@@ -150,7 +155,7 @@ mod tests {
     use crate::core::sample;
 
     #[test]
-    fn nothing_is_told_apart_from_the_word_none() {
+    fn no_value_differs_from_the_word_none() {
         assert_eq!(text_change(None, "a", Palette::Plain), "none → \"a\"");
         assert_eq!(text_change(Some("none"), "a", Palette::Plain), "\"none\" → \"a\"");
         assert_eq!(text_change(Some(""), "a", Palette::Plain), "\"\" → \"a\"");

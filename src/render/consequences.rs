@@ -1,15 +1,15 @@
-//! What carrying a plan out means for people and for Whop's limit, as short
-//! labelled sentences. Markdown and HTML share them.
+//! What a plan means for people and for Whop's limits, as short labelled
+//! sentences. Shared by Markdown and HTML.
 
 use super::Header;
 use super::messages::{self, number, plural, plural_of};
 use crate::core::plan::Plan;
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 
-/// A label and its sentence; nothing in them is foreign.
+/// A label and its sentence; neither contains foreign text.
 pub(super) type Note = (&'static str, String);
 
-/// The notes of a plan.
+/// The consequences of a plan.
 pub(super) fn consequences(plan: &Plan, header: &Header, counts: &Counts) -> Vec<Note> {
     let mut notes = Vec::new();
     if counts.create > 0 {

@@ -1,5 +1,5 @@
-//! What `doctor` found, for people: one line a check, and how to mend what is
-//! wrong.
+//! The findings of `doctor`, for people: one line per check, and how to fix
+//! what is wrong.
 
 use std::io::{self, Write};
 
@@ -10,15 +10,15 @@ use super::messages::plural;
 use super::style::{Palette, Tone};
 use crate::core::assumption::{Finding, Outcome};
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// Nothing to do.
     Ok,
-    /// It was not looked at, since something before it is wrong.
+    /// Not checked, because an earlier check failed.
     Skipped,
-    /// Worth looking at; nothing stops.
+    /// Worth a look, but nothing fails.
     Warning,
     /// An apply would fail.
     Bad,
@@ -27,13 +27,13 @@ pub enum Health {
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at: a stable word for machines.
+    /// What was checked: a stable word for machines.
     pub name: &'static str,
-    /// How it came out.
+    /// The result.
     pub health: Health,
     /// What was found. May quote foreign text.
     pub found: String,
-    /// What to do about it.
+    /// How to fix it.
     pub mend: Option<String>,
 }
 
@@ -42,12 +42,13 @@ pub struct Check {
 pub struct Diagnosis {
     /// The checks.
     pub checks: Vec<Check>,
-    /// What became of the assumptions about Whop, where they were probed.
+    /// The assumptions about Whop and what probing them showed, if they were
+    /// probed.
     pub probes: Option<Vec<Finding>>,
 }
 
 impl Diagnosis {
-    /// Adds a check without anything to mend.
+    /// Adds a check that needs no fix.
     pub fn add(&mut self, name: &'static str, health: Health, found: impl Into<String>) {
         self.checks.push(Check {
             name,
@@ -57,7 +58,7 @@ impl Diagnosis {
         });
     }
 
-    /// Adds a check and how to mend it.
+    /// Adds a check and how to fix it.
     pub fn mend(
         &mut self,
         name: &'static str,
@@ -71,7 +72,7 @@ impl Diagnosis {
         }
     }
 
-    /// How many checks came out so.
+    /// How many checks had this result.
     pub fn count(&self, health: Health) -> usize {
         self.checks.iter().filter(|check| check.health == health).count()
     }
@@ -92,8 +93,8 @@ pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis, palette: Palette) -> io
         let (sign, word, tone) = match health {
             Health::Ok => ('✓', "ok", Tone::Good),
             Health::Skipped => ('-', "skipped", Tone::Faint),
-            Health::Warning => ('!', "look", Tone::Change),
-            Health::Bad => ('✗', "wrong", Tone::Bad),
+            Health::Warning => ('!', "warning", Tone::Change),
+            Health::Bad => ('✗', "problem", Tone::Bad),
         };
         let lead = palette.paint(tone, format!("{sign} {word:7}"));
         writeln!(out, "{lead}  {name:11}  {}", clipped(found))?;
@@ -104,13 +105,9 @@ pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis, palette: Palette) -> io
     let (bad, warnings) = (diagnosis.count(Health::Bad), diagnosis.count(Health::Warning));
     let sum = match (bad, warnings) {
         (0, 0) => "All is well".to_owned(),
-        (0, warnings) => format!("{} to look at", plural(warnings, "thing")),
-        (bad, 0) => format!("{} wrong", plural(bad, "thing")),
-        (bad, warnings) => format!(
-            "{} wrong, {} to look at",
-            plural(bad, "thing"),
-            plural(warnings, "thing")
-        ),
+        (0, warnings) => plural(warnings, "warning"),
+        (bad, 0) => plural(bad, "problem"),
+        (bad, warnings) => format!("{}, {}", plural(bad, "problem"), plural(warnings, "warning")),
     };
     writeln!(out, "\n{}", palette.paint(Tone::Strong, sum))?;
     match &diagnosis.probes {
@@ -119,12 +116,12 @@ pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis, palette: Palette) -> io
     }
 }
 
-/// Writes what became of the assumptions: what was told first, in the order of
-/// the page, then what cannot be.
+/// Writes the assumptions: first those that could be checked, in the order of
+/// the documentation page, then the others.
 fn probes(out: &mut dyn Write, found: &[Finding], palette: Palette) -> io::Result<()> {
     writeln!(
         out,
-        "\nWhat is assumed of Whop where its documentation is silent:\n"
+        "\nAssumptions about Whop where its documentation is silent:\n"
     )?;
     let (untold, told): (Vec<&Finding>, Vec<&Finding>) = found
         .iter()
@@ -133,7 +130,7 @@ fn probes(out: &mut dyn Write, found: &[Finding], palette: Palette) -> io::Resul
         let (sign, word, tone) = match outcome {
             Outcome::Holds => ('✓', "holds", Tone::Good),
             Outcome::Differs => ('!', "differs", Tone::Change),
-            Outcome::CannotBeTold => ('-', "untold", Tone::Faint),
+            Outcome::CannotBeTold => ('-', "unknown", Tone::Faint),
         };
         let lead = palette.paint(tone, format!("{sign} {word:7}"));
         writeln!(out, "{lead}  {:20}  {}", about.name, clipped(seen))?;
@@ -143,7 +140,7 @@ fn probes(out: &mut dyn Write, found: &[Finding], palette: Palette) -> io::Resul
     }
     let count = |wanted| found.iter().filter(|finding| finding.outcome == wanted).count();
     let sum = format!(
-        "{} of {} hold, {} differ, {} cannot be told by reading here",
+        "{} of {} hold, {} differ, {} cannot be checked by reading",
         count(Outcome::Holds),
         plural(found.len(), "assumption"),
         count(Outcome::Differs),
@@ -151,7 +148,10 @@ fn probes(out: &mut dyn Write, found: &[Finding], palette: Palette) -> io::Resul
     );
     writeln!(out, "\n{}", palette.paint(Tone::Strong, sum))?;
     if count(Outcome::Differs) > 0 {
-        writeln!(out, "Please report what differs: it could not be known before")?;
+        writeln!(
+            out,
+            "Please report the differences: they could not be known before this check"
+        )?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What changed on Whop behind the manifest's back, for people: a block for
-//! each user, the accounts nobody knows, and the sums.
+//! What changed on Whop since the last apply, for people: a block per user, the
+//! unknown accounts, and the totals.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -13,10 +13,10 @@ use crate::core::drift::{Drift, FieldDrift, NewAccount, Others, State, UserDrift
 use crate::core::model::Link;
 use crate::core::plan::{Cause, Reads};
 
-/// How many unknown accounts are named; the rest is counted.
+/// How many unknown accounts are named; the rest are counted.
 const UNKNOWN_NAMED: usize = 20;
 
-/// Writes the comparison, whole.
+/// Writes the whole comparison.
 ///
 /// # Errors
 /// The writer's own.
@@ -116,26 +116,26 @@ fn block(out: &mut dyn Write, user: &UserDrift, palette: Palette) -> io::Result<
     writeln!(out)
 }
 
-/// What there is to say about the account as a whole.
+/// The remark about the account as a whole.
 pub(super) fn note(user: &UserDrift) -> Option<&'static str> {
     Some(match (user.state(), user.managed) {
         (State::Contradicted, _) => {
-            "the mapping says that this account is the user's, and something else says that it is not; `whop-sync plan` names both and says what to do"
+            "the mapping links this account to the user, but other evidence contradicts that; `whop-sync plan` shows both and what to do"
         }
-        (State::Gone, true) => "the account is gone from Whop; apply makes a new one",
+        (State::Gone, true) => "the account is gone from Whop; apply creates a new one",
         (State::Gone, false) => {
             "the account is gone from Whop, and the user from the manifest; apply forgets the link"
         }
         (State::OwnerMissing, _) => {
-            "Whop says that the account's owner does not exist; check the account on Whop"
+            "Whop reports that the account's owner does not exist; check the account on Whop"
         }
-        (State::Suspended, _) => "Whop has suspended the account; settle it with Whop",
+        (State::Suspended, _) => "Whop has suspended the account; resolve this with Whop",
         (State::Both | State::Drifted | State::Edited, _) => return None,
     })
 }
 
-/// One value three ways, as far as the three differ. `shown` makes a foreign
-/// text fit for the output.
+/// One value as applied, on Whop and in the manifest, naming only those that
+/// differ. `shown` makes a foreign text safe for the output.
 pub(super) fn change(field: &FieldDrift, shown: impl Fn(&str) -> String) -> String {
     let FieldDrift {
         name,
@@ -198,7 +198,7 @@ pub(super) fn headline(drift: &Drift, others: Others) -> String {
     }
 }
 
-/// What is worth knowing about the comparison, each in a line.
+/// Remarks on the comparison, one per line.
 pub(super) fn notes(drift: &Drift) -> Vec<String> {
     let Reads {
         accounts,
@@ -213,7 +213,8 @@ pub(super) fn notes(drift: &Drift) -> Vec<String> {
     )];
     if !drift.complete {
         notes.push(
-            "incomplete  Whop did not list every account: what is missing is not called gone".to_owned(),
+            "incomplete  Whop did not list every account, so missing ones are not reported as gone"
+                .to_owned(),
         );
     }
     if drift.left_out > 0 {
@@ -222,24 +223,24 @@ pub(super) fn notes(drift: &Drift) -> Vec<String> {
             plural(drift.left_out, "user")
         ));
     }
-    if can_be_mended(drift) {
-        notes.push(format!("fix         {}", MEND));
+    if can_be_reset(drift) {
+        notes.push(format!("fix         {}", FIX));
     }
     notes
 }
 
-/// Whether values drifted that an apply sets back.
-pub(super) fn can_be_mended(drift: &Drift) -> bool {
+/// Whether any values drifted that an apply would reset.
+pub(super) fn can_be_reset(drift: &Drift) -> bool {
     let users = drift.users.iter();
     let mut theirs = users.filter(|user| user.state() != State::Contradicted);
     theirs.any(|user| user.fields.iter().any(FieldDrift::is_drift))
 }
 
-/// What to do about values that drifted.
-pub(super) const MEND: &str =
-    "apply sets what the manifest asks; to keep what Whop has, write it into the manifest";
+/// What to do about drifted values.
+pub(super) const FIX: &str =
+    "apply restores the manifest's values; to keep Whop's, write them into the manifest";
 
-/// The word of a state.
+/// The word for a state.
 pub(super) fn state(state: State) -> &'static str {
     match state {
         State::Contradicted => "contradicted",

@@ -1,15 +1,15 @@
-//! Shows foreign text so that it can neither act on a terminal nor look like
+//! Escapes foreign text so that it can neither control a terminal nor pass for
 //! other text.
 //!
 //! Names, titles, paths and messages come from manifests, from Whop and from
 //! other people. Control characters could move the cursor, bidirectional ones
-//! could turn a line around, and invisible ones could make two names look the
-//! same. All of them are shown as `\u{202e}`, in JSON as the same character's
-//! `\u202e`, which reads back as what it was.
+//! could reverse a line, and invisible ones could make two names look the same.
+//! All of them are shown as `\u{202e}`; in JSON as `\u202e`, which reads back
+//! as the same character.
 //!
-//! Two things are so only in their surroundings: marks that pile up over their
-//! neighbours, and what a pipeline's runner takes for a command to itself. A
-//! `Watch` goes along with a text and tells these as well.
+//! Two hazards depend on the context: marks that stack on their neighbours, and
+//! text that a pipeline runner would take for a command. A `Watch` follows a
+//! text to detect these.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -18,21 +18,22 @@ use std::io;
 use serde_json::ser::{CharEscape, Formatter, PrettyFormatter};
 use unicode_width::UnicodeWidthChar;
 
-/// Whether a character is shown by its number wherever it stands.
+/// Whether a character is always shown by its number.
 ///
-/// These are: control characters; Unicode's `Bidi_Control` and
-/// `Default_Ignorable_Code_Point` properties, which draw nothing; the
-/// separators of lines and paragraphs; and blanks that look like a space and
-/// are none. The ideographic space stays: it is wide, and part of names.
+/// These are control characters; characters with Unicode's `Bidi_Control` or
+/// `Default_Ignorable_Code_Point` property, which draw nothing; line and
+/// paragraph separators; and blanks that only look like a space. The
+/// ideographic space is kept: it is wide, and part of names.
 pub fn is_hostile(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
     }
     c.is_control()
         || matches!(c,
-            // Blanks: no-break, ogham, en quad to hair, narrow, mathematical, braille.
+            // Blanks: no-break, ogham, en quad to hair, narrow, mathematical,
+            // braille.
             '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{2800}'
-            // Separators of lines and paragraphs.
+            // Line and paragraph separators.
             | '\u{2028}' | '\u{2029}'
             // Soft hyphen, combining joiner, Arabic letter mark, Hangul and Khmer fillers.
             | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -50,31 +51,31 @@ pub fn is_hostile(c: char) -> bool {
         || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
-/// How many marks without a width one character carries at most, the rest is
-/// shown by number. Tibetan and pointed Hebrew pile up seven at the most.
+/// How many zero-width marks a character may carry; further ones are shown by
+/// number. Tibetan and pointed Hebrew need at most seven.
 const MARKS: u8 = 8;
 
-/// Goes along with a foreign text from its beginning, and says of each
-/// character whether it is shown by its number there.
+/// Follows a foreign text from its beginning and decides for each character
+/// whether it is shown by its number.
 ///
-/// Besides those of [`is_hostile`] these are:
+/// Besides the characters of [`is_hostile`] these are:
 ///
-/// - marks that would sit on something of ours, and those above [`MARKS`],
-///   which would run over the lines around;
-/// - the character that would complete a command to a pipeline's runner:
-///   `::` where a line may begin with the text, `##[` and its kin with a word
-///   between (`##vso[`) anywhere. GitHub's runner reads both streams and looks
-///   for the first after blanks, for the second in the whole of a line.
+/// - marks that would sit on text of ours, and those above [`MARKS`], which
+///   would run into the neighbouring lines;
+/// - the character that would complete a command to a pipeline runner: `::` at
+///   the start of a line, and `##[`, also with a word in between (`##vso[`),
+///   anywhere. GitHub's runner reads both streams, looks for the first after
+///   leading blanks, and for the second in the whole line.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
-    /// How many marks the last character has; `None` where there is nothing
-    /// foreign that could carry one.
+    /// How many marks the last character carries; `None` if there is no foreign
+    /// character to carry one.
     marks: Option<u8>,
     lead: Lead,
     hashes: Hashes,
 }
 
-/// What the line has so far.
+/// What the line starts with so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lead {
     Blank,
@@ -82,7 +83,7 @@ enum Lead {
     Past,
 }
 
-/// What of `##word[` is there.
+/// How much of `##word[` has been seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hashes {
     None,
@@ -92,7 +93,7 @@ enum Hashes {
 }
 
 impl Watch {
-    /// For a text that may stand at the beginning of a line.
+    /// For a text that may be at the start of a line.
     pub(crate) fn at_start() -> Self {
         Self {
             marks: None,
@@ -101,8 +102,8 @@ impl Watch {
         }
     }
 
-    /// For a text that always has something visible of ours before it, such
-    /// as a quotation mark.
+    /// For a text that always follows visible text of ours, such as a quotation
+    /// mark.
     pub(crate) fn within() -> Self {
         Self {
             lead: Lead::Past,
@@ -151,37 +152,36 @@ impl Watch {
     }
 }
 
-/// Whether a character has no width of its own and is drawn over the one
-/// before.
+/// Whether a character has no width of its own and is drawn over the previous
+/// one.
 fn is_mark(c: char) -> bool {
     c >= '\u{300}' && c.width() == Some(0)
 }
 
-/// One line of foreign text for people. A text without anything hostile is
-/// borrowed.
+/// One line of foreign text for people. A harmless text is borrowed.
 pub fn terminal(text: &str) -> Cow<'_, str> {
     escaped(text, &mut Watch::at_start(), |_| false)
 }
 
-/// Several lines: as [`terminal`], but ends of lines and tabs stay. For text
-/// that we wrote around foreign text, never for a single foreign value.
+/// Several lines: like [`terminal`], but newlines and tabs are kept. For text
+/// of ours that contains foreign text, never for a single foreign value.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, &mut Watch::at_start(), |c| matches!(c, '\n' | '\t'))
 }
 
-/// What a log's lines are made of.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Log {
     /// Text.
     Plain,
-    /// Text that its maker has coloured. Escapes of others are its maker's to
-    /// see to, since here they cannot be told apart.
+    /// Text that its author has coloured. The author must have escaped foreign
+    /// text in it, since escape sequences cannot be distinguished here.
     Coloured,
-    /// JSON, where a character by its number reads back as itself.
+    /// JSON, where an escaped character reads back as itself.
     Json,
 }
 
-/// Lines of a log as they may be shown.
+/// Log lines, safe to show.
 pub fn log(text: &str, form: Log) -> Cow<'_, str> {
     match form {
         Log::Plain => lines(text),
@@ -192,7 +192,7 @@ pub fn log(text: &str, form: Log) -> Cow<'_, str> {
     }
 }
 
-/// A character as JSON writes it by number.
+/// A character as a JSON escape.
 fn push_unit(out: &mut String, c: char) {
     for unit in c.encode_utf16(&mut [0; 2]) {
         // Writing to a String cannot fail.
@@ -204,8 +204,8 @@ fn escaped<'a>(text: &'a str, watch: &mut Watch, kept: impl Fn(char) -> bool) ->
     written(text, watch, kept, |out, c| out.extend(c.escape_unicode()))
 }
 
-/// A text with what the watch hides written otherwise, but for those that are
-/// kept. After the end of a line the watch begins anew.
+/// Replaces what the watch hides, except for kept characters. The watch
+/// restarts after each newline.
 fn written<'a>(
     text: &'a str,
     watch: &mut Watch,
@@ -235,9 +235,9 @@ fn written<'a>(
     Cow::Owned(safe)
 }
 
-/// One character inside quotes: hostile ones by number, and the quote and the
-/// backslash escaped, so that no value can look like another one or like the
-/// end of its own quotes.
+/// Appends a character inside quotes: hostile ones by number, quotes and
+/// backslashes escaped, so that no value can look like another or end its own
+/// quotes.
 pub(crate) fn push_quoted(out: &mut String, watch: &mut Watch, c: char) {
     match (watch.hides(c), c) {
         (true, c) => out.extend(c.escape_unicode()),
@@ -256,7 +256,7 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Shows a value through [`terminal`] without keeping a copy.
+/// Displays a value through [`terminal`] without a copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Safe<T>(pub T);
 
@@ -266,7 +266,7 @@ impl<T: fmt::Display> fmt::Display for Safe<T> {
     }
 }
 
-/// Escapes whatever passes through, in whatever pieces it comes.
+/// Escapes everything written through it, in whatever pieces it arrives.
 struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>, Watch);
 
 impl fmt::Write for Escaping<'_, '_> {
@@ -275,8 +275,8 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
-/// Writes indented JSON whose strings hold nothing hostile: such characters
-/// are written by number, which JSON reads back as themselves.
+/// Writes indented JSON with hostile characters in strings as escapes, which
+/// JSON reads back as the same characters.
 #[derive(Debug, Default)]
 pub(crate) struct SafeJson(PrettyFormatter<'static>);
 
@@ -340,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_hides_or_deceives_is_shown_by_number() {
+    fn control_and_invisible_characters_are_shown_by_number() {
         for (text, shown) in [
             ("\u{1b}[2J", r"\u{1b}[2J"),
             ("a\nb\tc\r", r"a\u{a}b\u{9}c\u{d}"),
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_do_not_pile_up_nor_sit_on_what_is_ours() {
+    fn marks_neither_stack_nor_sit_on_our_text() {
         let flood = format!("Z{}x", "\u{301}".repeat(1_000));
         let shown = terminal(&flood);
         assert_eq!(shown.matches('\u{301}').count(), usize::from(MARKS));
@@ -365,12 +365,12 @@ mod tests {
         assert!(shown.ends_with('x'));
         assert_eq!(terminal("\u{338}a"), "\\u{338}a");
         assert_eq!(quoted("\u{338}"), "\"\\u{338}\"");
-        // Neither on what stands in a character's place.
+        // Nor on an escape.
         assert_eq!(terminal("\u{200b}\u{301}"), "\\u{200b}\\u{301}");
     }
 
     #[test]
-    fn no_runner_takes_a_text_for_a_command() {
+    fn no_runner_sees_a_command_in_a_text() {
         for (text, shown) in [
             ("::stop-commands::x", r":\u{3a}stop-commands::x"),
             (" \u{3000}::add-mask::x", " \u{3000}:\\u{3a}add-mask::x"),
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_world_stay_as_they_are() {
+    fn names_in_any_script_are_kept() {
         for name in [
             "Олена Ткаченко",
             "ليلى حداد",
@@ -461,8 +461,7 @@ mod tests {
     }
 
     proptest! {
-        /// One line of which nothing acts, whatever comes in, and the same in
-        /// whatever pieces it comes.
+        /// No line has an effect, whatever comes in and in whatever pieces.
         #[test]
         fn the_terminals_text_never_acts(text in anything(), at in any::<prop::sample::Index>()) {
             let shown = terminal(&text);
@@ -473,7 +472,7 @@ mod tests {
             prop_assert_eq!(pieces, shown.as_ref());
         }
 
-        /// As many lines as before, of which none acts.
+        /// As many lines as before, none of which has an effect.
         #[test]
         fn lines_never_act(text in anything()) {
             let shown = lines(&text);
@@ -483,7 +482,7 @@ mod tests {
             prop_assert_eq!(shown.matches('\n').count(), text.matches('\n').count());
         }
 
-        /// A log's line never acts, and one of JSON reads the same.
+        /// A log line has no effect, and a JSON one reads the same.
         #[test]
         fn a_logs_line_never_acts(text in anything()) {
             for form in [Log::Plain, Log::Json] {
@@ -497,8 +496,8 @@ mod tests {
             prop_assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [text]);
         }
 
-        /// Nothing acts, and the text can be had back: different ones never
-        /// look alike.
+        /// The output has no effect, and the text can be read back: different
+        /// texts never look alike.
         #[test]
         fn quotes_give_the_text_back(text in anything()) {
             let shown = quoted(&text);
@@ -506,7 +505,7 @@ mod tests {
             prop_assert_eq!(unquoted(&shown), text);
         }
 
-        /// Nothing acts, and JSON reads the same.
+        /// The output has no effect, and JSON reads the same.
         #[test]
         fn json_gives_the_text_back(text in anything()) {
             let json = json(&text);

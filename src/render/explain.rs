@@ -1,5 +1,5 @@
-//! One user from every side, for people: the manifest's entry, the mapping's,
-//! what Whop has, what is decided and why, and the next command.
+//! Everything about one user, for people: the manifest's entry, the mapping's,
+//! what Whop has, the decision with its reason, and the next command.
 
 use std::io::{self, BufWriter, Write};
 
@@ -17,7 +17,7 @@ use crate::core::model::{
 use crate::core::plan::{Action, Cause, Verb};
 use crate::core::problem::Place;
 
-/// Writes the explanation. `place` is where the manifest has the user.
+/// Writes the explanation. `place` is the user's position in the manifest.
 ///
 /// # Errors
 /// The writer's own.
@@ -56,13 +56,13 @@ impl Page<'_> {
         writeln!(self.out, "{text}")
     }
 
-    /// A new subject.
+    /// Starts a new subject.
     fn head(&mut self, name: &str, text: impl std::fmt::Display) -> io::Result<()> {
         let name = self.palette.paint(Tone::Strong, format!("{name:FIRST$}"));
         writeln!(self.out, "\n{name}  {text}")
     }
 
-    /// A line below the subject.
+    /// Adds a line to the subject.
     fn more(&mut self, name: &str, text: impl std::fmt::Display) -> io::Result<()> {
         writeln!(self.out, "{:FIRST$}  {name:FIRST$}  {text}", "")
     }
@@ -183,7 +183,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// What the account's owner shows in the company.
+    /// What the account's owner shows in this company.
     fn profile(&mut self, read: &ProfileRead) -> io::Result<()> {
         match read {
             ProfileRead::Seen(profile) => {
@@ -196,7 +196,7 @@ impl Page<'_> {
                     None => Ok(()),
                 }
             }
-            ProfileRead::Missing => self.more("profile", "Whop says there is no such person"),
+            ProfileRead::Missing => self.more("profile", "Whop reports that this person does not exist"),
             ProfileRead::Unreadable(why) => {
                 self.more("profile", format_args!("could not be read: {}", clipped(why)))
             }
@@ -220,7 +220,7 @@ impl Page<'_> {
             }
             Decision::Unchanged { record } => {
                 self.head("decision", "unchanged")?;
-                self.more("why", "Whop shows what the manifest asks")?;
+                self.more("why", "Whop matches the manifest")?;
                 if *record {
                     self.more("mapping", "apply completes its entry without a request")?;
                 }
@@ -234,7 +234,7 @@ impl Page<'_> {
             }
             Decision::RenamedTo(to) => {
                 self.head("decision", format_args!("is {} now", Safe(to)))?;
-                self.more("why", "the manifest names this id as that user's former one")?;
+                self.more("why", "the manifest lists this id as that user's former id")?;
             }
         }
         for breach in &explained.breaches {
@@ -268,35 +268,37 @@ fn why(cause: Cause) -> &'static str {
     }
 }
 
-/// Why there is an action at all.
+/// Why there is an action.
 fn because(explained: &Explanation<'_>, action: &Action) -> String {
     match (action.verb(), explained.link) {
         (Verb::Create, _) if explained.doubt.is_some() => {
             "an earlier create got no answer, and Whop does not list the account".to_owned()
         }
         (Verb::Create, _) if explained.entry.is_some() => {
-            "the mapped account is gone, and no other one is this user's".to_owned()
+            "the mapped account is gone, and no other account belongs to this user".to_owned()
         }
-        (Verb::Create, _) => "no account on Whop is this user's".to_owned(),
-        (Verb::Forget, _) => "the user left the manifest, and the account is gone from Whop".to_owned(),
+        (Verb::Create, _) => "no account on Whop belongs to this user".to_owned(),
+        (Verb::Forget, _) => {
+            "the user is no longer in the manifest, and the account is gone from Whop".to_owned()
+        }
         (_, How::Found(by)) => format!("the account was found by {}", messages::evidence(by)),
-        (_, How::Renamed) => "the mapping has the user under the former id".to_owned(),
-        (_, How::Mapped | How::Not) => "what Whop shows is not what the manifest asks".to_owned(),
+        (_, How::Renamed) => "the mapping lists the user under the former id".to_owned(),
+        (_, How::Mapped | How::Not) => "Whop differs from the manifest".to_owned(),
     }
 }
 
-/// The command that comes next.
+/// The command to run next.
 pub(super) fn next(explained: &Explanation<'_>) -> String {
     let key = shell(explained.key.as_str());
     match &explained.decision {
         Decision::Act(_) => format!("whop-sync apply --only {key}"),
-        Decision::Hold(_) => format!("settle it, then: whop-sync plan --only {key}"),
+        Decision::Hold(_) => format!("resolve it, then: whop-sync plan --only {key}"),
         Decision::Unchanged { .. } | Decision::Unmanaged => "nothing to do".to_owned(),
         Decision::RenamedTo(to) => format!("whop-sync explain {}", shell(to.as_str())),
     }
 }
 
-/// An id as a shell takes it, for commands that are shown and may be copied.
+/// Quotes an id for a shell, for commands that users may copy.
 fn shell(id: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.@:/+=,".contains(c) || c == '-';
     let text = if id.chars().all(plain) && !id.starts_with('-') {

@@ -8,7 +8,7 @@ use super::problems::{self, Look};
 use super::style::Tone;
 use crate::error::Error;
 
-/// The error as text, with a final line end.
+/// The error as text, with a final newline.
 pub fn render(error: &Error, look: Look) -> String {
     let mut out = problems::render(error.manifest_problems(), look);
     if !out.is_empty() {
@@ -56,7 +56,7 @@ error[io.failed]: could not read `a\\u{202e}b`
     }
 
     #[test]
-    fn problems_stand_before_the_error() {
+    fn problems_come_before_the_error() {
         let error = Error::problems(vec![Problem {
             severity: Severity::Error,
             code: ProblemCode::MissingField,

@@ -1,15 +1,15 @@
-//! What the tests of every sink share: texts that try to act, and a judge of
-//! what came out that knows nothing of how it was escaped.
+//! Shared by the tests of every sink: texts that try to have an effect, and a
+//! judge of the output that does not know how it was escaped.
 
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthChar;
 
 use super::escape::is_hostile;
 
-/// Random text, rich in what acts somewhere.
+/// Random text, rich in characters that have an effect somewhere.
 pub(super) fn anything() -> impl Strategy<Value = String> {
     let pieces = vec![
-        // Runners of pipelines.
+        // Pipeline runners.
         "::",
         ":",
         "#",
@@ -19,7 +19,7 @@ pub(super) fn anything() -> impl Strategy<Value = String> {
         "[",
         "]",
         "%0A",
-        // Ends of lines, blanks, terminals.
+        // Line ends, blanks, terminals.
         " ",
         "\t",
         "\n",
@@ -30,7 +30,7 @@ pub(super) fn anything() -> impl Strategy<Value = String> {
         "\u{1b}[31m",
         "\u{1b}]8;;https://evil.test\u{7}",
         "\u{9b}2J",
-        // What turns around, hides and piles up.
+        // Characters that reverse, hide or stack.
         "\u{202e}",
         "\u{2066}",
         "\u{200d}",
@@ -79,8 +79,8 @@ pub(super) fn anything() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// What of a line still acts: a character that should have been shown by
-/// number, a heap of marks, or a command to a pipeline's runner.
+/// What in a line still has an effect: a character that should have been
+/// escaped, a stack of marks, or a command to a pipeline runner.
 pub(super) fn acting(line: &str) -> Option<String> {
     let odd = line.chars().any(is_hostile);
     let heaps = line.split(|c: char| c.width() != Some(0));

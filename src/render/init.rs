@@ -1,29 +1,29 @@
-//! What `init` made, for people.
+//! The result of `init`, for people.
 
 use std::io::{self, Write};
 
 use super::escape::Safe;
 use super::messages::{number, plural};
 
-/// How many rows that were left out are told one by one.
+/// How many unused rows are listed; the rest are counted.
 const TOLD: usize = 20;
 
-/// What was made.
+/// The result of `init`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
     /// Files that were written.
     pub created: Vec<String>,
-    /// Files that were there and are as they were.
+    /// Files that already existed and were not touched.
     pub kept: Vec<String>,
-    /// Lines that the `.gitignore` which is there lacks.
+    /// Lines that an existing `.gitignore` lacks.
     pub ignore: Vec<&'static str>,
     /// Users taken from a table.
     pub users: usize,
-    /// What of the table could not be used.
+    /// Rows of the table that could not be used.
     pub left: Vec<RowLeft>,
-    /// Columns of the table that are for nothing.
+    /// Columns of the table that were not used.
     pub unused: Vec<String>,
-    /// Problems that the manifest made from the table still has.
+    /// How many problems the generated manifest has.
     pub problems: usize,
 }
 
@@ -36,7 +36,7 @@ pub struct RowLeft {
     pub why: String,
 }
 
-/// Writes what was made.
+/// Writes the result.
 ///
 /// # Errors
 /// The writer's own.
@@ -54,7 +54,7 @@ pub fn write(out: &mut dyn Write, made: &Made) -> io::Result<()> {
         writeln!(out, "+ {}", Safe(path))?;
     }
     for path in kept {
-        writeln!(out, "  {} is there already, and stays as it is", Safe(path))?;
+        writeln!(out, "  {} exists and is left unchanged", Safe(path))?;
     }
     if !ignore.is_empty() {
         writeln!(out, "Add to .gitignore: {}", ignore.join("  "))?;
@@ -72,7 +72,7 @@ pub fn write(out: &mut dyn Write, made: &Made) -> io::Result<()> {
         let names: Vec<String> = unused.iter().map(|name| format!("`{}`", Safe(name))).collect();
         writeln!(
             out,
-            "  not used: the columns {}; `--column metadata.KEY=HEADER` takes one as metadata",
+            "  not used: columns {}; `--column metadata.KEY=HEADER` takes one as metadata",
             names.join(", ")
         )?;
     }

@@ -1,4 +1,4 @@
-//! The mapping for people and spreadsheets (`show`). As JSON see
+//! The mapping for people and spreadsheets (`show`). For JSON see
 //! [`super::json::mapping`].
 
 use std::io::{self, BufWriter, Write};
@@ -8,7 +8,7 @@ use crate::core::field::TextField;
 use crate::core::model::{AppliedPicture, Known, KnownRest, KnownUser, Link};
 use crate::core::value::UserKey;
 
-/// Widest id for which a table's column makes room, in characters.
+/// Widest id that a table column fits, in characters.
 const WIDEST: usize = 40;
 
 /// The users to show, in the order of their ids.
@@ -86,10 +86,9 @@ fn one(out: &mut dyn Write, key: &UserKey, entry: &KnownUser) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes comma-separated values with a heading: what a spreadsheet needs.
-/// Programs that need values to the byte read the JSON: here invisible
-/// characters are escaped, and a value that a spreadsheet would compute gets
-/// an apostrophe before it.
+/// Writes comma-separated values with a header, for spreadsheets. Invisible
+/// characters are escaped and a value that a spreadsheet would evaluate gets a
+/// leading apostrophe, so programs that need exact values should read the JSON.
 ///
 /// # Errors
 /// The writer's own.
@@ -118,11 +117,11 @@ pub fn csv(out: &mut dyn Write, known: &Known, only: Option<&UserKey>) -> io::Re
     out.flush()
 }
 
-/// One cell: harmless in a spreadsheet, and quoted where RFC 4180 asks for it.
+/// One cell: harmless in a spreadsheet, and quoted where RFC 4180 requires it.
 fn cell(value: &str) -> String {
     let mut safe = escape::terminal(value).into_owned();
-    // What spreadsheets take for the beginning of a formula, full-width forms
-    // included; white space before it does not stop them.
+    // What spreadsheets take for the start of a formula, full-width forms
+    // included; leading white space does not stop them.
     let first = safe.trim_start().chars().next();
     if matches!(first, Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')) {
         safe.insert(0, '\'');
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn people_get_a_table_or_one_user() {
+    fn all_users_are_a_table_and_one_is_a_list() {
         let table = "\
 ID      USER_ID  ACCOUNT_ID  NAME
 -1+1    user_B   biz_B       -
@@ -195,7 +194,7 @@ picture     https://img.test/a
     }
 
     #[test]
-    fn a_spreadsheet_computes_nothing_and_splits_nothing() {
+    fn a_spreadsheet_evaluates_and_splits_nothing() {
         let expected = format!(
             "\
 id,user_id,account_id,name,title,avatar_sha256,picture_url
@@ -228,8 +227,8 @@ user_1,user_A1,biz_A1,\"'=HYPERLINK(\"\"http://evil.test\"\",\"\"Ann, \\u{{202e}
     }
 
     proptest! {
-        /// A cell neither acts where it is printed nor computes where it is
-        /// opened, and a reader of RFC 4180 finds one row of one cell.
+        /// A cell has no effect where it is printed, is not evaluated where it
+        /// is opened, and reads as one row of one cell by RFC 4180.
         #[test]
         fn a_cell_never_acts(text in anything()) {
             let shown = cell(&text);

@@ -1,10 +1,10 @@
-//! Email addresses made unreadable, for documents that more people see than
-//! may know the addresses: enough is left to recognise one that is known.
+//! Masks email addresses in documents with a wide audience. What is left is
+//! enough to recognise an address that one already knows.
 
 use std::borrow::Cow;
 
-/// An address with all but the first character of its local part left out:
-/// `j…@shop.co`. A text without a domain is left out but for that character.
+/// An address without all but the first character of its local part:
+/// `j…@shop.co`. Of a text without a domain only the first character is kept.
 pub(crate) fn address(text: &str) -> String {
     let (local, domain) = match text.rsplit_once('@') {
         Some((local, domain)) => (local, Some(domain)),
@@ -19,9 +19,9 @@ pub(crate) fn address(text: &str) -> String {
     masked
 }
 
-/// A sentence with every address in it masked. What stands between white space,
-/// quotes, brackets and commas and has something on both sides of an `@` is
-/// taken for an address.
+/// A sentence with every address in it masked. Whatever is delimited by white
+/// space, quotes, brackets or commas and has text on both sides of an `@`
+/// counts as an address.
 pub(crate) fn addresses(sentence: &str) -> Cow<'_, str> {
     if !sentence.contains('@') {
         return Cow::Borrowed(sentence);

@@ -1,7 +1,7 @@
-//! The sentences: one per hold and per broken limit, with what to do about
-//! it. Human and machine outputs share them.
+//! The sentences: one for each hold and each broken limit, with advice on what
+//! to do. Human and machine outputs share them.
 //!
-//! They quote foreign text as it is; whoever shows them escapes the whole
+//! They quote foreign text unchanged; the caller escapes the whole sentence
 //! ([`super::escape`]).
 
 use std::fmt::Display;
@@ -14,15 +14,15 @@ use crate::core::plan::{Breach, Cause, Caution, Kind, NewAccount, Reason, Unrepe
 use crate::core::report::Stop;
 use crate::core::summary::Counts;
 
-/// How many of several things a sentence names; the rest is counted.
+/// How many items a sentence names; the rest are counted.
 const NAMED: usize = 5;
 
-/// A sentence without a full stop, and what to do about it.
+/// A sentence without a full stop, and advice on what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// What is so.
+    /// What is the case.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub what_to_do: String,
 }
 
@@ -35,27 +35,29 @@ fn words(message: impl Into<String>, what_to_do: impl Into<String>) -> Words {
 
 /// Why a create in doubt is held.
 fn in_doubt(begun: u64, why: Unrepeatable) -> Words {
-    let settle = "to settle it now, look on Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user";
+    let settle = "to settle it now, check Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user";
     let begun = time(begun);
     match why {
         Unrepeatable::Version => words(
-            format!("a create sent at {begun} got no answer, and looking cannot tell whether it worked"),
-            format!("run again later, which looks again; {settle}"),
+            format!(
+                "a create sent at {begun} got no answer, and what Whop shows does not tell whether it worked"
+            ),
+            format!("run again later to check again; {settle}"),
         ),
         Unrepeatable::Different => words(
             format!(
-                "the journal beside the mapping has a create sent at {begun} without an answer, and what it asks for is not what the manifest asks for now"
+                "the journal beside the mapping contains a create sent at {begun} that got no answer, and it asks for something other than the manifest does now"
             ),
             format!(
-                "if the manifest was not changed since, someone else wrote that journal: restore it; otherwise run again later, which looks again; {settle}"
+                "if the manifest has not changed since, someone else wrote that journal: restore it; otherwise run again later to check again; {settle}"
             ),
         ),
         Unrepeatable::Ahead => words(
             format!(
-                "the journal beside the mapping has a create sent at {begun} without an answer, and by Whop's clock that is still to come"
+                "the journal beside the mapping contains a create sent at {begun} that got no answer, and by Whop's clock that time is still to come"
             ),
             format!(
-                "if the clock was right when it was sent, someone else wrote that journal: restore it; otherwise run again later, which looks again; {settle}"
+                "if the clock was right when it was sent, someone else wrote that journal: restore it; otherwise run again later to check again; {settle}"
             ),
         ),
     }
@@ -74,69 +76,70 @@ pub fn reason(reason: &Reason) -> Words {
             "decide which one is this user's: set `metadata.external_id` on Whop to this user's id on that one, and clear it on the others",
         ),
         Reason::LinkedElsewhere { account, other } => words(
-            format!("account `{account}` matches, but the mapping has it for user `{other}`"),
+            format!("account `{account}` matches, but the mapping links it to user `{other}`"),
             format!(
-                "if this user was `{other}` before, say `renamed_from: {other}`; if the mapping is wrong, remove the line of `{other}` from it; if the account is, correct its metadata on Whop"
+                "if this user was `{other}` before, add `renamed_from: {other}`; if the mapping is wrong, remove the line of `{other}` from it; if the account is wrong, correct its metadata on Whop"
             ),
         ),
         Reason::Contradicted(contradiction) => contradicted(contradiction),
         Reason::MappedTwice { account, others } => words(
             format!(
-                "the mapping links account `{account}` to this user and to {} as well",
+                "the mapping links account `{account}` to this user and also to {}",
                 list(others)
             ),
-            "remove these lines from the mapping; the next run finds each account again by its `external_id`",
+            "remove these lines from the mapping; the next run finds each account by its `external_id`",
         ),
-        // Whoever may read a plan must not learn from it whose address is behind an id.
+        // Readers of a plan must not learn from it which address belongs to an
+        // id.
         Reason::EmailChanged { account, observed } => words(
             format!(
                 "account `{account}` has another email, `{}`, and Whop cannot change it",
                 mask::address(observed)
             ),
-            "three ways out: write that email into the manifest (`whop-sync explain` shows it in full); or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account",
+            "either put that email into the manifest (`whop-sync explain` shows it in full), or have the address corrected on Whop by hand (the API cannot do it), or give this user a new id, which creates a new account",
         ),
         Reason::EmailTaken { account, external_id } => email_taken(account, external_id.as_deref()),
         Reason::SharedOwner { owner, others } => words(
             format!(
-                "on Whop this user is the same person (`{owner}`) as {}, and a person has one profile here",
+                "on Whop this user is the same person (`{owner}`) as {}, and a person has only one profile per company",
                 list(others)
             ),
-            "keep one of these users in the manifest, or give each an account with an email of its own",
+            "keep only one of these users in the manifest, or give each an account with an email of its own",
         ),
         Reason::Vanished => words(
-            "nothing is created while more than a tenth of the mapped accounts are not found",
+            "nothing is created while more than a tenth of the mapped accounts cannot be found",
             "check company, server and key; if those accounts really are gone, run once with `--allow vanished`",
         ),
         Reason::InDoubt { begun, why } => in_doubt(*begun, *why),
         Reason::Suspended { account } => words(
             format!("Whop has suspended account `{account}`"),
-            "settle it with Whop, or take the user out of the manifest",
+            "resolve this with Whop, or remove the user from the manifest",
         ),
         Reason::MetadataFixed { keys } => words(
             format!(
                 "metadata differs ({}), and this API version cannot change it",
                 list(keys)
             ),
-            "write what Whop has into the manifest, or use a newer `--api-version`",
+            "write Whop's values into the manifest, or use a newer `--api-version`",
         ),
         Reason::Incomplete => words(
-            "Whop did not list every account, and absence from half a list proves nothing",
-            "run again; if it stays so, `whop-sync doctor` says what Whop does not show",
+            "Whop did not list every account, so one that is missing from the list may still exist",
+            "run again; if this persists, `whop-sync doctor` shows what Whop leaves out",
         ),
         Reason::Unreadable { message } => words(
             format!("this user could not be read: {message}"),
-            "run again; if it stays so, `whop-sync doctor` says whether the key lacks a scope; else ask Whop about \
-             this user",
+            "run again; if this persists, `whop-sync doctor` shows whether the key lacks a scope; otherwise ask Whop \
+             about this user",
         ),
         Reason::OwnerMissing { owner } => words(
-            format!("Whop says that the account's owner `{owner}` does not exist"),
+            format!("Whop reports that the account's owner `{owner}` does not exist"),
             "check the account on Whop, and ask Whop's support if it looks right there",
         ),
     }
 }
 
-/// Evidence that does not agree: what says what, which of it is wrong, and how
-/// it is put right.
+/// Contradictory evidence: what each side claims, which one is wrong, and how
+/// to fix it.
 fn contradicted(contradiction: &Contradiction) -> Words {
     let Contradiction {
         account,
@@ -155,7 +158,7 @@ fn contradicted(contradiction: &Contradiction) -> Words {
         ),
         Dissent::Email => "the account carries no id, and its email is not this user's".to_owned(),
         Dissent::Silence => {
-            "the account carries no id and shows no email, so that nothing else says it is this user's"
+            "the account carries no id and shows no email, so nothing confirms that it is this user's"
                 .to_owned()
         }
     };
@@ -163,23 +166,25 @@ fn contradicted(contradiction: &Contradiction) -> Words {
     let Some(under) = under else {
         return words(
             message,
-            "correct the account's metadata on Whop, so that both keys carry the id of the same user",
+            "correct the account's metadata on Whop so that both keys carry the id of the same user",
         );
     };
-    let remove = format!("the mapping is wrong: remove the line of `{under}` from it");
+    let remove = format!("remove the line of `{under}` from it");
     let what_to_do = match (carrier, dissent) {
         (Some(carrier), _) if carrier != account => {
-            format!("{remove}; account `{carrier}` carries this user's id, and the next run finds it by that")
+            format!(
+                "the mapping is wrong: {remove}; account `{carrier}` carries this user's id, so the next run finds it"
+            )
         }
         (_, Dissent::Id { by, id }) => format!(
-            "if {remove}; if this user was `{id}` before, say `renamed_from: {id}`; if the account is wrong, correct its `{}` on Whop",
+            "if the mapping is wrong, {remove}; if this user was `{id}` before, add `renamed_from: {id}`; if the account is wrong, correct its `{}` on Whop",
             evidence(*by)
         ),
         (_, Dissent::Owner { .. } | Dissent::Email) => format!(
-            "if {remove}; if the account is this user's all the same, set its `metadata.external_id` on Whop to the user's id"
+            "if the mapping is wrong, {remove}; if the account is this user's after all, set its `metadata.external_id` on Whop to this user's id"
         ),
         (_, Dissent::Silence) => format!(
-            "if {remove}; if the account is this user's, run once with a dated `--api-version`, which shows the email and sets the id"
+            "if the mapping is wrong, {remove}; if the account is this user's, run once with a dated `--api-version`, which shows the email and sets the id"
         ),
     };
     words(message, what_to_do)
@@ -191,12 +196,12 @@ fn email_taken(account: impl Display, external_id: Option<&str>) -> Words {
         None => "carries no id of this platform".to_owned(),
     };
     words(
-        format!("the email already owns account `{account}`, which {carries}"),
-        "if it is the same person, use that id or `renamed_from`; if not, use another email; `--allow duplicate` makes a second account for the same person",
+        format!("the email already belongs to account `{account}`, which {carries}"),
+        "if it is the same person, use that id or `renamed_from`; if not, use another email; `--allow duplicate` creates a second account for the same person",
     )
 }
 
-/// Why a plan is refused, and how to let it pass once.
+/// Why a plan is refused, and how to allow it once.
 pub fn breach(breach: &Breach) -> Words {
     let Breach {
         guard,
@@ -209,8 +214,8 @@ pub fn breach(breach: &Breach) -> Words {
         Guard::MaxCreates => "accounts to create",
         Guard::MaxUpdates => "users to change",
         Guard::MaxAvatars => "pictures to set",
-        Guard::Vanished => "mapped accounts not found",
-        Guard::Duplicate => "emails that already own an account",
+        Guard::Vanished => "mapped accounts missing on Whop",
+        Guard::Duplicate => "emails that already have an account",
         Guard::InDoubt => "creates in doubt",
         Guard::TooLarge => "users to review in a comment",
         Guard::Stale => return stale(*wanted),
@@ -221,17 +226,19 @@ pub fn breach(breach: &Breach) -> Words {
         }
         Some(Limit::Count(_)) | None => String::new(),
     };
-    let mend = match guard {
+    let what_to_do = match guard {
         Guard::MaxCreates | Guard::MaxUpdates | Guard::MaxAvatars => {
             format!(
-                "if this is meant, pass `--allow {name}` for this run, or raise `guardrails.{name}` in the manifest"
+                "if this is intended, pass `--allow {name}` for this run, or raise `guardrails.{name}` in the manifest"
             )
         }
         Guard::Vanished => {
             format!("check company, server and key; if the accounts really are gone, pass `--allow {name}`")
         }
         Guard::Duplicate | Guard::InDoubt => {
-            format!("look at the users held for it; pass `--allow {name}` only if second accounts are fine")
+            format!(
+                "check the users held for this; pass `--allow {name}` only if second accounts are acceptable"
+            )
         }
         Guard::TooLarge => format!(
             "split the change, or review the JSON or HTML report, which show more, and pass `--allow {name}`"
@@ -244,11 +251,11 @@ pub fn breach(breach: &Breach) -> Words {
             number(*wanted),
             number(*most)
         ),
-        mend,
+        what_to_do,
     )
 }
 
-/// What must be seen of the limits before anything else.
+/// What a reviewer must know about the limits before anything else.
 pub fn caution(caution: &Caution) -> String {
     match caution {
         Caution::Lax { guard, limit } => {
@@ -269,7 +276,7 @@ pub fn caution(caution: &Caution) -> String {
         }
         Caution::Lifted(guard) => format!("`--allow {}` lifts this limit for the run", guard.name()),
         Caution::SetUp { wanted, most } => format!(
-            "{} to create, where `max_creates` allows {} by default: it does not hold yet, \
+            "{} to create, more than the {} that `max_creates` allows by default; the limit does not apply yet, \
              because fewer than {} of the accounts on Whop with an id of this manifest are older than a day",
             plural(*wanted, "account"),
             number(*most),
@@ -278,19 +285,19 @@ pub fn caution(caution: &Caution) -> String {
     }
 }
 
-/// A manifest older than what was applied last.
+/// The manifest is older than the one that was applied last.
 fn stale(since: usize) -> Words {
     words(
         format!(
             "`stale`: this manifest is older than what was applied last, by {}",
             plural(since, "applied state")
         ),
-        "apply the newest commit instead; if going back is meant, pass `--allow stale`",
+        "apply the newest commit instead; to go back on purpose, pass `--allow stale`",
     )
 }
 
-/// The sign and the word of an action. Both are always shown, so that neither
-/// colour nor a single character has to carry the meaning.
+/// The sign and the word of an action. Outputs always show both, so that
+/// neither colour nor a single character carries the meaning alone.
 pub fn verb(verb: Verb) -> (char, &'static str) {
     match verb {
         Verb::Create => ('+', "create"),
@@ -300,7 +307,7 @@ pub fn verb(verb: Verb) -> (char, &'static str) {
     }
 }
 
-/// What is worth saying about a cause; a new or edited value explains itself.
+/// The remark about a cause; a new or edited value needs none.
 pub fn cause(cause: Cause) -> Option<&'static str> {
     match cause {
         Cause::New | Cause::Edited => None,
@@ -309,7 +316,7 @@ pub fn cause(cause: Cause) -> Option<&'static str> {
     }
 }
 
-/// The cause itself, where every field names one.
+/// The name of a cause, for outputs where every field has one.
 pub fn cause_name(cause: Cause) -> &'static str {
     match cause {
         Cause::New => "new",
@@ -319,7 +326,7 @@ pub fn cause_name(cause: Cause) -> &'static str {
     }
 }
 
-/// By what an account was recognised.
+/// What an account was recognised by.
 pub fn evidence(by: Evidence) -> &'static str {
     match by {
         Evidence::ExternalId => "metadata.external_id",
@@ -328,8 +335,8 @@ pub fn evidence(by: Evidence) -> &'static str {
     }
 }
 
-/// What there is to say about an action's link, in reports; `code` dresses an
-/// id as the document wants it.
+/// The remark about an action's link in reports; `code` formats an id for the
+/// document.
 pub(crate) fn link_note(kind: &Kind, code: impl Fn(&str) -> String) -> Option<String> {
     match kind {
         Kind::Create(NewAccount {
@@ -339,7 +346,7 @@ pub(crate) fn link_note(kind: &Kind, code: impl Fn(&str) -> String) -> Option<St
             resend,
             replaces,
         }) => match (resend, replaces) {
-            (Some(_), _) => Some("sends an unanswered request once more: no second account".to_owned()),
+            (Some(_), _) => Some("resends an unanswered request, so no second account is created".to_owned()),
             (None, Some(gone)) => Some(format!("replaces {}, which is gone", code(gone.as_str()))),
             (None, None) => None,
         },
@@ -356,7 +363,7 @@ pub(crate) fn link_note(kind: &Kind, code: impl Fn(&str) -> String) -> Option<St
     }
 }
 
-/// A plan in numbers, for reports: what is counted, and how many.
+/// A plan in numbers, for reports: each label with its count.
 pub(crate) fn tally(counts: &Counts) -> [(&'static str, usize); 8] {
     let Counts {
         create,
@@ -391,13 +398,13 @@ pub fn stop(why: Stop) -> &'static str {
     match why {
         Stop::Interrupted => "it was interrupted",
         Stop::Deadline => "the deadline was near",
-        Stop::Fatal => "an error made going on pointless",
+        Stop::Fatal => "an error made it pointless to go on",
     }
 }
 
 /// A number with commas between thousands.
 pub fn number(number: impl TryInto<u64>) -> String {
-    // Only a count above 2^64 or below zero would not fit; there is none.
+    // Only a count above 2^64 or below zero would not fit.
     let digits = number.try_into().unwrap_or(u64::MAX).to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -409,18 +416,18 @@ pub fn number(number: impl TryInto<u64>) -> String {
     out
 }
 
-/// A number and its noun, which gets an `s` unless the number is one.
+/// A number and its noun, with an `s` unless the number is one.
 pub fn plural(count: usize, noun: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{} {noun}{s}", number(count))
 }
 
-/// A number and its noun, where an `s` alone would not do.
+/// A number and its noun, for irregular plurals.
 pub fn plural_of(count: usize, one: &str, several: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { several })
 }
 
-/// A size in bytes, as file managers show it: thousands, not 1024s.
+/// A size in bytes, in decimal units as file managers show it.
 pub fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -429,14 +436,14 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A span of whole seconds.
+/// A duration in whole seconds.
 pub fn span(seconds: u64) -> String {
     humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }
 
-/// A point in time, in UTC. One that no calendar reaches is given as seconds.
+/// A time in UTC; as seconds if it is beyond the calendar.
 fn time(seconds: u64) -> String {
-    // The year 9999 ends here; formatting panics beyond it.
+    // The end of the year 9999, beyond which formatting panics.
     const LAST: u64 = 253_402_300_799;
     match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
         Some(at) if seconds <= LAST => humantime::format_rfc3339_seconds(at).to_string(),
@@ -444,7 +451,7 @@ fn time(seconds: u64) -> String {
     }
 }
 
-/// The first few things, and how many more.
+/// The first few items, and how many more there are.
 pub fn list<T: Display>(things: &[T]) -> String {
     let named: Vec<String> = things.iter().take(NAMED).map(|t| format!("`{t}`")).collect();
     match things.len().saturating_sub(NAMED) {
@@ -506,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_manifest_is_told_by_how_much() {
+    fn an_older_manifest_says_by_how_much() {
         let words = breach(&Breach {
             guard: Guard::Stale,
             most: 0,

@@ -1,5 +1,5 @@
-//! A plan for people: one block for each user that changes or
-//! is held, in the order of their ids, then the summary.
+//! A plan for people: one block per changed or held user, in the order of their
+//! ids, then the summary.
 
 use std::io::{self, BufWriter, Write};
 
@@ -14,17 +14,18 @@ use crate::core::model::Link;
 use crate::core::plan::{Action, Hold, Kind, NewAccount, Plan, Reads, Verb};
 use crate::core::summary::{self, Counts, REQUESTS_PER_MINUTE};
 
-/// How many accounts that are left alone are named; the rest is counted, since
-/// nothing happens to them.
+/// How many unmanaged accounts are named. The rest are counted, since nothing
+/// happens to them.
 const UNMANAGED_NAMED: usize = 20;
 
-/// Stands over what is about who an account is.
-const IDENTITY: &str = "Identity: whose an account is changes, or is contradicted. Read these first";
+/// The heading of actions and holds that are about identity.
+const IDENTITY: &str =
+    "Identity: accounts that get another user, or whose evidence is contradictory. Read these first";
 
 /// Widest column of field names, in characters.
 const WIDEST_NAME: usize = 28;
 
-/// Writes the plan, whole.
+/// Writes the whole plan.
 ///
 /// # Errors
 /// The writer's own.
@@ -54,7 +55,7 @@ pub fn write(out: &mut dyn Write, plan: &Plan, header: &Header, palette: Palette
     out.flush()
 }
 
-/// What must be seen of the limits, before anything else.
+/// What a reviewer must know about the limits, before anything else.
 fn cautions(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> {
     for caution in &plan.cautions {
         let told = format!("CAUTION: {}", messages::caution(caution));
@@ -66,7 +67,7 @@ fn cautions(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()
     }
 }
 
-/// The loud notice of a plan that is not about everybody.
+/// The notice that a plan does not cover all users.
 fn partial(out: &mut dyn Write, counts: &Counts, palette: Palette) -> io::Result<()> {
     if counts.left_out == 0 {
         return Ok(());
@@ -77,7 +78,7 @@ fn partial(out: &mut dyn Write, counts: &Counts, palette: Palette) -> io::Result
     writeln!(out)
 }
 
-/// Actions and holds by user; first those that are about who an account is.
+/// Actions and holds by user, identity changes first.
 fn blocks(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> {
     let is_change = |action: &&Action| action.former_id().is_some();
     let (changes, contradicted) = (
@@ -88,14 +89,14 @@ fn blocks(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> 
         writeln!(out, "{}", palette.paint(Tone::Bad, IDENTITY))?;
         writeln!(out)?;
         merged(out, changes, contradicted, palette)?;
-        writeln!(out, "{}", palette.paint(Tone::Strong, "The rest"))?;
+        writeln!(out, "{}", palette.paint(Tone::Strong, "Everything else"))?;
         writeln!(out)?;
     }
     let others = plan.actions.iter().filter(|action| !is_change(action));
     merged(out, others, risk_groups::holds(plan, false), palette)
 }
 
-/// Both are sorted already.
+/// Merges actions and holds, which are both sorted already.
 fn merged<'a>(
     out: &mut dyn Write,
     actions: impl Iterator<Item = &'a Action>,
@@ -112,7 +113,7 @@ fn merged<'a>(
     holds.try_for_each(|hold| write_hold(out, hold, palette))
 }
 
-/// The tone of an action's sign and word.
+/// The colour of an action's sign and word.
 pub(crate) fn tone(verb: Verb) -> Tone {
     match verb {
         Verb::Create => Tone::Good,
@@ -145,7 +146,7 @@ fn write_action(out: &mut dyn Write, action: &Action, palette: Palette) -> io::R
             .map_or(String::new(), |name| format!(", shown as {}", quoted(name)));
         writeln!(
             out,
-            "    identity change: the account was {} so far{name}",
+            "    identity change: until now this account was {}{name}",
             Safe(former)
         )?;
     }
@@ -173,7 +174,7 @@ fn write_action(out: &mut dyn Write, action: &Action, palette: Palette) -> io::R
     writeln!(out)
 }
 
-/// What there is to say about the link itself.
+/// Remarks about the link itself.
 fn notes(out: &mut dyn Write, kind: &Kind, palette: Palette) -> io::Result<()> {
     let mut note = |text: String| writeln!(out, "    {}", palette.paint(Tone::Faint, text));
     match kind {
@@ -198,12 +199,14 @@ fn notes(out: &mut dyn Write, kind: &Kind, palette: Palette) -> io::Result<()> {
         Kind::Update {
             entry: _,
             record: true,
-        } => note("the mapping is brought up to date first".to_owned())?,
+        } => note("the mapping is updated first".to_owned())?,
         Kind::Update {
             entry: _,
             record: false,
         } => {}
-        Kind::Forget { link: _ } => note("left the manifest, and its account is gone from Whop".to_owned())?,
+        Kind::Forget { link: _ } => {
+            note("no longer in the manifest, and its account is gone from Whop".to_owned())?
+        }
     }
     Ok(())
 }
@@ -218,7 +221,7 @@ fn write_hold(out: &mut dyn Write, hold: &Hold, palette: Palette) -> io::Result<
     writeln!(out)
 }
 
-/// Accounts that the manifest does not speak of.
+/// Accounts that the manifest does not mention.
 fn unmanaged(out: &mut dyn Write, plan: &Plan, palette: Palette) -> io::Result<()> {
     if plan.unmanaged.is_empty() {
         return Ok(());
@@ -262,7 +265,8 @@ fn summarise(
         )?;
     }
     if counts.create > 0 {
-        // `whop_api#accounts`; a resent create may have mailed already.
+        // Whop mails the address of each new account (`whop_api#accounts`). A
+        // resent create may have done so already.
         let addresses = plural_of(counts.create, "address", "addresses");
         writeln!(
             out,
@@ -436,17 +440,17 @@ mod tests {
 
     const RICH: &str = r#"Plan for biz_Platform on production (API version 2026-10-15-1)
 
-Identity: whose an account is changes, or is contradicted. Read these first
+Identity: accounts that get another user, or whose evidence is contradictory. Read these first
 
 ~ update u4, formerly u0 (biz_u4, user_u4)
-    identity change: the account was u0 so far, shown as "Jane Dow"
+    identity change: until now this account was u0, shown as "Jane Dow"
     title          "Old studio" → "New studio"
     metadata.team  none → "print"
     metadata.tier  "gold" → "silver"  (drifted)
     name           "Jane Doe" → "Jane Dow"  (edited and drifted)
     avatar         the one on Whop → 588cd071c332 49.3 kB 512×256 PNG avatars/u1.png  (drifted)
 
-The rest
+Everything else
 
 + create u1
     email   "u1@example.com"
@@ -469,10 +473,10 @@ The rest
 
 ! hold u5
     why         Whop has suspended account `biz_5`
-    what to do  settle it with Whop, or take the user out of the manifest
+    what to do  resolve this with Whop, or remove the user from the manifest
 
 - forget u6 (biz_u6, user_u6)
-    left the manifest, and its account is gone from Whop
+    no longer in the manifest, and its account is gone from Whop
 
 Unmanaged: on Whop or in the mapping, not in the manifest; left alone
     biz_7 u7
@@ -488,68 +492,68 @@ Plan: 2 to create, 1 to adopt, 1 to update, 1 to forget, 1 held, 1,094 unchanged
   guardrails  kept
 "#;
 
-    const HOLDS: &str = r#"Identity: whose an account is changes, or is contradicted. Read these first
+    const HOLDS: &str = r#"Identity: accounts that get another user, or whose evidence is contradictory. Read these first
 
 ! hold contradicted
     why         the mapping links `u2` to account `biz_1`, but the account carries `u1` under `metadata.external_id`
-    what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, and the next run finds it by that
+    what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, so the next run finds it
 
 ! hold email_changed
     why         account `biz_1` has another email, `w…@example.com`, and Whop cannot change it
-    what to do  three ways out: write that email into the manifest (`whop-sync explain` shows it in full); or have the address corrected on Whop by hand, which the API cannot; or give this user a new id, which makes a new account
+    what to do  either put that email into the manifest (`whop-sync explain` shows it in full), or have the address corrected on Whop by hand (the API cannot do it), or give this user a new id, which creates a new account
 
 ! hold linked_elsewhere
-    why         account `biz_1` matches, but the mapping has it for user `u8`
-    what to do  if this user was `u8` before, say `renamed_from: u8`; if the mapping is wrong, remove the line of `u8` from it; if the account is, correct its metadata on Whop
+    why         account `biz_1` matches, but the mapping links it to user `u8`
+    what to do  if this user was `u8` before, add `renamed_from: u8`; if the mapping is wrong, remove the line of `u8` from it; if the account is wrong, correct its metadata on Whop
 
 ! hold mapped_twice
-    why         the mapping links account `biz_1` to this user and to `u6` as well
-    what to do  remove these lines from the mapping; the next run finds each account again by its `external_id`
+    why         the mapping links account `biz_1` to this user and also to `u6`
+    what to do  remove these lines from the mapping; the next run finds each account by its `external_id`
 
 ! hold unproven
-    why         the mapping links `u2` to account `biz_1`, but the account carries no id and shows no email, so that nothing else says it is this user's
-    what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, and the next run finds it by that
+    why         the mapping links `u2` to account `biz_1`, but the account carries no id and shows no email, so nothing confirms that it is this user's
+    what to do  the mapping is wrong: remove the line of `u2` from it; account `biz_2` carries this user's id, so the next run finds it
 
-The rest
+Everything else
 
 ! hold ambiguous
     why         2 accounts match by email: `biz_1`, `biz_2`
     what to do  decide which one is this user's: set `metadata.external_id` on Whop to this user's id on that one, and clear it on the others
 
 ! hold email_taken
-    why         the email already owns account `biz_1`, which carries the id `u9`
-    what to do  if it is the same person, use that id or `renamed_from`; if not, use another email; `--allow duplicate` makes a second account for the same person
+    why         the email already belongs to account `biz_1`, which carries the id `u9`
+    what to do  if it is the same person, use that id or `renamed_from`; if not, use another email; `--allow duplicate` creates a second account for the same person
 
 ! hold in_doubt
-    why         a create sent at 2023-11-14T22:13:20Z got no answer, and looking cannot tell whether it worked
-    what to do  run again later, which looks again; to settle it now, look on Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user
+    why         a create sent at 2023-11-14T22:13:20Z got no answer, and what Whop shows does not tell whether it worked
+    what to do  run again later to check again; to settle it now, check Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user
 
 ! hold incomplete
-    why         Whop did not list every account, and absence from half a list proves nothing
-    what to do  run again; if it stays so, `whop-sync doctor` says what Whop does not show
+    why         Whop did not list every account, so one that is missing from the list may still exist
+    what to do  run again; if this persists, `whop-sync doctor` shows what Whop leaves out
 
 ! hold metadata_fixed
     why         metadata differs (`team`, `tier`), and this API version cannot change it
-    what to do  write what Whop has into the manifest, or use a newer `--api-version`
+    what to do  write Whop's values into the manifest, or use a newer `--api-version`
 
 ! hold owner_missing
-    why         Whop says that the account's owner `user_1` does not exist
+    why         Whop reports that the account's owner `user_1` does not exist
     what to do  check the account on Whop, and ask Whop's support if it looks right there
 
 ! hold shared_owner
-    why         on Whop this user is the same person (`user_1`) as `u6`, `u7`, and a person has one profile here
-    what to do  keep one of these users in the manifest, or give each an account with an email of its own
+    why         on Whop this user is the same person (`user_1`) as `u6`, `u7`, and a person has only one profile per company
+    what to do  keep only one of these users in the manifest, or give each an account with an email of its own
 
 ! hold suspended
     why         Whop has suspended account `biz_1`
-    what to do  settle it with Whop, or take the user out of the manifest
+    what to do  resolve this with Whop, or remove the user from the manifest
 
 ! hold unreadable
     why         this user could not be read: 503 from Whop
-    what to do  run again; if it stays so, `whop-sync doctor` says whether the key lacks a scope; else ask Whop about this user
+    what to do  run again; if this persists, `whop-sync doctor` shows whether the key lacks a scope; otherwise ask Whop about this user
 
 ! hold vanished
-    why         nothing is created while more than a tenth of the mapped accounts are not found
+    why         nothing is created while more than a tenth of the mapped accounts cannot be found
     what to do  check company, server and key; if those accounts really are gone, run once with `--allow vanished`
 
 "#;
@@ -655,7 +659,7 @@ The rest
         let shown = text(&plan, Palette::Plain);
         let expected = "  guardrails  BROKEN: this plan is refused
     ! `max_updates`: 7 users to change, at most 3 (30% of the accounts on Whop that carry an id of this manifest)
-      if this is meant, pass `--allow max_updates` for this run, or raise `guardrails.max_updates` in the manifest
+      if this is intended, pass `--allow max_updates` for this run, or raise `guardrails.max_updates` in the manifest
 ";
         assert!(shown.contains(expected), "{shown}");
     }
@@ -703,7 +707,7 @@ The rest
     }
 
     #[test]
-    fn a_closed_pipe_is_told_with_its_cause() {
+    fn a_closed_pipe_is_reported_with_its_cause() {
         struct Closed;
         impl Write for Closed {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

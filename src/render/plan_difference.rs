@@ -1,5 +1,5 @@
-//! What has moved since a plan was saved: user by user and field by field, or
-//! as a list for Markdown.
+//! What has changed since a plan was saved: by user and field, or as a Markdown
+//! list.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -11,11 +11,10 @@ use super::messages::{self, plural};
 use super::style::{Palette, Tone};
 use crate::core::saved::{Changes, Moved, Parted, SavedAction, SavedField};
 
-/// How many users are told one by one; the rest is counted, and JSON lists
-/// all.
+/// How many users are listed; the rest are counted, and JSON lists all.
 const TOLD: usize = 200;
 
-/// One field of a user that is not as planned.
+/// A field whose value differs from the plan.
 #[derive(Debug)]
 pub(crate) struct FieldMoved<'a> {
     /// Its name.
@@ -26,7 +25,7 @@ pub(crate) struct FieldMoved<'a> {
     pub(crate) now: Option<&'a SavedField>,
 }
 
-/// What has moved, in a few words.
+/// What has changed, in a few words.
 pub fn headline(changes: &Changes) -> String {
     let Changes { basis, users } = changes;
     let mut parts: Vec<String> = basis
@@ -40,7 +39,7 @@ pub fn headline(changes: &Changes) -> String {
     parts.join(", and ")
 }
 
-/// What became of a user, in a sentence.
+/// What has changed for a user, in a sentence.
 pub(crate) fn sentence(moved: &Moved) -> String {
     let word = |action: &SavedAction| messages::verb(action.kind).1;
     match (&moved.planned, &moved.now, &moved.held) {
@@ -62,16 +61,16 @@ pub(crate) fn sentence(moved: &Moved) -> String {
             "now linked to another account".to_owned()
         }
         (Some(planned), Some(_), _) if fields(moved).is_empty() => format!(
-            "still to {}, but what rides along has changed, such as metadata that others keep there",
+            "still to {}, but other data sent with it has changed, such as metadata kept there by others",
             word(planned)
         ),
         (Some(planned), ..) => format!("still to {}, but not with the values planned", word(planned)),
-        (None, None, _) => "nothing has moved".to_owned(),
+        (None, None, _) => "nothing has changed".to_owned(),
     }
 }
 
-/// The fields that are not as planned, in the plan's order. A user who was not
-/// planned, or for whom nothing is left, has them all.
+/// The fields that differ from the plan, in the plan's order. For a user who
+/// was not planned, or for whom nothing is left to do, that is all fields.
 pub(crate) fn fields(moved: &Moved) -> Vec<FieldMoved<'_>> {
     let planned = moved.planned.as_ref().map_or(&[][..], |action| &action.fields);
     let now = moved.now.as_ref().map_or(&[][..], |action| &action.fields);
@@ -93,12 +92,13 @@ pub(crate) fn fields(moved: &Moved) -> Vec<FieldMoved<'_>> {
         .collect()
 }
 
-/// What is compared and shown. A cause alone moves with the values.
+/// What is compared and shown. The cause is not: it changes only with the
+/// values.
 pub(crate) fn values(field: &SavedField) -> (Option<&str>, &str) {
     (field.old.as_deref(), &field.new)
 }
 
-/// Writes it for people.
+/// Writes the difference for people.
 ///
 /// # Errors
 /// The writer's own.
@@ -137,7 +137,7 @@ pub fn write(out: &mut dyn Write, changes: &Changes, palette: Palette) -> io::Re
     Ok(())
 }
 
-/// A field's old and new.
+/// A field's old and new value.
 fn shown(field: Option<&SavedField>) -> String {
     match field {
         None => "nothing".to_owned(),
@@ -148,7 +148,7 @@ fn shown(field: Option<&SavedField>) -> String {
     }
 }
 
-/// The same as a Markdown list, of bounded length.
+/// The same as a Markdown list of bounded length.
 pub fn markdown(changes: &Changes) -> String {
     let mut out = String::from("### The saved plan is stale\n\n");
     for Parted { what, planned, now } in &changes.basis {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_moving_has_its_sentence() {
+    fn every_kind_of_difference_has_its_sentence() {
         let name = |new| vec![field("name", Some("A"), new)];
         let update = |new| Some(action(Verb::Update, name(new)));
         let held = Moved {
@@ -244,7 +244,7 @@ mod tests {
                 "to update, now to create",
             ),
             (moved(update("B"), Some(linked)), "another account"),
-            (moved(update("B"), update("B")), "rides along"),
+            (moved(update("B"), update("B")), "sent with it"),
             (moved(update("B"), update("C")), "not with the values"),
         ] {
             assert!(sentence(&moved).contains(says), "{}", sentence(&moved));

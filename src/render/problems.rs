@@ -1,5 +1,5 @@
-//! Problems of a manifest, shown as rustc shows its own: the line, what on it
-//! is meant, and what to do.
+//! Manifest problems in the style of rustc: the line, the marked part of it,
+//! and what to do.
 
 use std::fmt::Write as _;
 
@@ -12,35 +12,35 @@ use super::messages::plural;
 use super::style::Palette;
 use crate::core::problem::{Place, Pointer, Problem, Related, Severity};
 
-/// How many problems are shown; the rest is counted. Errors come first, so
+/// How many problems are shown; the rest are counted. Errors come first, so
 /// that warnings never hide one.
 pub const SHOWN: usize = 50;
 
-/// Longest line shown whole, in characters; of a longer one the part around
+/// Longest line shown in full, in characters; of a longer one, the part around
 /// the problem is shown.
 const LONGEST_LINE: usize = 160;
 
 /// How much of a longer line is shown before the problem, in characters.
 const BEFORE: usize = 60;
 
-/// Longest message or hint, in characters: they may quote the manifest.
+/// Longest message or hint, in characters, since they may quote the manifest.
 const LONGEST_TEXT: usize = 600;
 
-/// What the renderer puts before a hint, with line numbers of four digits.
+/// What the renderer puts before a hint, with four-digit line numbers.
 const BEFORE_HELP: usize = "     = help: ".len();
 
 /// How to show problems.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Look {
-    /// Whether there are colours.
+    /// Whether to use colours.
     pub palette: Palette,
-    /// The terminal's width in columns, if there is one.
+    /// The terminal's width in columns, if it is a terminal.
     pub width: Option<usize>,
 }
 
-/// All problems as text: errors before warnings, each by file and line; after
-/// the first [`SHOWN`] only their number, and at the end a line of sums.
-/// Empty for no problems.
+/// All problems as text: errors before warnings, each by file and line. After
+/// the first [`SHOWN`] only their number, and finally the totals. Empty if
+/// there are no problems.
 pub fn render(problems: &[Problem], look: Look) -> String {
     let mut sorted: Vec<&Problem> = problems.iter().collect();
     sorted.sort_by_key(|problem| order(problem));
@@ -75,7 +75,7 @@ pub fn render(problems: &[Problem], look: Look) -> String {
     out
 }
 
-/// How many errors and warnings there are; `None` if neither.
+/// The number of errors and warnings; `None` if there are none.
 fn sums(problems: &[Problem]) -> Option<String> {
     let of = |severity, noun| {
         let (count, more) = Problem::count(problems.iter().filter(|problem| problem.severity == severity));
@@ -87,8 +87,8 @@ fn sums(problems: &[Problem]) -> Option<String> {
     (!sums.is_empty()).then(|| sums.join(", "))
 }
 
-/// What `validate` says at the end, with a final line end; the problems
-/// themselves are [`render`]ed before it.
+/// The closing line of `validate`, with a final newline, after the problems
+/// themselves ([`render`]).
 pub fn verdict(validation: &Validation<'_>) -> String {
     let Validation {
         users,
@@ -104,8 +104,8 @@ pub fn verdict(validation: &Validation<'_>) -> String {
     format!("The manifest is {verdict}: {users}, {avatars}\n")
 }
 
-/// What problems are sorted by: severity, then the text's order. Those
-/// without a place follow by the manifest's own terms.
+/// The sort order of problems: by severity, then by place in the text. Those
+/// without a place follow, by their position in the manifest's structure.
 fn order(problem: &Problem) -> impl Ord {
     let place = problem.place.as_ref();
     let spot = place.map(|p| (p.file.as_str(), p.line, p.column));
@@ -156,11 +156,11 @@ fn one(problem: &Problem, renderer: &Renderer, width: Option<usize>) -> String {
 }
 
 /// A position as the renderer computes it from the line shown, and the real
-/// one: the line shown may be a part of the real one, and escapes are longer
-/// than what they stand for. The renderer takes no position of its own.
+/// one. They differ because the line may be cut, and because escapes are longer
+/// than the characters they replace. The renderer cannot be given a position.
 type Moved = (String, String);
 
-/// Corrects positions, below the title and in their order.
+/// Corrects the positions, which follow the title in this order.
 fn put_right(rendered: String, moved: &[Moved]) -> String {
     let mut done = String::new();
     let mut rest = rendered.as_str();
@@ -178,7 +178,7 @@ fn put_right(rendered: String, moved: &[Moved]) -> String {
     done + rest
 }
 
-/// Adds a place: where it is, the line, and what on it is meant.
+/// Adds a place: its file and position, its line, and the marked part.
 fn snippet<'a>(
     group: Group<'a>,
     place: &'a Place,
@@ -211,15 +211,15 @@ fn snippet<'a>(
     group.element(source.path(file).annotation(annotation))
 }
 
-/// A line made fit to be shown, and the bytes of it that are meant.
+/// A line prepared for showing, and the marked bytes of it.
 struct Excerpt {
     line: String,
     from: usize,
     to: usize,
 }
 
-/// Escapes a line, cuts it to the part around `column` (from 1) if it is
-/// long, and finds the `length` characters there again.
+/// Escapes a line, cuts it to the part around `column` (from 1) if it is long,
+/// and locates the `length` marked characters in the result.
 fn excerpt(text: &str, column: usize, length: usize) -> Excerpt {
     let start = column.saturating_sub(1);
     let whole = text.char_indices().nth(LONGEST_LINE).is_none();
@@ -232,7 +232,7 @@ fn excerpt(text: &str, column: usize, length: usize) -> Excerpt {
         if seen == start {
             from = Some(line.len());
         }
-        // A tab is widened by the renderer, which must see it to align.
+        // Tabs are left to the renderer, which widens them to align the marks.
         if watch.hides(c) && c != '\t' {
             line.extend(c.escape_unicode());
         } else {
@@ -247,7 +247,7 @@ fn excerpt(text: &str, column: usize, length: usize) -> Excerpt {
     if !whole && text.chars().nth(seen).is_some() {
         line.push('…');
     }
-    // A place behind the line's end, such as where a value is missing.
+    // A place beyond the end of the line, such as where a value is missing.
     let from = from.unwrap_or(end);
     Excerpt {
         line,
@@ -256,7 +256,7 @@ fn excerpt(text: &str, column: usize, length: usize) -> Excerpt {
     }
 }
 
-/// A message or hint: one line, safe, of bearable length.
+/// A message or hint on one line, escaped and cut if it is long.
 fn text(text: &str) -> String {
     match text.char_indices().nth(LONGEST_TEXT) {
         None => escape::terminal(text).into_owned(),
@@ -264,11 +264,11 @@ fn text(text: &str) -> String {
     }
 }
 
-/// Breaks a text between words where it would reach over the terminal's edge,
-/// which breaks words. `before` is what stands before it on its first line,
-/// and the renderer puts before the others.
+/// Breaks a text between words at the terminal's edge, where the terminal would
+/// break inside words. `before` is the width of what precedes the text on its
+/// first line; the renderer indents the others by as much.
 fn wrapped(text: String, width: Option<usize>, before: usize) -> String {
-    // With less room than that, every break would be in a word anyway.
+    // With less room, nearly every break would be inside a word.
     let Some(room) = width
         .map(|width| width.saturating_sub(before))
         .filter(|room| *room >= 12)
@@ -291,7 +291,7 @@ fn wrapped(text: String, width: Option<usize>, before: usize) -> String {
     out
 }
 
-/// A value's name where its line is not known: counts from 1, as people do.
+/// The name of a value whose line is unknown. Counts from 1, as people do.
 fn value_name(at: &Pointer) -> String {
     let Pointer { part, user, field } = at;
     let mut name = format!("manifest file {}", u64::from(*part) + 1);
@@ -354,7 +354,7 @@ mod tests {
         problem.related.push(Related {
             at: Pointer::default(),
             place: place(7, 12, 4, "    email: jane"),
-            note: "it stands here first".into(),
+            note: "it appears here first".into(),
         });
         let expected = "\
 error[bad_email]: the email must contain an `@`
@@ -396,7 +396,7 @@ error[bad_email]: the email must contain an `@`
     }
 
     #[test]
-    fn a_place_behind_the_lines_end_is_marked() {
+    fn a_place_beyond_the_end_of_the_line_is_marked() {
         let shown = plain(&[problem(2, 8, 1, "users:")]);
         assert!(shown.contains("2 | users:\n  |       ^"), "{shown}");
     }

@@ -1,9 +1,9 @@
-//! How far a run has come, on stderr: a bar on terminals, a plain line every
-//! ten seconds elsewhere, nothing when quiet.
+//! The progress of a run, on stderr: a bar on terminals, a plain line every ten
+//! seconds elsewhere, nothing when quiet.
 //!
-//! Fed with [`Event`]s and with ticks that carry the time, so it reads no
-//! clock and can be tested. What cannot be written is dropped: a closed
-//! stderr must not end a run that changes things.
+//! Driven by [`Event`]s and by ticks that carry the time, so it reads no clock
+//! and can be tested. Write errors are ignored: a closed stderr must not end a
+//! run that changes things.
 
 use std::io::Write;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::messages::{self, number};
 use crate::core::report::{Event, Outcome, Stop};
 
-/// After so long without a step the past says nothing about what is left, as
-/// while Whop's limit is waited out.
+/// After this long without a step, for example while waiting for Whop's limit,
+/// the past rate says nothing about the time left.
 const STALLED: Duration = Duration::from_secs(5);
 
 /// Time between two plain lines.
@@ -23,34 +23,33 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Not at all.
+    /// Not shown.
     Quiet,
-    /// As a bar that redraws itself.
+    /// A bar that redraws itself.
     Bar,
-    /// As a line every ten seconds.
+    /// A line every ten seconds.
     Lines,
 }
 
-/// What `--progress` asks for.
+/// The value of `--progress`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
     /// A bar on terminals, lines elsewhere.
     #[default]
     Auto,
-    /// A bar, also on terminals that call themselves dumb.
+    /// A bar, even on terminals that call themselves dumb.
     Bar,
-    /// Lines everywhere: nothing is drawn over, which is what screen readers
-    /// need.
+    /// Lines everywhere. Nothing is redrawn, which screen readers need.
     Lines,
     /// Nothing.
     None,
 }
 
 impl Wanted {
-    /// Reads what the environment asks for.
+    /// Parses the value of the environment variable.
     ///
     /// # Errors
-    /// Another word, as a fragment that follows the variable's name.
+    /// On any other word; the text continues the variable's name.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
@@ -62,27 +61,27 @@ impl Wanted {
     }
 }
 
-/// What a run waits for at one moment, counted in requests.
+/// What a run is waiting for at one moment, in requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waits {
-    /// Leave to send: Whop's limit.
+    /// A permit to send, because of Whop's limit.
     pub limit: u64,
-    /// Answers of Whop's.
+    /// Answers from Whop.
     pub answers: u64,
-    /// Another attempt after a fault.
+    /// Another attempt after a failure.
     pub retries: u64,
 }
 
-/// Terminals narrower than this have no room for a bar beside the words, which
-/// say more.
+/// Terminals narrower than this have no room for a bar beside the text, which
+/// says more.
 const ROOM_FOR_BAR: usize = 120;
 
-/// What the run is busy with.
+/// What the run is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing that takes long.
     Idle,
-    /// Looking at Whop: profiles read, of how many.
+    /// Reading profiles from Whop: how many, and of how many.
     Reading { done: u64, of: u64 },
     /// Carrying out a plan.
     Applying,
@@ -96,9 +95,9 @@ pub struct Progress<W: Write> {
     phase: Phase,
     /// Time since the run began, as of the last tick.
     now: Duration,
-    /// When the present phase began.
+    /// When the current phase began.
     since: Duration,
-    /// When the last step was made.
+    /// When the last step was completed.
     last_step: Duration,
     /// When the last plain line was written.
     last_line: Duration,
@@ -108,22 +107,22 @@ pub struct Progress<W: Write> {
     calls: u64,
     called: u64,
     waits: Waits,
-    /// Pictures that Whop looks at.
+    /// Pictures that Whop is processing.
     files: u64,
     stopping: Option<Stop>,
 }
 
 impl<W: Write> Progress<W> {
-    /// Shows progress on stderr, which has this many columns where it is a
-    /// terminal; plain lines go to `out`.
+    /// Shows progress on stderr, with this many columns if it is a terminal;
+    /// plain lines go to `out`.
     pub fn new(mode: Mode, width: Option<usize>, out: W) -> Self {
         Self::on_target(mode, width, out, ProgressDrawTarget::stderr())
     }
 
     fn on_target(mode: Mode, width: Option<usize>, out: W, target: ProgressDrawTarget) -> Self {
         let bar = (mode == Mode::Bar).then(|| {
-            // A template that does not parse would be a bug; the default one
-            // still shows the message.
+            // The template is a constant; if it did not parse, the default one
+            // would still show the message.
             let template = match width {
                 Some(width) if width < ROOM_FOR_BAR => "{wide_msg}",
                 _ => "{bar:24} {wide_msg}",
@@ -152,7 +151,7 @@ impl<W: Write> Progress<W> {
         }
     }
 
-    /// The refresh has read so many profiles of so many.
+    /// The refresh has read this many profiles.
     pub fn reading(&mut self, done: u64, of: u64) {
         if !matches!(self.phase, Phase::Reading { .. }) {
             self.since = self.now;
@@ -162,7 +161,7 @@ impl<W: Write> Progress<W> {
         self.draw(done, of);
     }
 
-    /// Something happened while a plan is carried out.
+    /// Handles an event of the run.
     pub fn on(&mut self, event: &Event) {
         match event {
             Event::Began { actions, calls } => {
@@ -188,7 +187,7 @@ impl<W: Write> Progress<W> {
             Event::Stopping { why } => self.stop(*why),
         }
         if self.phase == Phase::Applying {
-            // Calls are finer than users, and some plans need none.
+            // Requests are finer than users, but some plans need none.
             let (done, of) = match self.calls {
                 0 => (self.ended, self.actions),
                 calls => (self.called.min(calls), calls),
@@ -197,8 +196,8 @@ impl<W: Write> Progress<W> {
         }
     }
 
-    /// Time has passed: `elapsed` since the run began, which now waits for
-    /// this.
+    /// Time has passed: `elapsed` since the run began. `waits` is what the run
+    /// waits for now.
     pub fn tick(&mut self, elapsed: Duration, waits: Waits) {
         self.now = elapsed;
         self.waits = waits;
@@ -215,7 +214,7 @@ impl<W: Write> Progress<W> {
         }
     }
 
-    /// Removes the bar, so that what follows stands on clean lines.
+    /// Removes the bar, so that what follows starts on a clean line.
     pub fn finish(&mut self) {
         self.phase = Phase::Idle;
         if let Some(bar) = self.bar.take() {
@@ -223,11 +222,11 @@ impl<W: Write> Progress<W> {
         }
     }
 
-    /// Says once that a stop was asked for: the run goes on for a while.
+    /// Says once that a stop was requested; the run goes on for a while.
     fn stop(&mut self, why: Stop) {
         if self.stopping.replace(why).is_none() {
             self.say(&format!(
-                "stopping, since {}; finishing work in hand",
+                "stopping, since {}; finishing requests in flight",
                 messages::stop(why)
             ));
         }
@@ -249,14 +248,14 @@ impl<W: Write> Progress<W> {
                 let written = out
                     .write_all(format!("{line}\n").as_bytes())
                     .and_then(|()| out.flush());
-                // See the module's text: progress may get lost.
+                // Progress may be lost, as the module's documentation says.
                 drop(written);
             }
             (None, None) => {}
         }
     }
 
-    /// Where the run stands, in one line.
+    /// The progress in one line.
     fn line(&self) -> String {
         let (mut line, done, of) = match self.phase {
             Phase::Idle => return String::new(),
@@ -280,7 +279,7 @@ impl<W: Write> Progress<W> {
             let left = (of.saturating_sub(done) as f64 / rate).ceil();
             let stalled = self.now.saturating_sub(self.last_step) >= STALLED;
             if left > 0.0 && self.stopping.is_none() && !stalled {
-                // A float-to-integer cast saturates, which is right here.
+                // The float-to-integer cast saturates, as it should.
                 line += &format!(", about {} left", messages::span(left as u64));
             }
         }
@@ -291,7 +290,8 @@ impl<W: Write> Progress<W> {
         line
     }
 
-    /// What is waited for, most telling first; empty where nothing is.
+    /// What the run waits for, most informative first; empty if it waits for
+    /// nothing.
     fn waiting(&self) -> String {
         let Waits {
             limit,
@@ -361,7 +361,7 @@ mod tests {
         }
     }
 
-    /// Two of ten users done, one of them badly, four of twenty calls made.
+    /// Two of ten users done, one of them failed; four of twenty requests sent.
     fn run(progress: &mut Progress<impl Write>) {
         progress.tick(Duration::from_secs(5), Waits::default());
         progress.on(&Event::Began {
@@ -402,7 +402,7 @@ mod tests {
                 }
             }
         });
-        // After a while without a step nobody can say how long it takes.
+        // After a while without a step, no time is estimated.
         let expected = "\
 2 of 10 users, 1 in trouble; 1.2 requests/s, about 12s left
 2 of 10 users, 1 in trouble; 0.5 requests/s
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_is_said_once_and_at_once() {
+    fn a_stop_is_reported_once_and_at_once() {
         let said = lines(Mode::Lines, |progress| {
             run(progress);
             progress.on(&Event::Stopping { why: Stop::Deadline });
@@ -439,12 +439,12 @@ mod tests {
         });
         assert_eq!(
             said,
-            "stopping, since the deadline was near; finishing work in hand\n"
+            "stopping, since the deadline was near; finishing requests in flight\n"
         );
     }
 
     #[test]
-    fn what_is_waited_for_is_said_and_counted() {
+    fn waits_are_named_and_counted() {
         let said = lines(Mode::Lines, |progress| {
             run(progress);
             progress.on(&Event::Processing { files: 2 });

@@ -1,4 +1,5 @@
-//! What `apply` did, for people: the sums, then every user that needs one.
+//! The result of `apply`, for people: the totals, then every user who needs
+//! attention.
 
 use std::io::{self, Write};
 
@@ -8,8 +9,8 @@ use super::style::{Palette, Tone};
 use crate::core::plan::{Step, Verb};
 use crate::core::report::{Failure, Outcome, Report};
 
-/// How many users of each kind of trouble are told one by one; the rest is
-/// counted, and JSON lists all.
+/// How many users of each kind are listed; the rest are counted, and JSON lists
+/// all.
 const TOLD: usize = 50;
 
 /// Writes the closing summary.
@@ -49,17 +50,11 @@ pub fn write(out: &mut dyn Write, report: &Report, palette: Palette) -> io::Resu
         .filter(|(_, outcome)| matches!(outcome, Outcome::Left { .. }))
         .map(|(key, _)| key)
         .collect();
-    told(
-        out,
-        "failed",
-        "nothing of the failed step took effect",
-        &failed,
-        palette,
-    )?;
+    told(out, "failed", "the failed step had no effect", &failed, palette)?;
     told(
         out,
         "in doubt",
-        "the answer was lost; the next run looks before it sends anything again",
+        "the answer was lost; the next run checks before it sends anything again",
         &in_doubt,
         palette,
     )?;
@@ -79,7 +74,7 @@ pub fn write(out: &mut dyn Write, report: &Report, palette: Palette) -> io::Resu
         writeln!(out)?;
         writeln!(
             out,
-            "Stopped early: {}; work in hand was finished and recorded",
+            "Stopped early: {}; requests in flight were finished and recorded",
             messages::stop(*why)
         )?;
     }
@@ -87,7 +82,7 @@ pub fn write(out: &mut dyn Write, report: &Report, palette: Palette) -> io::Resu
         writeln!(out)?;
         writeln!(
             out,
-            "Run the same command again to resume: what is done and recorded is not repeated"
+            "Run the same command again to resume; recorded work is not repeated"
         )?;
     }
     Ok(())
@@ -118,7 +113,7 @@ fn past(verb: Verb) -> &'static str {
     }
 }
 
-/// What a step was about to do, for a sentence about its failure.
+/// What a step does, for a sentence about its failure.
 pub(crate) fn step(step: Step) -> &'static str {
     match step {
         Step::CreateAccount => "creating the account",
@@ -130,7 +125,7 @@ pub(crate) fn step(step: Step) -> &'static str {
     }
 }
 
-/// Users with the same kind of trouble, one by one.
+/// Lists users with the same kind of failure.
 fn told(
     out: &mut dyn Write,
     what: &str,
@@ -173,7 +168,7 @@ fn told(
     Ok(())
 }
 
-/// How many are not told one by one.
+/// How many users are not listed.
 fn more(of: usize) -> String {
     match of.saturating_sub(TOLD) {
         0 => String::new(),
@@ -239,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_told_user_by_user_with_what_to_do() {
+    fn failures_are_listed_by_user_with_advice() {
         let mut report = done();
         let lost = Failure {
             step: Step::CreateAccount,
@@ -263,18 +258,18 @@ mod tests {
         let expected = "\
 Applied: 1,200 created, 2 updated, 1 picture set (1,202 requests sent in 1m 1s)
 
-1 user failed (nothing of the failed step took effect)
+1 user failed (the failed step had no effect)
   ! u1: changing the profile: the name is\\u{1b}[2J\\u{a}refused (request.refused, status 422, request req_1)
     shorten the name
 
-1 user in doubt (the answer was lost; the next run looks before it sends anything again)
+1 user in doubt (the answer was lost; the next run checks before it sends anything again)
   ! u2: creating the account: the answer was lost (network.failed)
 
 2 users left for the next run: u3\\u{202e}, u4
 
-Stopped early: the deadline was near; work in hand was finished and recorded
+Stopped early: the deadline was near; requests in flight were finished and recorded
 
-Run the same command again to resume: what is done and recorded is not repeated
+Run the same command again to resume; recorded work is not repeated
 ";
         assert_eq!(text(&report, Palette::Plain), expected);
         let painted = text(&report, Palette::Colour);
@@ -283,7 +278,7 @@ Run the same command again to resume: what is done and recorded is not repeated
     }
 
     #[test]
-    fn much_trouble_is_counted() {
+    fn many_failures_are_counted() {
         let mut report = done();
         report.troubled = (0..60)
             .map(|n| (sample::key(&format!("u{n:02}")), Outcome::Failed(failure("no"))))

@@ -1,8 +1,8 @@
-//! A manifest's problems for code scanning: SARIF 2.1.0 (OASIS), which GitHub
-//! and others show on the lines of a pull request and keep track of.
+//! Manifest problems for code scanning: SARIF 2.1.0 (OASIS), which GitHub and
+//! others show on the lines of a pull request and track over time.
 //!
-//! The same problems as in the other outputs. A manifest without any gives a
-//! document without results, which closes what an earlier one opened.
+//! The problems are the same as in the other outputs. A valid manifest gives a
+//! document without results, which closes the findings of earlier ones.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -16,9 +16,9 @@ use crate::core::problem::{Place, Pointer, Problem, Related, Severity};
 use crate::core::problem_code::ProblemCode;
 use crate::error::Error;
 
-/// Writes the document. `sources` are the manifest's files as they were named,
-/// for problems without a place. `error` ended the run before the manifest
-/// could be judged; its own problems are among `problems`.
+/// Writes the document. `sources` are the manifest's files as given, for
+/// problems without a place. `error` is what ended the run before the manifest
+/// could be checked; its own problems are among `problems`.
 ///
 /// # Errors
 /// The writer's own.
@@ -33,8 +33,8 @@ pub fn write(
         .iter()
         .map(|problem| result(problem, sources, &mut seen))
         .collect();
-    let unjudged = error.filter(|error| error.manifest_problems().is_empty());
-    let notifications: Vec<Value> = unjudged
+    let unchecked = error.filter(|error| error.manifest_problems().is_empty());
+    let notifications: Vec<Value> = unchecked
         .iter()
         .map(|error| {
             json!({
@@ -56,7 +56,7 @@ pub fn write(
             }},
             "columnKind": "unicodeCodePoints",
             "invocations": [{
-                "executionSuccessful": unjudged.is_none(),
+                "executionSuccessful": unchecked.is_none(),
                 "toolExecutionNotifications": notifications,
             }],
             "results": results,
@@ -106,7 +106,7 @@ fn result(problem: &Problem, sources: &[String], seen: &mut BTreeMap<String, u32
         "level": level,
         "message": { "text": text(message, hint.as_deref()) },
         "locations": [location(at, place.as_ref(), sources)],
-        // The first is the one that GitHub compares by.
+        // GitHub compares findings by the first of these.
         "partialFingerprints": {
             "primaryLocationLineHash": fingerprint,
             "manifestProblem/v1": fingerprint,
@@ -128,8 +128,8 @@ fn result(problem: &Problem, sources: &[String], seen: &mut BTreeMap<String, u32
     result
 }
 
-/// What a problem is known by when its line has moved: everything that it says
-/// but where it stands. Equal ones are counted.
+/// Identifies a problem when its line has moved: everything it says except its
+/// position. Equal ones are numbered.
 fn fingerprint(problem: &Problem) -> String {
     let field = problem.at.field.as_deref().unwrap_or_default();
     let file = problem.place.as_ref().map_or("", |place| place.file.as_str());
@@ -161,7 +161,7 @@ fn location(at: &Pointer, place: Option<&Place>, sources: &[String]) -> Value {
     })
 }
 
-/// A place, with its line as it is: JSON gives it back to the character.
+/// A place, with its line unescaped: JSON preserves every character.
 fn stretch(place: &Place) -> Value {
     let Place {
         file,
@@ -185,7 +185,7 @@ fn stretch(place: &Place) -> Value {
     })
 }
 
-/// A file by a URI: relative ones count from the root of the source.
+/// A file as a URI; relative paths count from the root of the source tree.
 fn artifact(file: &str) -> Value {
     let path = file.replace('\\', "/");
     let path = path.trim_start_matches("./");
@@ -204,7 +204,8 @@ fn artifact(file: &str) -> Value {
     }
 }
 
-/// A message, and what to do. Viewers make a link of `[x](y)`; here none is.
+/// A message and advice. Viewers would turn `[x](y)` into a link, so that is
+/// escaped.
 fn text(message: &str, hint: Option<&str>) -> String {
     let one = |text: &str| terminal(text).replace("](", "]\\u{28}");
     match hint {
@@ -245,7 +246,7 @@ mod tests {
             related: vec![Related {
                 at: Pointer::default(),
                 place: place(2),
-                note: "it stands here first".to_owned(),
+                note: "it appears here first".to_owned(),
             }],
         }
     }
@@ -279,7 +280,7 @@ mod tests {
         );
         assert_eq!(
             result["message"]["text"],
-            "the id `jane` stands twice\n\nhelp: remove one"
+            "the id `jane` appears twice\n\nhelp: remove one"
         );
         let index = result["ruleIndex"].as_u64().unwrap() as usize;
         assert_eq!(
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_stay_when_lines_move_and_equal_ones_are_told_apart() {
+    fn fingerprints_survive_moved_lines_and_equal_ones_differ() {
         let prints = |problems: &[Problem]| -> Vec<Value> {
             let document = written(problems, None);
             let results = document["runs"][0]["results"].as_array().unwrap().iter();
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_judged_is_no_clean_bill() {
+    fn what_could_not_be_checked_is_not_called_successful() {
         let good = written(&[], None);
         let run = &good["runs"][0];
         assert_eq!(
@@ -322,7 +323,8 @@ mod tests {
     }
 
     proptest! {
-        /// No message acts or is a link, and the line comes back as it is.
+        /// No message has an effect or contains a link, and the line is
+        /// unchanged.
         #[test]
         fn no_text_acts(message in anything(), line in anything(), file in anything()) {
             let mut problem = problem(1, &message);

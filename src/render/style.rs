@@ -1,9 +1,9 @@
-//! Colour, decided once and never the only carrier of meaning: without it the
-//! same text remains.
+//! Colour, decided once. It never carries meaning alone: without colour the
+//! text is the same.
 
 use std::fmt;
 
-/// What `--color` asks for.
+/// The value of `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// Colour on terminals.
@@ -15,7 +15,7 @@ pub enum Choice {
     Never,
 }
 
-/// What the surroundings say about colour. Two of these are conventions:
+/// What the environment says about colour. Two of these are conventions:
 /// <https://no-color.org> and <https://bixense.com/clicolors>.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
@@ -27,10 +27,10 @@ pub struct Surroundings {
     pub dumb: bool,
 }
 
-/// Whether one stream gets colours.
+/// Whether a stream is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Palette {
-    /// Text alone.
+    /// Text only.
     #[default]
     Plain,
     /// Text with ANSI colours.
@@ -38,8 +38,8 @@ pub enum Palette {
 }
 
 impl Palette {
-    /// Decides for one stream. An explicit choice wins over the environment,
-    /// and there a refusal wins over force.
+    /// Decides for one stream. An explicit choice wins over the environment; in
+    /// the environment, refusing wins over forcing.
     pub fn resolve(choice: Choice, around: Surroundings, terminal: bool) -> Self {
         let colour = match choice {
             Choice::Always => true,
@@ -50,7 +50,7 @@ impl Palette {
         if colour { Self::Colour } else { Self::Plain }
     }
 
-    /// Text in a tone. The text must be safe already ([`super::escape`]).
+    /// Colours a text, which must be escaped already ([`super::escape`]).
     pub fn paint<T: fmt::Display>(self, tone: Tone, text: T) -> Painted<T> {
         Painted {
             tone: (self == Self::Colour).then_some(tone),
@@ -59,10 +59,10 @@ impl Palette {
     }
 }
 
-/// The tones, by what they stand for.
+/// Tones, named by meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// A create, or something that went well.
+    /// A create, or success.
     Good,
     /// An update, or a warning.
     Change,
@@ -76,14 +76,14 @@ pub enum Tone {
     Strong,
     /// What matters least.
     Faint,
-    /// The part of an old value that goes.
+    /// The removed part of an old value.
     Gone,
-    /// The part of a new value that comes.
+    /// The added part of a new value.
     Come,
 }
 
 impl Tone {
-    /// The parameters of the ANSI sequence that switches it on.
+    /// The parameters of its ANSI sequence.
     fn code(self) -> &'static str {
         match self {
             Self::Good => "32",
@@ -99,7 +99,7 @@ impl Tone {
     }
 }
 
-/// Text that shows itself in a tone, if colours are on.
+/// Text that displays itself in a tone if colours are on.
 #[derive(Clone, Copy, Debug)]
 pub struct Painted<T> {
     tone: Option<Tone>,
@@ -115,7 +115,7 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
     }
 }
 
-/// The text without ANSI colours, for tests.
+/// Removes ANSI colours, for tests.
 #[cfg(test)]
 pub(crate) fn stripped(text: &str) -> String {
     let mut plain = String::new();

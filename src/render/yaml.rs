@@ -1,6 +1,5 @@
-//! A manifest as text. Whatever stands in it reads back as itself, with our
-//! reader and with every other one: what YAML could take for something else
-//! than a text stands in quotes.
+//! A manifest as text. Every value reads back as itself, with our reader and
+//! any other: what YAML could take for something other than a text is quoted.
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
@@ -10,8 +9,8 @@ use crate::core::field::TextField;
 use crate::core::model::{DesiredRest, DesiredUser, Guardrails};
 use crate::core::value::PlatformId;
 
-/// The line by which editors find the schema (`init` writes it beside the
-/// manifest).
+/// The line by which editors find the schema, which `init` writes beside the
+/// manifest.
 pub const MODELINE: &str = "# yaml-language-server: $schema=./users.schema.json";
 
 /// Writes a manifest. `users` come with the paths of their pictures.
@@ -89,10 +88,10 @@ fn write_user(out: &mut dyn Write, user: &DesiredUser, avatar_path: Option<&str>
     Ok(())
 }
 
-/// Words that some reader of YAML takes for a boolean or for nothing.
+/// Words that some YAML readers take for a boolean or for null.
 const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
-/// One value, in quotes unless it is plainly a text for everybody.
+/// One value, quoted unless every reader takes it for a text.
 pub fn scalar(text: &str) -> String {
     let inner = |c: char| c.is_alphanumeric() || "_@.+-'".contains(c) || c == ' ';
     let plain = text.chars().next().is_some_and(char::is_alphabetic)
@@ -131,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_plainly_a_text_stands_without_quotes() {
+    fn only_plain_text_is_unquoted() {
         for (text, shown) in [
             ("Jane Holloway-Reed", "Jane Holloway-Reed"),
             ("O'Neil", "O'Neil"),
@@ -156,7 +155,7 @@ mod tests {
     }
 
     proptest! {
-        /// A scalar never acts where it is printed; that it reads back the
+        /// A scalar has no effect where it is printed. That it reads back the
         /// same is tested with the reader.
         #[test]
         fn a_scalar_never_acts(text in anything()) {

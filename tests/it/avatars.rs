@@ -517,7 +517,7 @@ fn a_flood_of_telling_pictures_is_counted_beside_other_warnings() {
         messages,
         [
             "… and 10 more addresses at reserved domains",
-            "… and 10 more pictures that say something"
+            "… and 10 more pictures with metadata"
         ]
     );
 }

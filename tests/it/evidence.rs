@@ -82,7 +82,7 @@ fn two_users_swapped_in_the_mapping_are_both_held_with_words_that_lead_out() {
             assert_eq!(
                 said.what_to_do,
                 format!(
-                    "the mapping is wrong: remove the line of `a` from it; account `{own}` carries this user's id, and the next run finds it by that"
+                    "the mapping is wrong: remove the line of `a` from it; account `{own}` carries this user's id, so the next run finds it"
                 )
             );
             rename(&mut world, "New");
@@ -161,7 +161,7 @@ fn an_account_that_two_entries_name_is_used_for_neither() {
         assert!(
             messages::reason(&plan.holds[0].reason)
                 .message
-                .contains("to this user and to `b`")
+                .contains("to this user and also to `b`")
         );
 
         // Nor beside the entry of somebody who has left the manifest.

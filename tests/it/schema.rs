@@ -1,6 +1,6 @@
 //! The manifest's schema and the parser accept and refuse the same documents,
 //! as far as one document by itself can tell: what only the whole shows, such
-//! as an id that stands twice, is left to the parser.
+//! as an id that appears twice, is left to the parser.
 
 use std::fs;
 

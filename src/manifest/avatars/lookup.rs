@@ -1,10 +1,10 @@
-//! What looking a path up comes to: what there is, or why nothing was reached.
+//! The result of looking up a path: the entry, or why it was not reached.
 
 use std::io;
 
 use crate::picture::Stamp;
 
-/// What the system says of something in a folder.
+/// The file system's information about an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct About {
     /// Whether it is a regular file.
@@ -13,25 +13,25 @@ pub(super) struct About {
     pub(super) folder: bool,
     /// Its size in bytes.
     pub(super) bytes: u64,
-    /// What changes when the file does; not every system has it.
+    /// What changes when the file does; not available on every system.
     pub(super) stamp: Option<Stamp>,
 }
 
-/// Why a walk did not arrive at a file.
+/// Why a file was not reached.
 #[derive(Debug)]
 pub(super) enum Lost {
-    /// There is a link in this place, on the way or at its end.
+    /// There is a link at this path, on the way or at its end.
     Link(Box<str>),
-    /// There is a folder.
+    /// It is a folder.
     Folder,
-    /// There is a pipe, a socket, a device.
+    /// It is a pipe, a socket or a device.
     Special,
-    /// The system refused a step.
+    /// The system reported an error.
     Io(io::Error),
 }
 
 impl About {
-    /// Refuses what is no regular file.
+    /// Refuses anything but a regular file.
     pub(super) fn demand_file(&self) -> Result<(), Lost> {
         match self {
             Self { regular: true, .. } => Ok(()),

@@ -1,4 +1,4 @@
-//! One user, one card: what happens, why, and from what to what.
+//! One card per user: what happens, why, and which values change.
 
 use super::super::change::old_picture;
 use super::super::fields::{self, Field, Value};
@@ -12,15 +12,16 @@ use crate::core::report::Outcome;
 use crate::core::summary;
 use crate::core::value::UserKey;
 
-/// How much of a card there is.
+/// How much of a card is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
     Whole,
-    /// Without metadata: what is left of a grave one where there is no room.
+    /// Without metadata: what is kept of a grave card when there is no room.
     Brief,
 }
 
-/// The most metadata of one user; a user with more must not crowd out others.
+/// The most metadata fields shown per user, so that one user cannot crowd out
+/// others.
 const FIELDS: usize = 40;
 
 /// A card's frame: its kind for the filters, its sign, verb and user.
@@ -54,7 +55,7 @@ pub(super) fn breach(breach: &Breach) -> String {
     format!("<li>{}</li>\n", told(&messages::breach(breach)))
 }
 
-/// What must be seen of the limits, as an item of the box.
+/// A caution about the limits, as an item of the box.
 pub(super) fn caution(caution: &Caution) -> String {
     format!("<li>{}</li>\n", sentence(&messages::caution(caution)))
 }
@@ -68,7 +69,7 @@ fn told(words: &Words) -> String {
     )
 }
 
-/// An account that is left alone.
+/// An unmanaged account.
 pub(super) fn unmanaged(kind: &str, unmanaged: &Unmanaged) -> String {
     let Unmanaged { account, key, title } = unmanaged;
     let mut body = String::new();
@@ -81,7 +82,7 @@ pub(super) fn unmanaged(kind: &str, unmanaged: &Unmanaged) -> String {
     card(kind, '·', "left alone", &code(account.as_str()), "", &body)
 }
 
-/// A user whose action did not end well.
+/// A user whose action did not succeed.
 pub(super) fn trouble(kind: &str, key: &UserKey, outcome: &Outcome) -> String {
     let key = code(key.as_str());
     match outcome {
@@ -126,7 +127,7 @@ pub(super) fn action(kind: &str, action: &Action, pictures: &Pictures, size: Siz
             .name()
             .map_or(String::new(), |name| format!(", shown as {}", quoted(name)));
         body.push_str(&format!(
-            "<p>identity change: account {} was {} so far{name}</p>",
+            "<p>identity change: account {} was {} until now{name}</p>",
             code(link.account.as_str()),
             code(former)
         ));
@@ -187,7 +188,7 @@ fn row(field: &Field<'_>, created: bool) -> String {
     format!("<div><dt>{}</dt><dd>{content}{chip}</dd></div>", text(name))
 }
 
-/// The pictures before and after, side by side.
+/// The pictures before and after, next to each other.
 fn faces(change: &PictureChange, created: bool, pictures: &Pictures) -> String {
     let PictureChange {
         old: _,

@@ -1,9 +1,10 @@
-//! Plans and reports as one HTML file with the pictures before and after.
-//! It asks nobody for anything, works without its script, and
-//! its policy lets nothing run or load but what is in it.
+//! Plans and reports as one HTML file with the pictures before and after. The
+//! page loads nothing, works without its script, and its content security
+//! policy allows only what the file contains.
 //!
-//! The same inputs give the same bytes. Of what is not grave, the page holds a
-//! bounded number of rows and says what it left out. Identity changes,
+//! The same inputs give the same bytes. The page holds a bounded number of
+//! ordinary rows and says what it left out. Identity changes, adoptions by
+//! email and new names are never left out.
 //! adoptions by email and new names are never left out.
 
 mod card;
@@ -30,10 +31,10 @@ use pictures::ROWS;
 pub use pictures::{Pictures, Wanted};
 use sink::{code, text};
 
-/// From so many cards on, those outside the window are not drawn.
+/// From this many cards on, those outside the window are not drawn.
 const LAZY: usize = 200;
 
-/// The most bytes of cards, where they are long.
+/// The most bytes of cards, in case they are long.
 const BYTES: usize = 16 << 20;
 
 const STYLE: &str = include_str!("page.css");
@@ -58,7 +59,7 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, header: &Header, pictures: &Pictur
     page.write(out, sections(plan, pictures))
 }
 
-/// Writes what an apply did, with the plan it carried out, as a page.
+/// Writes the result of an apply as a page, with the plan it carried out.
 ///
 /// # Errors
 /// The writer's own.
@@ -106,8 +107,7 @@ pub fn report(
     page.write(out, all)
 }
 
-/// Writes as a page what has only lines for people: no cards, no pictures and
-/// nothing to search.
+/// Writes a page of plain lines, for outputs without cards, pictures or search.
 ///
 /// # Errors
 /// The writer's own.
@@ -151,19 +151,19 @@ fn head(out: &mut dyn Write, title: &str, css: &str, script: &str) -> io::Result
 
 /// Cards of one kind under one heading.
 struct Section<'a> {
-    /// What filters and styles call it.
+    /// Its name in filters and styles.
     kind: &'static str,
     /// Its heading.
     title: &'static str,
     /// How many cards there are.
     total: usize,
-    /// Makes the n-th, whole or without what may be folded.
+    /// Renders the n-th card, in full or shortened.
     card: Box<dyn Fn(usize, Size) -> String + 'a>,
-    /// Whether the n-th is never left out.
+    /// Whether the n-th card is never left out.
     grave: Box<dyn Fn(usize) -> bool + 'a>,
 }
 
-/// A section of these things.
+/// A section of these items.
 fn section<'a, T: 'a>(
     kind: &'static str,
     title: &'static str,
@@ -179,7 +179,7 @@ fn section<'a, T: 'a>(
     }
 }
 
-/// What a plan holds, the riskiest first.
+/// The sections of a plan, riskiest first.
 fn sections<'a>(plan: &'a Plan, pictures: &'a Pictures) -> Vec<Section<'a>> {
     let held = |kind, title, about_identity| {
         let holds: Vec<_> = risk_groups::holds(plan, about_identity).collect();
@@ -224,7 +224,7 @@ fn sections<'a>(plan: &'a Plan, pictures: &'a Pictures) -> Vec<Section<'a>> {
     all
 }
 
-/// Whose action did not end well.
+/// The users whose action did not succeed.
 fn troubles(report: &Report) -> Vec<Section<'_>> {
     let of = |is: fn(&Outcome) -> bool| {
         report
@@ -251,8 +251,8 @@ fn troubles(report: &Report) -> Vec<Section<'_>> {
     ]
 }
 
-/// Which cards of each section the page holds: what is grave, and of the rest
-/// as many as there is room for.
+/// Chooses the cards of each section: all grave ones, and as many others as
+/// there is room for.
 fn fit(sections: &[Section<'_>]) -> Vec<Vec<(usize, Size)>> {
     let (mut rows, mut bytes) = (ROWS, BYTES);
     let mut has_room = |section: &Section<'_>, at| {
@@ -262,7 +262,7 @@ fn fit(sections: &[Section<'_>]) -> Vec<Vec<(usize, Size)>> {
             0
         };
         let fits = rows > 0 && size <= bytes;
-        // What comes after the first that does not fit is left out as well.
+        // Once a card does not fit, all later ones are left out as well.
         (rows, bytes) = if fits {
             (rows - 1, bytes - size)
         } else {
@@ -282,11 +282,11 @@ fn fit(sections: &[Section<'_>]) -> Vec<Vec<(usize, Size)>> {
 
 /// Everything around the cards.
 struct Page<'a> {
-    /// What the document is.
+    /// The kind of document.
     title: &'static str,
     /// The counts in one line.
     headline: &'a str,
-    /// What an apply came to, as HTML.
+    /// The result of an apply, as HTML.
     outcome: String,
     plan: &'a Plan,
     counts: &'a Counts,
@@ -310,7 +310,7 @@ impl Page<'_> {
         };
         writeln!(out, "</header>\n<main id=\"changes\" tabindex=\"-1\"{many}>")?;
         if sections.iter().all(|section| section.total == 0) {
-            writeln!(out, "<p>Nothing to do: Whop is as the manifest asks.</p>")?;
+            writeln!(out, "<p>Nothing to do: Whop matches the manifest.</p>")?;
         }
         for (section, shown) in sections.iter().zip(shown).filter(|(_, shown)| !shown.is_empty()) {
             let Section { kind, title, .. } = section;
@@ -329,7 +329,8 @@ impl Page<'_> {
         writeln!(out, "<script>{SCRIPT}</script>\n</body>\n</html>")
     }
 
-    /// The headline, what must not be overlooked, the counts and the notes.
+    /// The headline, what must not be overlooked, the counts and the
+    /// consequences.
     fn top(&self) -> String {
         let Header {
             company,
@@ -381,7 +382,7 @@ impl Page<'_> {
         top
     }
 
-    /// How it was looked, and the digest to demand.
+    /// What was read, and the digest to expect.
     fn foot(&self) -> String {
         let Reads {
             accounts,
@@ -399,13 +400,13 @@ impl Page<'_> {
     }
 }
 
-/// A text's digest, as the policy wants it.
+/// A text's digest, in the form that the policy needs.
 fn source(text: &str) -> String {
     let digest = Digest::of(text.as_bytes());
     format!("'sha256-{}'", STANDARD.encode(digest.as_bytes()))
 }
 
-/// What must not be overlooked.
+/// A box for what must not be overlooked.
 fn boxed(kind: &str, title: &str, body: &str) -> String {
     format!("<div class=\"box {kind}\"><h2>{title}</h2>{body}</div>\n")
 }
@@ -421,7 +422,7 @@ fn counts(counts: &Counts) -> String {
     format!("<dl class=\"counts\">\n{cells}</dl>\n")
 }
 
-/// Exactly what the page does not hold.
+/// Exactly what is not on the page.
 fn left_out(sections: &[Section<'_>], shown: &[Vec<(usize, Size)>]) -> String {
     let missing: Vec<String> = sections
         .iter()
@@ -442,8 +443,8 @@ fn left_out(sections: &[Section<'_>], shown: &[Vec<(usize, Size)>]) -> String {
     boxed("warn", "Left out", &body)
 }
 
-/// The search and a box for each kind that there is. Hidden until the script
-/// that serves them runs.
+/// The search, and a checkbox for each kind that occurs. Hidden until the
+/// script that serves them runs.
 fn filters(sections: &[Section<'_>]) -> String {
     let kinds: String = sections
         .iter()

@@ -1,5 +1,5 @@
-//! The pictures of a page: which ones it wants, and their small copies. Each
-//! copy stands in the page once, however many users show it.
+//! The pictures of a page: which ones it needs, and their thumbnails. Each
+//! thumbnail is in the page once, however many users show it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,40 +9,40 @@ use crate::core::model::Avatar;
 use crate::core::plan::{PictureChange, Plan};
 use crate::picture::{Thumbnail, thumbnail};
 
-/// The most cards of one page, and so the most users whose pictures it shows.
-/// Browsers filter as many without a pause.
+/// The most cards on a page, and so the most users whose pictures it shows.
+/// Browsers filter this many without a delay.
 pub(super) const ROWS: usize = 5_000;
 
-/// The most pictures of one page: each takes some 5 kB, and 16 kB at most.
+/// The most pictures on a page: each takes about 5 kB, and 16 kB at most.
 const MOST: usize = 2_000;
 
-/// Small copies, or why there are none.
+/// Thumbnails, or why there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Pictures {
-    /// Pictures to be set, by their digest.
+    /// Pictures to be set, by digest.
     new: BTreeMap<Digest, Result<Copy, String>>,
-    /// Pictures that Whop shows, by their URL.
+    /// Pictures that Whop shows, by URL.
     old: BTreeMap<Box<str>, Result<Copy, String>>,
 }
 
-/// A small copy and what it is called in the page.
+/// A thumbnail and its name in the page.
 #[derive(Clone, Debug)]
 struct Copy {
     name: String,
     thumbnail: Thumbnail,
 }
 
-/// The pictures that a page of a plan shows.
+/// The pictures that the page of a plan shows.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
-    /// To be read from beside the manifest.
+    /// To be read from the manifest's folder.
     pub new: Vec<&'a Avatar>,
     /// To be fetched from these URLs.
     pub old: Vec<&'a str>,
 }
 
 impl<'a> Wanted<'a> {
-    /// The riskiest users' pictures, each once, as many as a page holds.
+    /// The pictures of the riskiest users, each once, as many as a page holds.
     pub fn by(plan: &'a Plan) -> Self {
         let mut wanted = Self::default();
         let (mut digests, mut urls) = (BTreeSet::new(), BTreeSet::new());
@@ -70,12 +70,12 @@ impl<'a> Wanted<'a> {
 }
 
 impl Pictures {
-    /// Takes in a picture to be set. `bytes` or why there are none.
+    /// Adds a picture to be set: its bytes, or why there are none.
     pub fn add_new(&mut self, avatar: &Avatar, bytes: Result<&[u8], String>) {
         self.new.insert(avatar.digest, bytes.and_then(small));
     }
 
-    /// Takes in a picture that Whop shows. `bytes` or why there are none.
+    /// Adds a picture that Whop shows: its bytes, or why there are none.
     pub fn add_old(&mut self, url: &str, bytes: Result<&[u8], String>) {
         self.old.insert(url.into(), bytes.and_then(small));
     }
@@ -90,7 +90,7 @@ impl Pictures {
         found(self.old.get(url))
     }
 
-    /// One rule of CSS for each picture.
+    /// One CSS rule per picture.
     pub(super) fn css(&self) -> String {
         let copies = self.new.values().chain(self.old.values()).flatten();
         let once: BTreeMap<&str, &Thumbnail> = copies.map(|copy| (&*copy.name, &copy.thumbnail)).collect();
@@ -104,7 +104,7 @@ impl Pictures {
     }
 }
 
-/// The name comes from the small copy, so that equal ones share it.
+/// The name is derived from the thumbnail, so that equal ones share it.
 fn small(bytes: &[u8]) -> Result<Copy, String> {
     let thumbnail = thumbnail(bytes)?;
     let digest = Digest::of(thumbnail.base64.as_bytes());
@@ -131,7 +131,7 @@ mod tests {
     const JANE: &[u8] = include_bytes!("../../../examples/avatars/jane.png");
 
     #[test]
-    fn a_picture_stands_in_the_page_once() {
+    fn a_picture_is_in_the_page_once() {
         let mut pictures = Pictures::default();
         let avatar = sample::avatar("jane.png");
         pictures.add_new(&avatar, Ok(JANE));

@@ -1,14 +1,14 @@
-//! The only way foreign text enters the page. It is escaped for content and
-//! for attributes alike, whatever is invisible or turns a line around is shown
-//! by number, and `bdi` keeps names of either direction to themselves.
+//! The only way for foreign text to enter the page. It is escaped for content
+//! and attributes alike, invisible and bidirectional characters are shown by
+//! number, and `bdi` isolates the direction of names.
 
 use super::super::change::{self, cut, ellipsis};
 use super::super::escape::{self, Watch};
 
-/// Longest sentence shown whole, in characters.
+/// Longest sentence shown in full, in characters.
 const LONGEST_SENTENCE: usize = 1_200;
 
-/// Escapes for HTML: content, or an attribute in double quotes.
+/// Escapes for HTML content and for attributes in double quotes.
 fn push_escaped(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
@@ -22,14 +22,14 @@ fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// Foreign text in one line, cut if it is long.
+/// Foreign text on one line, cut if it is long.
 pub(super) fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     push_escaped(&mut out, &change::clipped(text));
     out
 }
 
-/// An id, a path or another name as it is written.
+/// An id, a path or another name, as it is written.
 pub(super) fn code(content: &str) -> String {
     format!("<bdi class=\"code\">{}</bdi>", text(content))
 }
@@ -43,8 +43,8 @@ pub(super) fn sentence(text: &str) -> String {
     out + &ellipsis(chars.count())
 }
 
-/// A value in quotes inside `tag`, cut if it is long; the parts that differ
-/// are marked.
+/// A quoted value inside `tag`, cut if it is long, with the differing parts
+/// marked.
 fn marked(tag: &str, parts: &[(bool, &str)], more: usize) -> String {
     let mut out = format!("<{tag}><bdi>&quot;");
     let mut watch = Watch::within();
@@ -62,7 +62,7 @@ fn marked(tag: &str, parts: &[(bool, &str)], more: usize) -> String {
     out
 }
 
-/// What comes, where nothing was.
+/// A new value where there was none.
 pub(super) fn value(text: &str) -> String {
     let (text, more) = cut(text);
     marked("ins", &[(false, text)], more)
@@ -74,7 +74,7 @@ pub(super) fn quoted(text: &str) -> String {
     marked("span", &[(false, text)], more)
 }
 
-/// Old → new, with the parts that differ marked.
+/// Old → new, with the differing parts marked.
 pub(super) fn change(old: &str, new: &str) -> String {
     let ((old, old_more), (new, new_more)) = (cut(old), cut(new));
     let (before, after) = change::parts(old, new);
@@ -122,7 +122,8 @@ mod tests {
     }
 
     proptest! {
-        /// No text opens or closes an element, ends an attribute, or acts.
+        /// No text opens or closes an element, ends an attribute or has another
+        /// effect.
         #[test]
         fn no_text_is_markup(one in anything(), other in anything()) {
             for shown in [text(&one), sentence(&one)] {

@@ -1,4 +1,4 @@
-//! The page as a parser of HTML would take it apart, and its bounds.
+//! The page as an HTML parser would read it, and its bounds.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn page(all: &Plan, pictures: &Pictures) -> String {
 }
 
 /// The tags of the body, each checked to be one of ours, and the text between
-/// them. Inside quotes nothing ends a tag.
+/// them. Nothing ends a tag inside quotes.
 fn tags(page: &str) -> Vec<String> {
     const OURS: [&str; 37] = [
         "a",
@@ -94,7 +94,7 @@ fn tags(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_policy_lets_nothing_run_or_load_but_what_is_in_the_page() {
+fn the_policy_allows_only_what_is_in_the_page() {
     let mut pictures = Pictures::default();
     let mut update = sample::update("u1", "Old", "New", Cause::Edited);
     update.profile.picture = sample::picture_change(Some("a.png"), "b.png", Cause::Edited);
@@ -183,7 +183,7 @@ fn what_is_grave_is_never_left_out() {
     assert!(user("z9") && user("z8") && user("z7"));
     assert!(
         !user("z6") && page.contains("1 of 1 ~ to update, undoing"),
-        "what is plain gives way"
+        "ordinary cards give way"
     );
     assert!(page.find("identity change: account").unwrap() < page.find("+</span>").unwrap());
 }
@@ -209,7 +209,7 @@ fn metadata_never_hides_a_new_name() {
 }
 
 #[test]
-fn a_report_tells_first_what_did_not_end_well() {
+fn a_report_lists_failures_first() {
     let failure = |message: &str| Failure {
         step: Step::UpdateProfile,
         code: "x".into(),
@@ -277,7 +277,7 @@ fn long_values_do_not_make_a_long_page() {
     let page = page(&sample::plan(actions, Vec::new()), &Pictures::default());
     assert!(page.len() < BYTES + (1 << 17), "{}", page.len());
     assert!(page.contains("Left out") && page.contains("… and 20 fields more"));
-    // Of those whose name changes, no more than the metadata is left out.
+    // Of users whose name changes, only metadata is left out.
     assert_eq!(page.matches("<dt>name</dt>").count(), 150);
     assert!(page.contains("… and 60 fields more"));
 }
@@ -285,7 +285,7 @@ fn long_values_do_not_make_a_long_page() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// No foreign text becomes a tag, ends an attribute or hides.
+    /// No foreign text becomes a tag, ends an attribute or is hidden.
     #[test]
     fn foreign_text_stays_text(
         texts in prop::array::uniform6("[<>\"'&/=a-c \\\\\u{202e}\u{0}\n-]{0,24}"),
@@ -312,7 +312,7 @@ proptest! {
         plan(&mut out, &all, &header(&value), &pictures).unwrap();
         let page = String::from_utf8(out).unwrap();
         let shape = |tags: Vec<String>| {
-            // How many marks a value has depends on the value.
+            // The number of marks in a value depends on the value.
             tags.into_iter().filter(|tag| !tag.ends_with("mark")).collect::<Vec<_>>()
         };
         let mut plain = sample::plan(all.actions.clone(), all.holds.clone());
@@ -324,7 +324,7 @@ proptest! {
     }
 }
 
-/// The page of the same plan with nothing foreign in it.
+/// The page of the same plan without any foreign text.
 fn plain_page(plan: &mut Plan) -> String {
     for action in &mut plan.actions {
         if let Some(name) = &mut action.profile.name {

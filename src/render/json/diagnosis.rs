@@ -1,4 +1,4 @@
-//! What `doctor` found, for machines.
+//! The findings of `doctor`, for machines.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use super::document::{Each, write};
 use crate::core::assumption::{Finding, Outcome};
 use crate::render::doctor::{Check, Diagnosis, Health};
 
-/// Writes what `doctor` found.
+/// Writes the findings of `doctor`.
 ///
 /// # Errors
 /// The writer's own.

@@ -1,5 +1,5 @@
-//! What every document has: its version and kind, and lists that are converted
-//! while they are written.
+//! The common parts of all documents: version and kind, and lists that are
+//! converted as they are written.
 
 use std::io::{self, BufWriter, Write};
 
@@ -20,7 +20,7 @@ pub(super) struct Document<T> {
     pub(super) content: T,
 }
 
-/// Writes one document and a final line end.
+/// Writes one document and a final newline.
 pub(super) fn write<T: Serialize>(out: &mut dyn Write, kind: &'static str, content: T) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, SafeJson::default());
@@ -34,7 +34,7 @@ pub(super) fn write<T: Serialize>(out: &mut dyn Write, kind: &'static str, conte
     out.flush()
 }
 
-/// A list whose elements are converted while they are written.
+/// A list whose elements are converted as they are written.
 pub(super) struct Each<'a, T, F>(pub(super) &'a [T], pub(super) F);
 
 impl<'a, T, F, D> Serialize for Each<'a, T, F>

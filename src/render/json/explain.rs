@@ -1,4 +1,4 @@
-//! One user from every side as a JSON document.
+//! Everything about one user as a JSON document.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The mapping as a document.
+//! The mapping as a JSON document.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use crate::core::model::{AppliedPicture, Known, KnownRest, KnownUser, Link};
 use crate::core::text::Texts;
 use crate::core::value::UserKey;
 
-/// Writes the mapping, or the one user of it that is asked for.
+/// Writes the mapping, or only the requested user.
 ///
 /// # Errors
 /// The writer's own.
@@ -43,8 +43,7 @@ struct Users<'a> {
     only: Option<&'a UserKey>,
 }
 
-/// One user of a mapping, flat: a script should need no second step to get at
-/// an id.
+/// One user of a mapping, flat, so that a script gets at an id in one step.
 #[derive(Serialize)]
 pub(super) struct UserDoc<'a> {
     id: &'a UserKey,

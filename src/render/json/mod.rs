@@ -1,6 +1,6 @@
-//! Documents for machines: one JSON object each, `format_version` first. The
-//! major version changes when a field goes or means something else; new
-//! fields may come any time.
+//! Documents for machines: one JSON object each, with `format_version` first.
+//! The major version changes when a field is removed or changes its meaning;
+//! fields may be added at any time.
 //!
 //! Long lists are written element by element, so that a plan of a million
 //! actions needs no copy of itself.
@@ -44,7 +44,7 @@ mod tests;
 pub use self::diagnosis::diagnosis;
 pub use self::mapping::mapping;
 
-/// Writes a plan, whole.
+/// Writes a whole plan.
 ///
 /// # Errors
 /// The writer's own.
@@ -52,7 +52,7 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, header: &Header) -> io::Result<()>
     write(out, "plan", PlanDoc::new(plan, header))
 }
 
-/// Writes what changed on Whop behind the manifest's back.
+/// Writes what changed on Whop since the last apply.
 ///
 /// # Errors
 /// The writer's own.
@@ -60,7 +60,7 @@ pub fn drift(out: &mut dyn Write, drift: &Drift, header: &Header, others: Others
     write(out, "drift", DriftDoc::new(drift, header, others))
 }
 
-/// Writes what `init` made.
+/// Writes the result of `init`.
 ///
 /// # Errors
 /// The writer's own.
@@ -110,7 +110,7 @@ fn row_doc(row: &RowLeft) -> RowDoc<'_> {
     }
 }
 
-/// Writes one user from every side.
+/// Writes everything about one user.
 ///
 /// # Errors
 /// The writer's own.
@@ -122,7 +122,7 @@ pub fn explanation(
     write(out, "explanation", ExplanationDoc::new(explained, place))
 }
 
-/// Writes how carrying out a plan went, with the plan's summary and holds.
+/// Writes the result of carrying out a plan, with the plan's summary and holds.
 ///
 /// # Errors
 /// The writer's own.
@@ -130,8 +130,8 @@ pub fn report(out: &mut dyn Write, report: &Report, plan: &Plan, header: &Header
     write(out, "report", ReportDoc::new(report, plan, header))
 }
 
-/// Writes an error. The plan it refuses, if any, goes with it, so that one
-/// document says everything.
+/// Writes an error, together with the plan that it refuses, if any, so that one
+/// document has everything.
 ///
 /// # Errors
 /// The writer's own.
@@ -139,7 +139,7 @@ pub fn error(out: &mut dyn Write, error: &Error, refused: Option<(&Plan, &Header
     write(out, "error", error_doc(error, refused))
 }
 
-/// Writes why a saved plan is refused, with all that has moved.
+/// Writes why a saved plan is refused, with all differences.
 ///
 /// # Errors
 /// The writer's own.
@@ -151,7 +151,7 @@ pub fn stale(out: &mut dyn Write, error: &Error, changes: &Changes) -> io::Resul
     write(out, "error", content)
 }
 
-/// Writes a plan to be saved: the document that `apply` reads.
+/// Writes a plan to save: the document that `apply` reads.
 ///
 /// # Errors
 /// The writer's own.
@@ -159,7 +159,7 @@ pub fn saved(out: &mut dyn Write, saved: &Saved) -> io::Result<()> {
     write(out, "saved_plan", saved)
 }
 
-/// Writes that a saved plan was carried out before: a report of nothing.
+/// Writes that a saved plan was carried out before: an empty report.
 ///
 /// # Errors
 /// The writer's own.
@@ -178,7 +178,7 @@ pub fn already_applied(
     write(out, "report", content)
 }
 
-/// Writes what `validate` found.
+/// Writes the findings of `validate`.
 ///
 /// # Errors
 /// The writer's own.
@@ -200,7 +200,7 @@ pub fn validation(out: &mut dyn Write, validation: &Validation<'_>) -> io::Resul
     write(out, "validation", content)
 }
 
-/// Writes a text that is not made for machines, such as a help page, so that
+/// Writes a text that is not meant for machines, such as a help page, so that
 /// JSON mode prints one document on every exit.
 ///
 /// # Errors
@@ -209,8 +209,8 @@ pub fn text(out: &mut dyn Write, kind: &'static str, text: &str) -> io::Result<(
     write(out, kind, BTreeMap::from([("text", text)]))
 }
 
-/// Writes where the emulator listens, in one line: who waits for it reads no
-/// further.
+/// Writes where the emulator listens, on one line, since programs that wait for
+/// it read only one.
 ///
 /// # Errors
 /// The writer's own.
@@ -272,7 +272,7 @@ impl<'a> ReportDoc<'a> {
     }
 }
 
-/// The users whose action did not end well, as a list.
+/// The users whose action did not succeed, as a list.
 struct Troubled<'a>(&'a BTreeMap<UserKey, Outcome>);
 
 #[derive(Serialize)]

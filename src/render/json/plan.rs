@@ -50,7 +50,8 @@ impl<'a> PlanDoc<'a> {
     pub(super) fn new(plan: &'a Plan, header: &'a Header) -> Self {
         let Plan {
             platform: _,
-            // The header has the place, and the cautions what is lax.
+            // The server is in the header, and the lax limits are in the
+            // cautions.
             terms: _,
             cautions: _,
             actions,
@@ -111,12 +112,12 @@ pub(super) struct SummaryDoc {
     cautions: Vec<CautionDoc>,
 }
 
-/// What must be seen of the limits first.
+/// What a reviewer must know about the limits first.
 #[derive(Serialize)]
 struct CautionDoc {
     caution: &'static str,
     guard: Guard,
-    /// As the manifest has it, where it is the manifest's.
+    /// As written in the manifest, for limits that the manifest sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Limit>,
     message: String,

@@ -1,4 +1,4 @@
-//! What has moved since a plan was saved, for machines.
+//! What has changed since a plan was saved, for machines.
 
 use serde::Serialize;
 

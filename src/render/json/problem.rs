@@ -1,4 +1,4 @@
-//! A problem of a manifest as a part of JSON documents.
+//! A manifest problem, as part of JSON documents.
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ pub(super) struct ProblemDoc<'a> {
     related: Vec<RelatedDoc<'a>>,
 }
 
-/// Where something stands: in the text, and in the manifest's own terms.
+/// A position: in the text, and in the manifest's structure.
 #[derive(Serialize)]
 struct SpotDoc<'a> {
     file: Option<&'a str>,

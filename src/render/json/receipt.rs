@@ -1,5 +1,5 @@
-//! What one apply did, step by step, to be kept: which request changed what
-//! for whom, from what to what, and how Whop answered.
+//! A permanent record of one apply: each request, what it changed for whom, and
+//! how Whop answered.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -19,12 +19,12 @@ use crate::core::saved::{SavedAction, SavedField};
 use crate::core::value::{AccountId, UserId, UserKey};
 use crate::error::{Error, Exit};
 
-/// What is written down while a plan is carried out: each step's end and its
+/// What is recorded while a plan is carried out: the end of each step with its
 /// time. Bounded by the plan.
 #[derive(Debug, Default)]
 pub struct Log(Vec<(SystemTime, Noted)>);
 
-/// One line of the log.
+/// An entry of the log.
 #[derive(Debug)]
 enum Noted {
     Done {
@@ -43,7 +43,7 @@ enum Noted {
 }
 
 impl Log {
-    /// Notes what an event tells, at this time.
+    /// Records an event at this time.
     pub fn on(&mut self, event: &Event, at: SystemTime) {
         let noted = match event {
             Event::Stepped { step, subject, trace } => Noted::Done {
@@ -66,32 +66,32 @@ impl Log {
     }
 }
 
-/// Everything a receipt tells.
+/// The content of a receipt.
 #[derive(Debug)]
 pub struct Receipt<'a> {
-    /// The version of the program.
+    /// The program's version.
     pub program: &'a str,
-    /// The run's id, which its idempotency keys are made from.
+    /// The run's id, from which its idempotency keys are derived.
     pub run: &'a str,
-    /// The plan's digest, or the saved plan's.
+    /// The digest of the plan or of the saved plan.
     pub digest: Digest,
-    /// The commit, where known.
+    /// The commit, if known.
     pub commit: Option<&'a Commit>,
     /// What was planned for this run.
     pub plan: &'a Plan,
-    /// What it was about.
+    /// Company, server and version.
     pub header: &'a Header,
-    /// When it began.
+    /// When it started.
     pub started: SystemTime,
     /// When it ended.
     pub ended: SystemTime,
     /// What happened.
     pub log: &'a Log,
-    /// Its sums; `None` where it was cut off before there were any.
+    /// The totals; `None` if the run was cut off before there were any.
     pub report: Option<&'a Report>,
-    /// What ended it early, if anything did.
+    /// What ended it early, if anything.
     pub error: Option<&'a Error>,
-    /// How the program ends.
+    /// The program's exit.
     pub exit: Exit,
 }
 
@@ -178,7 +178,7 @@ struct ErrorDoc<'a> {
     message: &'a str,
 }
 
-/// The steps as they ended, each with what it was to change.
+/// The completed steps, each with what it was to change.
 struct Steps<'a> {
     log: &'a Log,
     plan: &'a Plan,

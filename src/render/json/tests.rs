@@ -165,7 +165,7 @@ fn a_resent_create_says_so_without_its_request() {
 }
 
 #[test]
-fn a_report_lists_who_needs_someone() {
+fn a_report_lists_users_who_need_attention() {
     let failure = Failure {
         step: Step::UpdateProfile,
         code: "request.refused".into(),
@@ -244,7 +244,7 @@ fn problem() -> Problem {
 fn an_error_carries_problems_causes_and_the_refused_plan() {
     let error = Error::problems(vec![problem()])
         .caused_by(io::Error::other("below"))
-        .hint("mend it");
+        .hint("fix it");
     let value = read(|out| super::error(out, &error, None));
     let expected = json!({
         "format_version": "1.0",
@@ -252,7 +252,7 @@ fn an_error_carries_problems_causes_and_the_refused_plan() {
         "code": "manifest.invalid",
         "exit_status": 7,
         "message": "the manifest has 1 problem",
-        "hint": "mend it",
+        "hint": "fix it",
         "causes": ["below"],
         "problems": [{
             "severity": "error", "code": "duplicate_email", "message": "twice", "hint": "once",
@@ -272,7 +272,7 @@ fn an_error_carries_problems_causes_and_the_refused_plan() {
 }
 
 #[test]
-fn a_validation_tells_errors_from_warnings() {
+fn a_validation_counts_errors_and_warnings_apart() {
     let mut warning = problem();
     warning.severity = Severity::Warning;
     let of = |problems: &[Problem]| {
@@ -324,8 +324,8 @@ fn the_mapping_lists_all_users_or_one() {
 }
 
 #[test]
-fn a_document_is_written_as_it_is_made() {
-    /// Counts what arrives, and in how large pieces.
+fn a_document_is_streamed() {
+    /// Counts the bytes written and the size of the pieces.
     #[derive(Default)]
     struct Meter {
         bytes: usize,

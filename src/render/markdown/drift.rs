@@ -1,8 +1,8 @@
-//! Drift as Markdown, made for an issue's body: a title, the hidden marker of
-//! its environment, and tables with the gravest first.
+//! Drift as Markdown for the body of an issue: a title, the hidden marker of
+//! its environment, and tables with the gravest differences first.
 
 use super::super::Header;
-use super::super::drift::{MEND, can_be_mended, change, headline, note, notes, state};
+use super::super::drift::{FIX, can_be_reset, change, headline, note, notes, state};
 use super::super::mask;
 use super::super::messages::plural;
 use super::LONGEST_ROW;
@@ -20,15 +20,15 @@ pub fn drift(drift: &Drift, header: &Header, others: Others) -> String {
     );
     if !drift.complete {
         head.push_str(
-            "> **Incomplete:** Whop did not list every account, so what is missing is not called gone.\n\n",
+            "> **Incomplete:** Whop did not list every account, so missing ones are not reported as gone.\n\n",
         );
     }
     if drift.left_out > 0 {
         let left_out = plural(drift.left_out, "user");
         head.push_str(&format!("> **Partial:** `--only` leaves out {left_out}.\n\n"));
     }
-    if can_be_mended(drift) {
-        head.push_str(&format!("To fix it: {MEND}.\n\n"));
+    if can_be_reset(drift) {
+        head.push_str(&format!("To fix it: {FIX}.\n\n"));
     }
     let looked = notes(drift)
         .swap_remove(0)
@@ -88,14 +88,14 @@ fn sections(drift: &Drift) -> Vec<Section<'_>> {
         unreadable,
         unknown,
         of(
-            "changed in the manifest only, which is no drift",
+            "changed only in the manifest, which is not drift",
             false,
             |state| state == State::Edited,
         ),
     ]
 }
 
-/// One user. Lines within a cell are ours, so that a cell stays one.
+/// A user's row. Line breaks within a cell are ours, so that it stays one cell.
 fn user_row(user: &UserDrift) -> String {
     let mut lines: Vec<String> = note(user).map(str::to_owned).into_iter().collect();
     let fields = user.fields.iter();

@@ -1,12 +1,12 @@
-//! An error as Markdown, where a run ended before there was a plan to show.
+//! An error as Markdown, for runs that ended before there was a plan.
 
 use super::sink::{Section, code, document, marker, row, sentence};
 use crate::core::problem::{Problem, Severity};
 use crate::error::Error;
 
-/// The error as one document of at most [`super::LIMIT`] bytes, with the
-/// marker of its environment. Whose account it is about may not be known, so
-/// the marker has no company; `kind` is ours.
+/// The error as one document of at most [`super::LIMIT`] bytes, with the marker
+/// of its environment. The company may be unknown, so the marker has none;
+/// `kind` is ours.
 pub fn error(error: &Error, kind: &str, server: &str) -> String {
     let marker = format!("{}\n", marker(kind, server, ""));
     let mut head = format!(

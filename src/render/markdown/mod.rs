@@ -1,7 +1,7 @@
-//! Plans and reports as Markdown for a pull request's comment:
-//! what may go wrong first, then the counts, then a table for each kind of
-//! change; folded where long, and never larger than a comment may be. What is
-//! about who an account is is never shortened, and email addresses are masked.
+//! Plans and reports as Markdown for a pull request comment: risks first, then
+//! the counts, then a table for each kind of change; folded if long, and never
+//! larger than a comment may be. Changes of identity are never shortened, and
+//! email addresses are masked.
 
 mod drift;
 mod failure;
@@ -27,21 +27,22 @@ pub use sink::LIMIT;
 pub(super) use sink::code;
 use sink::{Document, Row, Section, document, marker, row, sentence, value};
 
-/// Longest row, in bytes. Of a longer one, metadata is left out and counted, so
-/// that nobody can crowd out the others, or a new name.
+/// Longest row, in bytes. In a longer one, metadata is left out and counted, so
+/// that no user can crowd out others or hide a new name.
 const LONGEST_ROW: usize = 4_000;
 
-/// How many accounts that are left alone are listed; nothing happens to them.
+/// How many unmanaged accounts are listed; nothing happens to them.
 const UNMANAGED_NAMED: usize = 20;
 
-/// A plan as one document of at most [`LIMIT`] bytes. Where that has no room
-/// for every user's id and name, it says first that it is too large to review.
+/// A plan as one document of at most [`LIMIT`] bytes. If it has no room for
+/// every user's id and name, it starts by saying that it is too large to
+/// review.
 pub fn plan(plan: &Plan, header: &Header) -> String {
     whole(plan, header).text
 }
 
-/// The breach of [`Guard::TooLarge`], if the document of this plan has no room
-/// for every user's id and name.
+/// The breach of [`Guard::TooLarge`], if this plan's document has no room for
+/// every user's id and name.
 pub fn too_large(plan: &Plan, header: &Header) -> Option<Breach> {
     let Document {
         text: _,
@@ -67,8 +68,8 @@ fn whole(plan: &Plan, header: &Header) -> Document {
     document(&mark(header), &head, sections(plan), &tail(plan))
 }
 
-/// What an apply did, with the plan it carried out, as one document of at most
-/// [`LIMIT`] bytes.
+/// The result of an apply, with the plan it carried out, as one document of at
+/// most [`LIMIT`] bytes.
 pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
     let Report {
         done,
@@ -103,7 +104,7 @@ pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
             matches!(outcome, Outcome::Left { .. })
         }),
     ];
-    // A report is no review: what did not end well comes first, and in full.
+    // A report needs no review: failures come first and in full.
     all.extend(sections(plan).into_iter().map(|section| Section {
         needed: false,
         ..section
@@ -111,13 +112,13 @@ pub fn report(report: &Report, plan: &Plan, header: &Header) -> String {
     document(&mark(header), &head, all, &tail(plan)).text
 }
 
-/// The line by which a pipeline finds its own comment again.
+/// The hidden line by which a pipeline finds its own comment.
 fn mark(header: &Header) -> String {
     let marker = marker("whop-sync", &header.server, header.company.as_str());
     format!("{marker}\n")
 }
 
-/// What must be seen of the limits, the heading, and what it is about.
+/// The cautions, the heading, and the company and server.
 fn top(plan: &Plan, header: &Header, headline: &str) -> String {
     let Header {
         company,
@@ -159,7 +160,7 @@ fn numbers(head: &mut String, counts: &Counts) {
     head.push_str("\n\n");
 }
 
-/// What carrying it out means for people and for Whop's limit.
+/// What carrying out the plan means for people and for Whop's limits.
 fn add_notes(head: &mut String, plan: &Plan, header: &Header, counts: &Counts) {
     let notes = consequences(plan, header, counts);
     for (label, sentence) in &notes {
@@ -170,7 +171,7 @@ fn add_notes(head: &mut String, plan: &Plan, header: &Header, counts: &Counts) {
     }
 }
 
-/// How it was looked, and the digest to demand.
+/// What was read, and the digest to expect.
 fn tail(plan: &Plan) -> String {
     let Reads {
         accounts,
@@ -186,9 +187,8 @@ fn tail(plan: &Plan) -> String {
     )
 }
 
-/// The tables of a plan, the riskiest first: what refuses it, who an account
-/// is, who is held, who gets mail, whose change on Whop is undone, and then what
-/// was asked for.
+/// The tables of a plan, riskiest first: what refuses it, identity, holds, new
+/// mail, changes on Whop that are undone, and ordinary changes.
 fn sections(plan: &Plan) -> Vec<Section<'_>> {
     let breaches = Section {
         title: "guardrails broken",
@@ -212,7 +212,7 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
     all
 }
 
-/// The holds that are about who an account is, or the others.
+/// The holds that are about identity, or the others.
 fn holds<'a>(plan: &'a Plan, title: &'static str, about_identity: bool) -> Section<'a> {
     let holds = risk_groups::holds(plan, about_identity);
     Section {
@@ -253,7 +253,8 @@ fn actions(group: Group, plan: &Plan) -> Section<'_> {
     }
 }
 
-/// One user's change. Lines within a cell are ours, so that a cell stays one.
+/// A user's change. Line breaks within a cell are ours, so that it stays one
+/// cell.
 fn action_row(action: &Action) -> Row {
     let mut user = code(action.key.as_str());
     if let Some(from) = action.former_id() {
@@ -294,7 +295,7 @@ fn action_row(action: &Action) -> Row {
     }
 }
 
-/// The name that a user shows and will show.
+/// The name that a user shows now and will show.
 fn name(action: &Action) -> String {
     let new = action.name().map_or(String::new(), value);
     let changed = action.profile.name.as_ref();
@@ -357,7 +358,7 @@ fn unmanaged(all: &[Unmanaged]) -> Section<'_> {
     }
 }
 
-/// Users whose action did not end well, of one kind.
+/// Users whose action did not succeed in one way.
 fn troubles<'a>(
     title: &'static str,
     troubled: &'a std::collections::BTreeMap<UserKey, Outcome>,
@@ -438,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_told_riskiest_first() {
+    fn a_plan_is_shown_riskiest_first() {
         let mut adopted = sample::adopt("u3", Evidence::Email);
         adopted.profile.picture = sample::picture_change(None, "avatars/u3.png", Cause::New);
         let actions = vec![
@@ -492,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_tells_trouble_and_the_plan() {
+    fn a_report_has_the_failures_and_the_plan() {
         let key = sample::key("u1");
         let failure = Failure {
             step: Step::UploadPicture,
@@ -524,7 +525,7 @@ mod tests {
         }
     }
 
-    /// Marks foreign text, so that it is found wherever it surfaces.
+    /// Marks foreign text, so that it is found wherever it appears.
     const NEEDLE: &str = "ZQX";
 
     /// Text that tries to be markup, around the needle.
@@ -575,7 +576,7 @@ mod tests {
         (text.clone(), text).prop_map(|(before, after)| format!("{before}{NEEDLE}{after}"))
     }
 
-    /// Everything foreign that a plan can hold, where types leave it free.
+    /// A plan with hostile text wherever its types allow it.
     fn hostile_plan(texts: &[String; 6]) -> Plan {
         let [old, metadata_key, metadata_value, title, message, path] = texts.clone();
         let mut update = sample::update("u1", &old, "Ann", Cause::Drifted);
@@ -596,7 +597,7 @@ mod tests {
     }
 
     /// What an independent parser finds active, or outside a code span where
-    /// foreign text must not be.
+    /// foreign text must be in one.
     fn active(text: &str) -> Vec<String> {
         let options = Options::ENABLE_TABLES
             | Options::ENABLE_STRIKETHROUGH
@@ -628,7 +629,7 @@ mod tests {
                 _ => {}
             }
         }
-        // A mark too many, or a cell cut short, and the pairs no longer agree.
+        // With a stray mark or a cut cell, the pairs would no longer match.
         if spans * 2 != text.matches('`').count() {
             found.push(format!("{spans} spans"));
         }
@@ -731,7 +732,7 @@ mod tests {
         assert!(text.contains(r#"`name` `"Jane Doe"` → `"Somebody"`"#), "{text}");
     }
 
-    /// A plan of so many creates, and of one account that gets another id.
+    /// A plan of this many creates, and of one account that gets another id.
     fn crowded(creates: usize) -> Plan {
         let mut actions: Vec<_> = (0..creates)
             .map(|n| sample::create(&format!("a{n:04}"), &format!("Ann {n:04}")))
@@ -785,7 +786,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_masked_wherever_they_stand() {
+    fn addresses_are_masked_everywhere() {
         let mut all = sample::plan(vec![sample::create("u1", "Ann")], sample::every_hold());
         all.holds.push(Hold {
             key: sample::key("zz"),

@@ -1,10 +1,10 @@
-//! The only way foreign text enters Markdown, and the only place that counts
-//! the document's bytes.
+//! The only way for foreign text to enter Markdown, and the only place that
+//! counts the document's bytes.
 //!
 //! Every foreign text becomes a code span. Inside one, neither Markdown nor
-//! HTML is read, and GitHub and GitLab look for no mention, no reference, no
-//! link and no formula. What could end the span or the table's cell, and
-//! whatever is invisible or turns a line around, is shown by number.
+//! HTML is interpreted, and GitHub and GitLab recognise no mention, reference,
+//! link or formula. Whatever could end the span or the table cell, and
+//! invisible and bidirectional characters, are shown by number.
 
 use std::fmt::Write as _;
 
@@ -12,34 +12,34 @@ use super::super::escape::Watch;
 use super::super::mask;
 use super::super::messages::{number, plural, plural_of};
 
-/// The most bytes a document has, however large the plan. GitHub takes 65,536
-/// characters in a comment, and the rest is left to whoever posts it.
+/// The most bytes of a document, however large the plan. GitHub accepts 65,536
+/// characters in a comment; the difference is left to whoever posts it.
 pub const LIMIT: usize = 65_000;
 
-/// Kept free for saying what was left out.
+/// Room reserved for saying what was left out.
 const RESERVE: usize = 1_500;
 
-/// Longest foreign text shown whole, in characters.
+/// Longest foreign text shown in full, in characters.
 const LONGEST: usize = 160;
 
-/// Sections of more rows than this are folded.
+/// Sections with more rows than this are folded.
 const UNFOLDED: usize = 10;
 
 /// Foreign text as a code span, cut if it is long. Different texts that fit
-/// never look the same.
+/// never look alike.
 pub(in crate::render) fn code(text: &str) -> String {
     span(text, "", |_| false)
 }
 
-/// The same in quotes, for values: blanks at their ends are seen, and so is
-/// an empty one.
+/// The same in quotes, for values: makes surrounding blanks and empty values
+/// visible.
 pub(super) fn value(text: &str) -> String {
     span(text, "\"", |c| c == '"')
 }
 
-/// A sentence of ours that quotes foreign text in backticks. Which of them are
-/// ours cannot be told, so the whole of it is one span. Addresses are masked: a
-/// comment is read by more people than may know them.
+/// A sentence of ours that quotes foreign text in backticks. Our backticks
+/// cannot be distinguished from foreign ones, so the whole sentence is one
+/// span. Addresses are masked, because a comment has a wide audience.
 pub(super) fn sentence(text: &str) -> String {
     code(&mask::addresses(text).replace('`', "'"))
 }
@@ -58,7 +58,7 @@ fn span(text: &str, mark: &str, escaped: impl Fn(char) -> bool) -> String {
             // Ends the span; ends the cell.
             '`' | '|' => out.extend(c.escape_unicode()),
             c if hidden => out.extend(c.escape_unicode()),
-            // What stands for itself must not look like an escape.
+            // A literal backslash must not look like an escape.
             '\\' => out.push_str("\\\\"),
             c if escaped(c) => out.extend(['\\', c]),
             c => out.push(c),
@@ -74,8 +74,8 @@ fn span(text: &str, mark: &str, escaped: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// The hidden line by which a pipeline finds its own comment again: one for
-/// each environment. Nothing in it can end the HTML comment. `kind` is ours.
+/// The hidden line by which a pipeline finds its own comment: one per
+/// environment. Nothing in it can end the HTML comment. `kind` is ours.
 pub(super) fn marker(kind: &str, server: &str, company: &str) -> String {
     let mut out = format!("<!-- {kind}:");
     for (at, part) in [server, company].into_iter().enumerate() {
@@ -84,7 +84,7 @@ pub(super) fn marker(kind: &str, server: &str, company: &str) -> String {
         }
         let mut last = '-';
         for c in part.chars() {
-            // Two hyphens end a comment, or come close to it.
+            // Two hyphens end a comment, or nearly do.
             let plain = c.is_ascii_alphanumeric() || "._:/[]".contains(c) || (c == '-' && last != '-');
             match plain {
                 true => out.push(c),
@@ -97,30 +97,30 @@ pub(super) fn marker(kind: &str, server: &str, company: &str) -> String {
     out
 }
 
-/// One table of the document. Its rows are made as long as they fit.
+/// One table of the document. Its rows are rendered while they fit.
 pub(super) struct Section<'a> {
-    /// Its title, and how its rows are called when some are left out.
+    /// Its title, and the name of its rows when some are left out.
     pub(super) title: &'static str,
     /// The names of its columns.
     pub(super) columns: &'static [&'static str],
     /// How many rows there are.
     pub(super) total: usize,
-    /// Whether it is never folded: what stands in the way must be seen.
+    /// Whether it is never folded, because it needs attention.
     pub(super) open: bool,
     /// Whether a review needs every row.
     pub(super) needed: bool,
-    /// Makes the rows, without line ends.
+    /// Renders the rows, without newlines.
     pub(super) rows: Box<dyn Fn() -> Rows<'a> + 'a>,
 }
 
 /// The rows of a section.
 pub(super) type Rows<'a> = Box<dyn Iterator<Item = Row> + 'a>;
 
-/// A row, and what stays of it where there is no room for all.
+/// A row, and its short form for when there is not room for all.
 pub(super) struct Row {
-    /// The whole of it.
+    /// The full row.
     pub(super) full: String,
-    /// The id and the name alone; `None` where nothing may be left out.
+    /// Only id and name; `None` if nothing may be left out.
     pub(super) short: Option<String>,
 }
 
@@ -130,7 +130,7 @@ impl From<String> for Row {
     }
 }
 
-/// A row of a table.
+/// Formats a table row.
 pub(super) fn row(cells: &[String]) -> String {
     format!("| {} |", cells.join(" | "))
 }
@@ -141,14 +141,15 @@ pub(super) struct Document {
     pub(super) text: String,
     /// How many rows a review needs.
     pub(super) needed: usize,
-    /// How many of them are there, if only with an id and a name.
+    /// How many of those are in it, if only by id and name.
     pub(super) shown: usize,
 }
 
-/// Puts a document together. Every row that a review needs comes first by id
-/// and name, and then as many rows in full as fit, the first sections first.
-/// Before them stands exactly what was shortened or left out, and that the
-/// whole is too large to review where rows that a review needs are missing.
+/// Assembles a document. Room for every row that a review needs, by id and
+/// name, is reserved first; then as many rows as fit are shown in full, the
+/// first sections first. The document starts by saying exactly what was
+/// shortened or left out, and that it is too large to review if needed rows are
+/// missing.
 pub(super) fn document(marker: &str, head: &str, sections: Vec<Section<'_>>, tail: &str) -> Document {
     let room = LIMIT.saturating_sub(marker.len() + head.len() + tail.len() + RESERVE);
     let kept = reserve(&sections, room);
@@ -194,8 +195,8 @@ pub(super) fn document(marker: &str, head: &str, sections: Vec<Section<'_>>, tai
     Document { text, needed, shown }
 }
 
-/// The room that is left once every row that a review needs is there in its
-/// shortest form; `None` where that is more than there is.
+/// The room left once every row that a review needs is included in its shortest
+/// form; `None` if there is not enough.
 fn reserve(sections: &[Section<'_>], room: usize) -> Option<usize> {
     let mut left = room;
     for section in sections
@@ -210,7 +211,7 @@ fn reserve(sections: &[Section<'_>], room: usize) -> Option<usize> {
     Some(left)
 }
 
-/// What stands around the rows of a section.
+/// What surrounds the rows of a section.
 struct Frame {
     before: String,
     after: &'static str,
@@ -231,7 +232,7 @@ impl Frame {
             (format!("#### {count} {title}\n\n"), "\n")
         } else {
             let open = if *total > UNFOLDED { "" } else { " open" };
-            // The blank line ends HTML: what follows is Markdown again.
+            // The blank line ends the HTML, so that Markdown resumes.
             let summary = format!("<details{open}><summary><b>{count} {title}</b></summary>\n\n");
             (summary, "\n</details>\n\n")
         };
@@ -245,14 +246,14 @@ impl Frame {
     }
 }
 
-/// How many rows of a section are there, and how many of them are short.
+/// How many rows of a section were written, and how many of them are short.
 struct Filled {
     shown: usize,
     shortened: usize,
 }
 
-/// Writes one section as far as there is room. `kept` says that room is kept
-/// for the shortest form of each row that a review needs.
+/// Writes as much of a section as there is room for. `kept` says that room is
+/// reserved for the short form of each row that a review needs.
 fn fill(body: &mut String, spare: &mut usize, section: &Section<'_>, kept: bool) -> Filled {
     let frame = Frame::of(section);
     let mut filled = Filled {
@@ -377,7 +378,7 @@ mod tests {
             );
             (text, needed - shown)
         };
-        // What may not be shortened comes last and is there all the same.
+        // Rows that may not be shortened come last and are still included.
         let (text, missing) = told(vec![
             section("plain", 50, 5_000, true),
             section("grave", 3, 9_000, false),
@@ -398,7 +399,7 @@ mod tests {
     }
 
     proptest! {
-        /// In a table's cell, each text is one code span and nothing else.
+        /// In a table cell, each text is one code span and nothing else.
         #[test]
         fn a_text_is_one_code_span(one in anything(), other in anything(), said in anything()) {
             let spans = [code(&one), value(&other), sentence(&said)];
@@ -411,7 +412,7 @@ mod tests {
                 match event {
                     Event::Start(Tag::TableCell) => cells += 1,
                     Event::Start(Tag::TableRow) | Event::End(_) | Event::Code(_) => {}
-                    // Ours, around a text that is empty or cut.
+                    // Ours, next to a text that is empty or cut.
                     Event::Text(text) => prop_assert!(
                         text.as_ref() == "(empty)" || text.starts_with("… and "), "{:?} in {}", text, table
                     ),

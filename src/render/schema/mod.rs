@@ -1,11 +1,12 @@
-//! JSON Schemas (2020-12), for editors and for whoever checks our documents.
+//! JSON Schemas (2020-12), for editors and for programs that check our
+//! documents.
 
-/// What a manifest may say. What only the whole shows, such as an id that
-/// stands twice, no schema can say; everything else the parser and this one
-/// accept and refuse alike.
+/// What a manifest may contain. The schema cannot express rules about the whole
+/// manifest, such as that an id appears only once; for everything else it
+/// agrees with the parser.
 pub const MANIFEST: &str = include_str!("users.schema.json");
-/// The documents that JSON mode prints: plan, report, error and the smaller
-/// ones. A field that it names goes only with the major version.
+/// The documents of JSON mode: plan, report, error and the smaller ones. A
+/// field in it is removed only with a new major version.
 pub const PLAN: &str = include_str!("plan.schema.json");
 
 #[cfg(test)]
