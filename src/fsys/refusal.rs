@@ -25,7 +25,7 @@ impl Refusal {
     /// What to do about it.
     pub fn way_out(&self) -> &'static str {
         match self {
-            Self::Link(_) => "name the file itself, or put it in the link's place",
+            Self::Link(_) => "name the file itself, or replace the link with it",
             Self::Kind(..) => "name a regular file",
             Self::Large(..) => "is this the right file?",
             Self::Writable(_) => {
@@ -40,7 +40,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Link(path) => write!(
                 f,
-                "`{}` is a symbolic link, and is not followed: a pull request may have planted it",
+                "`{}` is a symbolic link, which is not followed because a pull request may have added it",
                 path.display()
             ),
             Self::Kind(path, kind) => {

@@ -366,7 +366,7 @@ error[bad_email]: the email must contain an `@`
   ::: users.yaml:7:12
    |
  7 |     email: jane
-   |            ---- it stands here first
+   |            ---- it appears here first
    |
    = help: write it as name@domain.tld
 

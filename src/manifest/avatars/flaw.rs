@@ -1,4 +1,4 @@
-//! What is wrong with a picture, in words.
+//! The problems of a picture, worded.
 
 use std::io::{self, ErrorKind};
 
@@ -28,7 +28,7 @@ pub(super) fn flaw(code: ProblemCode, message: impl Into<String>, hint: impl Int
     }
 }
 
-/// The manifest's own folder cannot be opened.
+/// The manifest's folder cannot be opened.
 pub(super) fn no_folder(cause: &io::Error) -> Flaw {
     flaw(
         ProblemCode::AvatarUnreadable,
@@ -37,7 +37,7 @@ pub(super) fn no_folder(cause: &io::Error) -> Flaw {
     )
 }
 
-/// Why a walk to a picture did not arrive.
+/// Why a picture was not reached.
 pub(super) fn lost(path: &str, lost: &Lost) -> Flaw {
     let not_file = |what| {
         flaw(
@@ -54,34 +54,35 @@ pub(super) fn lost(path: &str, lost: &Lost) -> Flaw {
     }
 }
 
-/// A link in this place, on the way to the picture or instead of it.
+/// There is a link at this path, on the way to the picture or in its place.
 fn link(path: &str, at: &str) -> Flaw {
     let way = match path == at {
         true => String::new(),
-        false => format!(" lies below {}, which", quoted(at)),
+        false => format!(" is below {}, which", quoted(at)),
     };
     flaw(
         ProblemCode::AvatarLink,
         format!(
-            "the avatar {}{way} is a symbolic link, and is not followed: a pull request may have planted it",
+            "the avatar {}{way} is a symbolic link, which is not followed because a pull request may have added it",
             quoted(path)
         ),
-        "name the file itself, or put it in the link's place",
+        "name the file itself, or replace the link with it",
     )
 }
 
-/// Whether a file's size alone rules it out. Asked before reading, so that a
-/// file of a terabyte costs nothing, and again of what was read.
+/// Rejects a file by its size alone. Checked before reading, so that a huge
+/// file costs nothing, and again after reading.
 pub(super) fn check_size(path: &str, bytes: u64) -> Result<(), Flaw> {
     if bytes == 0 {
         return Err(flaw(
             ProblemCode::AvatarEmpty,
             format!("the avatar {} is an empty file", quoted(path)),
-            "put the picture there again",
+            "copy the picture there again",
         ));
     }
     if bytes > MOST_BYTES {
-        // Rounded up, so that one byte too many does not read as exactly enough.
+        // Rounded up, so that one byte too many does not appear as exactly the
+        // limit.
         let size = (bytes as f64 / (1024.0 * 1024.0) * 10.0).ceil() / 10.0;
         return Err(flaw(
             ProblemCode::AvatarTooLarge,
@@ -95,8 +96,8 @@ pub(super) fn check_size(path: &str, bytes: u64) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// What an I/O error means. A name below something that is no folder is as
-/// missing as one in an empty folder.
+/// The flaw for an I/O error. A name below something that is not a folder is
+/// missing too.
 pub(super) fn unreadable(path: &str, cause: &io::Error) -> Flaw {
     match cause.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => flaw(
@@ -112,14 +113,15 @@ pub(super) fn unreadable(path: &str, cause: &io::Error) -> Flaw {
     }
 }
 
-/// An I/O error's own words, without the number behind them.
+/// The text of an I/O error, without its number.
 fn plainly(cause: &io::Error) -> String {
     let text = cause.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// The name's extension must say what the content is: Whop takes a picture's
-/// type from the name ([files](crate::whop_api#files)), and people take it from there too.
+/// Checks that the name's extension matches the content: Whop derives a
+/// picture's type from the name ([files](crate::whop_api#files)), and so do
+/// people.
 pub(super) fn agree(path: &str, format: ImageFormat) -> Result<(), Flaw> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
@@ -142,7 +144,7 @@ pub(super) fn agree(path: &str, format: ImageFormat) -> Result<(), Flaw> {
     ))
 }
 
-/// What a picture says could not be taken away for certain.
+/// It is not certain that all metadata was removed.
 pub(super) fn not_stripped(path: &str) -> Flaw {
     flaw(
         ProblemCode::AvatarNotStripped,
@@ -154,8 +156,8 @@ pub(super) fn not_stripped(path: &str) -> Flaw {
     )
 }
 
-/// Puts what is wrong with a picture into words. The commonest cause of a
-/// "text" in a pipeline is a checkout without Git LFS, so it is told apart.
+/// The flaw for content that is not an acceptable picture. In a pipeline, a
+/// "text" is usually a checkout without Git LFS, so that case has its own hint.
 pub(super) fn faulty(path: &str, fault: Fault) -> Flaw {
     let path = quoted(path);
     match fault {

@@ -1,10 +1,10 @@
-//! The pictures that a manifest names: found, kept inside the manifest's own
+//! The pictures that a manifest names: found, kept inside the manifest's
 //! folder, opened, recognised and hashed.
 //!
-//! A manifest may come from somebody else's pull request, so a path is not
-//! trusted: `path` judges its text, `walk` goes to the file name by name and
-//! through no link, and only regular files of bearable size are opened. `flaw`
-//! words what is wrong.
+//! A manifest may come from someone else's pull request, so a path is not
+//! trusted: `path` checks its text, `walk` opens the file name by name without
+//! following links, and only regular files of limited size are opened. `flaw`
+//! words the problems.
 
 mod flaw;
 mod lookup;
@@ -33,40 +33,40 @@ use flaw::Flaw;
 use path::{check, plain};
 use walk::Walker;
 
-/// How many names of a folder are looked at for a suggestion.
+/// How many names in a folder are considered for a suggestion.
 const MOST_NAMES: usize = 2_000;
 
 /// A picture that a user names.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    /// The user's place in the list of entries.
+    /// The user's index in the list of entries.
     pub(super) entry: usize,
     /// The field that names it.
     pub(super) at: Pointer,
-    /// The path as the manifest has it.
+    /// The path as written in the manifest.
     pub(super) path: Box<str>,
-    /// Whether the user says that it be rid of what it says beside its pixels.
+    /// Whether the user overrides the stripping of metadata.
     pub(super) strip: Option<bool>,
 }
 
-/// What is known of a file; with what changes when it does, where that held
-/// while it was read.
+/// The facts about a file, with its stamp if that did not change while the file
+/// was read.
 type Known = (Option<Stamp>, Facts);
 
-/// A file to look at, once however many users name it.
+/// A file to inspect, once however many users name it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Job<'w> {
     /// The folder its path is relative to.
     folder: &'w Path,
-    /// Its path, made plain.
+    /// Its path in plain form.
     path: Cow<'w, str>,
-    /// Whether what it says beside its pixels is taken away.
+    /// Whether metadata is removed from it.
     strip: bool,
 }
 
-/// Reads every wanted picture, each file once, and gives each user its own.
-/// `strip` is what the manifest says where a user says nothing. Files that the
-/// memory knows are only looked at; it then knows all of these, and no others.
+/// Reads every wanted picture, each file once, and assigns them to their users.
+/// `strip` is the manifest's setting, which users may override. Files that the
+/// memory knows are not read; afterwards the memory knows exactly these files.
 pub(super) fn read_all(
     wanted: Vec<Wanted>,
     folders: &[&Path],
@@ -128,21 +128,20 @@ pub(super) fn read_all(
     }
 }
 
-/// What is remembered of pictures from run to run.
+/// What is remembered about pictures between runs.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// What was learnt of them before.
+    /// Facts from earlier runs.
     pub index: Index,
-    /// When this run began, in nanoseconds since 1970: younger files are not
-    /// remembered.
+    /// When this run began, in nanoseconds since 1970. More recent files are
+    /// not remembered.
     pub now: i64,
-    /// How many files were read.
+    /// The number of files read.
     pub read: usize,
 }
 
 impl Memory {
-    /// Takes up what was learnt in this run, and drops what it was not asked
-    /// for.
+    /// Adds the facts of this run, and drops those that were not used.
     fn renew(&mut self, jobs: &[Job<'_>], facts: &[Result<Known, Box<Flaw>>]) {
         let mut index = Index::default();
         self.read = 0;
@@ -177,11 +176,11 @@ fn jobs<'w>(wanted: &'w [Wanted], folders: &[&'w Path], strip: bool) -> (Vec<Job
     (jobs, of_wanted)
 }
 
-/// Reads one picture's bytes, as they are or stripped, whichever has this
-/// digest; `None` if neither does.
+/// Reads one picture's bytes, original or stripped, whichever has this digest;
+/// `None` if neither does.
 ///
 /// # Errors
-/// As when checking it the first time.
+/// As when it was first checked.
 pub(super) fn read_one(folder: &Path, path: &str, digest: Digest) -> Result<Option<Vec<u8>>, Flaw> {
     let mut reader = Reader::default();
     reader.read(folder, &plain(path))?;
@@ -193,19 +192,19 @@ pub(super) fn read_one(folder: &Path, path: &str, digest: Digest) -> Result<Opti
     Ok(stripped.filter(|bytes| Digest::of(bytes) == digest))
 }
 
-/// One thread's eyes: the folder it is in, and the picture it looks at.
+/// The state of one thread: the current folder and picture.
 #[derive(Default)]
 struct Reader<'w> {
-    /// The walker of the folder that was looked into last. Files come in the
-    /// order of their manifests, so a folder's files are together.
+    /// The walker of the last folder. Files are ordered by manifest, so those
+    /// of one folder come together.
     walker: Option<(&'w Path, Walker)>,
-    /// The bytes of the picture at hand.
+    /// The bytes of the current picture.
     buffer: Vec<u8>,
 }
 
 impl<'w> Reader<'w> {
-    /// What a file is: from the index, where it has not changed since, or by
-    /// reading it. The stamp is there where it holds for what was read.
+    /// The facts about a file: from the cache if it has not changed, or by
+    /// reading it. The stamp is given if it is valid for what was read.
     fn recall_or_inspect(&mut self, job: &Job<'w>, index: &Index) -> Result<Known, Flaw> {
         if !index.is_empty() {
             check(&job.path)?;
@@ -221,7 +220,7 @@ impl<'w> Reader<'w> {
         self.inspect(job)
     }
 
-    /// Reads a file and says what it is. The bytes are left in the buffer.
+    /// Reads a file and determines its facts. The bytes remain in the buffer.
     fn inspect(&mut self, job: &Job<'w>) -> Result<Known, Flaw> {
         let path = &*job.path;
         let stamp = self.read(job.folder, path)?;
@@ -244,15 +243,15 @@ impl<'w> Reader<'w> {
         Ok((stamp, facts))
     }
 
-    /// Reads a regular file of bearable size into the buffer. The stamp is
-    /// there if it did not change meanwhile.
+    /// Reads a regular file of limited size into the buffer. Returns the stamp
+    /// if it did not change meanwhile.
     fn read(&mut self, folder: &'w Path, path: &str) -> Result<Option<Stamp>, Flaw> {
         check(path)?;
         let opened = self.walker(folder)?.open_file(path);
         let (file, about) = opened.map_err(|lost| flaw::lost(path, &lost))?;
         flaw::check_size(path, about.bytes)?;
         self.buffer.clear();
-        // It may have grown since it was asked for its size.
+        // It may have grown since its size was checked.
         (&file)
             .take(MOST_BYTES + 1)
             .read_to_end(&mut self.buffer)
@@ -274,8 +273,8 @@ impl<'w> Reader<'w> {
     }
 }
 
-/// The avatar of a user who names the file by this path. Takes the facts apart
-/// in full: a fact that is added must be decided about.
+/// The avatar of a user who names the file by this path. Destructures the
+/// facts, so that a new fact is not forgotten here.
 fn avatar(facts: Facts, path: Box<str>, part: u32) -> Avatar {
     let Facts {
         picture: Picture {
@@ -298,8 +297,7 @@ fn avatar(facts: Facts, path: Box<str>, part: u32) -> Avatar {
     }
 }
 
-/// The hint that names the file which looks most like the missing one, in the
-/// same folder.
+/// A hint with the most similar file name in the same folder.
 fn near(folder: &Path, path: &str) -> Option<String> {
     let (named, wanted) = path::split(path);
     let mut names = Walker::open(folder).ok()?.names(&plain(path), MOST_NAMES)?;

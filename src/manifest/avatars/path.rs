@@ -1,4 +1,4 @@
-//! What the text of a picture's path alone tells.
+//! Checks the text of a picture's path.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use crate::core::problem_code::ProblemCode;
 
 /// The longest path taken from a manifest, in bytes.
 const MOST_PATH: usize = 1024;
-/// How deep pictures may lie below their manifest: as deep as manifests below
-/// a folder that is named.
+/// How deep pictures may be below their manifest: as deep as manifests below a
+/// named folder.
 const MOST_FOLDERS: usize = 32;
 
 /// Checks a path by its text alone.
@@ -40,7 +40,7 @@ pub(super) fn check(path: &str) -> Result<(), Flaw> {
     if path.contains('\\') {
         return bad(
             "the avatar's path contains `\\`",
-            "write `/` between folders: it works on every system",
+            "write `/` between folders, which works on every system",
         );
     }
     let drive = path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
@@ -71,9 +71,9 @@ pub(super) fn check(path: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// A path without `.`, `..` and empty names, if [`check`] passes it. No link is
-/// followed on the way, so a folder and `..` cancel each other out. `.` for the
-/// manifest's own folder.
+/// A path without `.`, `..` and empty names, if [`check`] accepts it. No link
+/// is followed, so a folder and `..` cancel out. `.` for the manifest's own
+/// folder.
 pub(super) fn plain(path: &str) -> Cow<'_, str> {
     let is_idle = |name: &str| matches!(name, "" | "." | "..");
     if !path.split('/').any(is_idle) || check(path).is_err() {
@@ -98,7 +98,7 @@ pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-/// The refusal of everything that leads out of the folder.
+/// The flaw of a path that leads out of the folder.
 fn outside(message: &str) -> Flaw {
     flaw(
         ProblemCode::AvatarOutside,
@@ -107,9 +107,9 @@ fn outside(message: &str) -> Flaw {
     )
 }
 
-/// Refuses names that mean something else on another system: a manifest must
-/// not depend on who checks it out. Windows opens devices by them, or drops the
-/// end of them.
+/// Refuses names that mean something else on another system, because a manifest
+/// must not depend on where it is checked out. Windows opens devices by such
+/// names, or drops their end.
 fn portable(name: &str) -> Result<(), Flaw> {
     let bad = |message: String| {
         Err(flaw(
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_windows_takes_for_something_else_are_refused() {
+    fn names_that_windows_reads_differently_are_refused() {
         for path in [
             "con.png",
             "CON",

@@ -1,8 +1,8 @@
-//! From a folder to a file below it, on systems without handles to walk from.
+//! Reaches a file below a folder, on systems without handles for folders.
 //!
-//! Every name on the way is looked at before the path is opened. Between these
-//! steps somebody with access to the folder could put a link in the way; on
-//! Unix nothing of the kind is possible.
+//! Every name on the way is checked before the path is opened. Between these
+//! steps, someone with access to the folder could add a link; on Unix that is
+//! impossible.
 
 #![expect(clippy::disallowed_methods, reason = "pictures are read here")]
 
@@ -15,14 +15,14 @@ use super::path::split;
 
 /// Walks from one folder.
 pub(super) struct Walker {
-    /// Its path with every link resolved.
+    /// Its path with all links resolved.
     real: PathBuf,
 }
 
-/// Where a walk came to.
+/// Where a walk ended.
 pub(super) struct Spot {
     file: PathBuf,
-    /// What stands there, which is no link.
+    /// The entry, which is not a link.
     pub(super) about: About,
 }
 
@@ -30,13 +30,13 @@ impl Walker {
     /// Finds the folder.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it does not exist.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let real = fs::canonicalize(folder)?;
         Ok(Self { real })
     }
 
-    /// Walks to what a plain path names, and says what it is.
+    /// Walks to the entry of a plain path, and says what it is.
     ///
     /// # Errors
     /// See [`Lost`].
@@ -50,12 +50,12 @@ impl Walker {
     /// Walks to a file and opens it.
     ///
     /// # Errors
-    /// See [`Lost`]; what is opened is a regular file.
+    /// See [`Lost`]; an opened file is regular.
     pub(super) fn open_file(&mut self, path: &str) -> Result<(File, About), Lost> {
         self.look(path)?.open()
     }
 
-    /// The names in the folder that a path's last name is in.
+    /// The names in the folder of a path's last name.
     pub(super) fn names(&mut self, path: &str, most: usize) -> Option<Vec<String>> {
         let folder = self.folder(split(path).0).ok()?;
         let names = fs::read_dir(folder).ok()?.take(most);
@@ -66,9 +66,8 @@ impl Walker {
         )
     }
 
-    /// The path of a folder that is reached without a link. It is joined name
-    /// by name: Windows takes `/` for a part of a name once a folder's path is
-    /// fully resolved.
+    /// The path of a folder, reached without a link. It is joined name by name,
+    /// because Windows treats `/` as part of a name in a fully resolved path.
     fn folder(&self, path: &str) -> Result<PathBuf, Lost> {
         let (mut folder, mut walked) = (self.real.clone(), 0);
         for name in path.split_terminator('/') {
@@ -81,7 +80,7 @@ impl Walker {
     }
 }
 
-/// What stands there; the path is for a link.
+/// The entry at a path, which is named if it is a link.
 fn look_at(file: &Path, path: &str) -> Result<About, Lost> {
     let metadata = fs::symlink_metadata(file).map_err(Lost::Io)?;
     match metadata.is_symlink() {
@@ -91,7 +90,7 @@ fn look_at(file: &Path, path: &str) -> Result<About, Lost> {
 }
 
 impl Spot {
-    /// Opens what stands there, which must be a regular file.
+    /// Opens the entry, which must be a regular file.
     ///
     /// # Errors
     /// See [`Lost`].
@@ -104,15 +103,15 @@ impl Spot {
     }
 }
 
-/// What an open file is now.
+/// The current information about an open file.
 ///
 /// # Errors
-/// The system's.
+/// Those of the system.
 pub(super) fn about_file(file: &File) -> io::Result<About> {
     Ok(about(&file.metadata()?))
 }
 
-/// Without a stamp: a picture is read every time.
+/// Without a stamp, a picture is read every time.
 fn about(metadata: &Metadata) -> About {
     About {
         regular: metadata.is_file(),

@@ -1,9 +1,8 @@
-//! From a folder's handle to a file below it, name by name.
+//! Reaches a file from a folder's handle, name by name.
 //!
-//! A path that is checked and then opened is looked up twice, and somebody may
-//! put a link in its way in between. So nothing is looked up by a whole path
-//! here: every name is opened relative to the folder opened before it, and
-//! never through a link.
+//! A path that is checked and then opened is looked up twice, and someone may
+//! add a link in between. So no whole path is looked up here: every name is
+//! opened relative to the folder opened before it, and never through a link.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,11 +18,11 @@ use super::lookup::{About, Lost};
 use super::path::split;
 use crate::picture::Stamp;
 
-/// The most handles kept for the folders that were walked to.
+/// The most folder handles that are kept.
 const MOST_HANDLES: usize = 48;
 
-/// Opens a folder to walk through, without asking for the right to list it
-/// where the system knows the difference.
+/// Opens a folder to walk through, without asking for permission to list it
+/// where the system distinguishes the two.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const THROUGH: OFlags = OFlags::PATH;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -33,17 +32,17 @@ const THROUGH: OFlags = OFlags::RDONLY;
 pub(super) struct Walker {
     /// The folder's own handle.
     top: Arc<OwnedFd>,
-    /// The folders that were walked to, by their path in the manifest.
+    /// Handles of folders on the way, by their path in the manifest.
     folders: HashMap<Box<str>, Arc<OwnedFd>>,
 }
 
-/// Where a walk came to: a name in a folder that is open.
+/// Where a walk ended: a name in an open folder.
 pub(super) struct Spot {
     folder: Arc<OwnedFd>,
     name: Box<str>,
-    /// The whole path, for a link that replaces the file meanwhile.
+    /// The whole path, in case a link replaces the file meanwhile.
     path: Box<str>,
-    /// What stands there, which is no link.
+    /// The entry, which is not a link.
     pub(super) about: About,
 }
 
@@ -51,7 +50,7 @@ impl Walker {
     /// Opens the folder.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// If it cannot be opened.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let flags = THROUGH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(folder, flags, Mode::empty())?;
@@ -61,7 +60,7 @@ impl Walker {
         })
     }
 
-    /// Walks to what a plain path names, and says what it is without opening
+    /// Walks to the entry of a plain path, and says what it is without opening
     /// it.
     ///
     /// # Errors
@@ -84,12 +83,12 @@ impl Walker {
     /// Walks to a file and opens it.
     ///
     /// # Errors
-    /// See [`Lost`]; what is opened is a regular file.
+    /// See [`Lost`]; an opened file is regular.
     pub(super) fn open_file(&mut self, path: &str) -> Result<(File, About), Lost> {
         self.look(path)?.open()
     }
 
-    /// The names in the folder that a path's last name is in.
+    /// The names in the folder of a path's last name.
     pub(super) fn names(&mut self, path: &str, most: usize) -> Option<Vec<String>> {
         let folder = self.folder(split(path).0).ok()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -123,9 +122,9 @@ impl Walker {
 }
 
 impl Spot {
-    /// Opens what stands there, which must be a regular file: before, since
-    /// opening a device can do something, and after, since it may be another
-    /// by then. Without waiting, since nobody may ever write to a pipe.
+    /// Opens the entry, which must be a regular file. That is checked before,
+    /// because opening a device may have an effect, and after, because it may
+    /// have been replaced. Does not block, because a pipe may have no writer.
     ///
     /// # Errors
     /// See [`Lost`].
@@ -140,7 +139,7 @@ impl Spot {
     }
 }
 
-/// Why a name could not be opened. What systems say of a link differs.
+/// Why a name could not be opened. Systems report links differently.
 fn lost(folder: &OwnedFd, name: &str, path: &str, cause: Errno) -> Lost {
     match readlinkat(folder, name, Vec::new()) {
         Ok(_) => Lost::Link(path.into()),
@@ -148,17 +147,17 @@ fn lost(folder: &OwnedFd, name: &str, path: &str, cause: Errno) -> Lost {
     }
 }
 
-/// What an open file is now.
+/// The current information about an open file.
 ///
 /// # Errors
-/// The system's.
+/// Those of the system.
 pub(super) fn about_file(file: &File) -> io::Result<About> {
     Ok(about(&fstat(file)?))
 }
 
-/// Takes from what the system says of a file what we use of it.
+/// Extracts what we need from the system's information.
 fn about(stat: &Stat) -> About {
-    // The types of these differ between systems.
+    // Their types differ between systems.
     let nanoseconds =
         |seconds, rest| -> i64 { 1_000_000_000i64.saturating_mul(seconds).saturating_add(rest) };
     let kind = FileType::from_raw_mode(stat.st_mode);
