@@ -28,7 +28,7 @@ use crate::core::field::TextField;
 use crate::core::model::{Desired, DesiredRest, DesiredUser, Known, Limit};
 use crate::core::replay::{outstanding, replay};
 use crate::error::Error;
-use crate::render::problems::Look;
+use crate::render::problems::DisplayOptions;
 use crate::render::{annotations, escape, failure, json};
 
 /// A manifest's text.
@@ -118,7 +118,7 @@ fn refused(bytes: &[u8], error: &Error) {
             assert!(place.column >= 1, "{problem:?}");
         }
     }
-    shown(&failure::render(error, Look::default()));
+    shown(&failure::render(error, DisplayOptions::default()));
     shown(&annotations::render(problems));
     let mut document = Vec::new();
     json::error(&mut document, error, None).expect("a vector takes everything");

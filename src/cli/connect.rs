@@ -20,7 +20,7 @@ use crate::core::value::{PlatformId, UserKey};
 use crate::emulator::{self, Emulator, State};
 use crate::error::{Code, Error, Result};
 use crate::fsys::{self, Secret};
-use crate::manifest::{self, Index, Manifest, Memory};
+use crate::manifest::{self, Manifest, Memory, PictureCache};
 use crate::remote::{ApiBase, Authorities, Client, HttpTransport, Options, Transport};
 use crate::render::Header;
 use crate::store::{self, Identity, Paths};
@@ -94,7 +94,7 @@ pub(super) fn recall(settings: &Settings) -> Memory {
         .then(|| store::pictures::read(&settings.paths.state, &settings.disk));
     let index = kept
         .flatten()
-        .map(|(bytes, written)| Index::parse(&bytes, written));
+        .map(|(bytes, written)| PictureCache::parse(&bytes, written));
     let now = now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Memory {
         index: index.unwrap_or_default(),

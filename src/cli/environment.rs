@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::IsTerminal as _;
 
 use crate::error::{Code, Error, Result};
-use crate::render::style::Surroundings;
+use crate::render::style::ColourEnvironment;
 
 /// The environment variables that have a say; no other is read, but for what a
 /// shell's script passes on when it asks for completions.
@@ -97,8 +97,8 @@ impl Facts {
     }
 
     /// What the environment says about colour.
-    pub(crate) fn surroundings(&self) -> Surroundings {
-        Surroundings {
+    pub(crate) fn surroundings(&self) -> ColourEnvironment {
+        ColourEnvironment {
             refused: self.variable("NO_COLOR").is_some(),
             forced: self.variable("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
             dumb: self.is_dumb(),

@@ -13,8 +13,8 @@ use super::values::{Format, LogFormat};
 use crate::core::problem::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::remote::{Client, Waiting};
-use crate::render::problems::{self, Look};
-use crate::render::progress::{Progress, Waits};
+use crate::render::problems::{self, DisplayOptions};
+use crate::render::progress::{Progress, WaitCounts};
 use crate::render::style::Palette;
 use crate::render::{annotations, escape, failure, json};
 
@@ -24,7 +24,7 @@ pub(super) struct Printer {
     format: Format,
     /// Colours on stdout.
     pub(super) palette: Palette,
-    look: Look,
+    look: DisplayOptions,
     quiet: bool,
     /// Whether a manifest's problems are also GitHub's workflow commands.
     annotate: bool,
@@ -166,7 +166,7 @@ impl Write for Story {
                         "message": message,
                     });
                     let line = format!("{object}\n");
-                    io::stderr().write_all(escape::log(&line, escape::Log::Json).as_bytes())?;
+                    io::stderr().write_all(escape::log(&line, escape::LogStyle::Json).as_bytes())?;
                 }
             }
         }
@@ -180,7 +180,7 @@ impl Write for Story {
 
 /// Where log lines go: to stderr, with nothing in them that acts. Each event
 /// comes in one piece.
-struct Logs(escape::Log);
+struct Logs(escape::LogStyle);
 
 impl Write for Logs {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -200,13 +200,13 @@ pub(super) fn progress(output: &Output) -> Progress<Story> {
 }
 
 /// What a client's callers wait for now, for progress to tell.
-pub(super) fn waits(client: &Client) -> Waits {
+pub(super) fn waits(client: &Client) -> WaitCounts {
     let Waiting {
         for_leave,
         for_answers,
         for_retries,
     } = client.waiting();
-    Waits {
+    WaitCounts {
         limit: for_leave,
         answers: for_answers,
         retries: for_retries,
@@ -217,9 +217,9 @@ pub(super) fn waits(client: &Client) -> Waits {
 pub(super) fn start_logs(output: &Output) {
     let Some(filter) = &output.log else { return };
     let form = match (output.log_format, output.stderr) {
-        (LogFormat::Json, _) => escape::Log::Json,
-        (LogFormat::Text, Palette::Plain) => escape::Log::Plain,
-        (LogFormat::Text, Palette::Colour) => escape::Log::Coloured,
+        (LogFormat::Json, _) => escape::LogStyle::Json,
+        (LogFormat::Text, Palette::Plain) => escape::LogStyle::Plain,
+        (LogFormat::Text, Palette::Colour) => escape::LogStyle::Coloured,
     };
     let logs = tracing_subscriber::fmt::layer()
         .with_writer(move || Logs(form))

@@ -8,7 +8,7 @@ use super::connect::Ends;
 use super::settings::Settings;
 use crate::core::model::Avatar;
 use crate::core::plan::Plan;
-use crate::render::html::{Pictures, Wanted};
+use crate::render::html::{PageImages, Pictures};
 
 /// Gathers what a report will show. Reads and fetches nothing if no report
 /// shows pictures.
@@ -16,7 +16,7 @@ pub(super) async fn gather(settings: &Settings, ends: &Ends, plan: &Plan) -> Pic
     if !settings.reports.show_pictures() {
         return Pictures::default();
     }
-    let Wanted { new, old } = Wanted::by(plan);
+    let PageImages { new, old } = PageImages::by(plan);
     let mut pictures = read(ends, new.into_iter().cloned().collect()).await;
     let old: Vec<Box<str>> = old.into_iter().map(Box::from).collect();
     ends.client

@@ -14,13 +14,13 @@ use crate::core::report::{Event, Report};
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys::OsDisk;
 use crate::render::escape::Safe;
-use crate::render::json::receipt::{Log, Receipt, receipt};
+use crate::render::json::receipt::{Receipt, StepLog, receipt};
 use crate::store::Replacement;
 
 /// The receipt of the run in hand.
 pub(super) struct Writing<'a> {
     file: Replacement<'a>,
-    log: Log,
+    log: StepLog,
     started: SystemTime,
     digest: Digest,
     /// What was planned: the run uses its own up.
@@ -59,7 +59,7 @@ impl<'a> Writing<'a> {
         let file = Replacement::begin(disk, path)?;
         Ok(Some(Self {
             file,
-            log: Log::default(),
+            log: StepLog::default(),
             started: now(),
             digest,
             plan: plan.clone(),

@@ -10,7 +10,7 @@ use crate::core::problem::Problem;
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys::{How, OsDisk};
 use crate::render::escape::Safe;
-use crate::render::problems::Look;
+use crate::render::problems::DisplayOptions;
 use crate::render::{failure, html, json, markdown, sarif};
 use crate::store::Replacement;
 
@@ -127,7 +127,7 @@ pub(super) fn error(settings: &Settings, printer: &Printer, kind: &str, error: &
         || markdown::error(error, kind, &server),
         |out| {
             html::lines(out, "Error", |out| {
-                out.write_all(failure::render(error, Look::default()).as_bytes())
+                out.write_all(failure::render(error, DisplayOptions::default()).as_bytes())
             })
         },
     );

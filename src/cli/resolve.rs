@@ -22,7 +22,7 @@ use crate::core::saved::Saved;
 use crate::error::{Code, Error, Result};
 use crate::fsys::OsDisk;
 use crate::remote::{Hosts, OwnHosts, Version};
-use crate::render::progress::{Mode, Wanted};
+use crate::render::progress::{Mode, ProgressChoice};
 use crate::render::style::{Choice, Palette};
 use crate::store;
 
@@ -252,16 +252,16 @@ fn output(options: &Options, verb: &Verb, facts: &Facts) -> Result<Output> {
     };
     let wanted = match options.progress {
         Some(wanted) => wanted,
-        None => from_variable(facts, "WHOP_SYNC_PROGRESS", Wanted::parse)?.unwrap_or_default(),
+        None => from_variable(facts, "WHOP_SYNC_PROGRESS", ProgressChoice::parse)?.unwrap_or_default(),
     };
     // A bar and other lines would tear each other apart.
     let alone = log.is_none() && log_format == LogFormat::Text && facts.stderr_is_terminal;
     let progress = match wanted {
         _ if options.quiet => Mode::Quiet,
-        Wanted::None => Mode::Quiet,
-        Wanted::Auto if alone && !around.dumb => Mode::Bar,
-        Wanted::Bar if alone => Mode::Bar,
-        Wanted::Auto | Wanted::Bar | Wanted::Lines => Mode::Lines,
+        ProgressChoice::None => Mode::Quiet,
+        ProgressChoice::Auto if alone && !around.dumb => Mode::Bar,
+        ProgressChoice::Bar if alone => Mode::Bar,
+        ProgressChoice::Auto | ProgressChoice::Bar | ProgressChoice::Lines => Mode::Lines,
     };
     Ok(Output {
         format,

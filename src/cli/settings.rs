@@ -14,7 +14,7 @@ use crate::core::model::{Dialect, Guard, Policy, Refresh};
 use crate::core::value::UserKey;
 use crate::fsys::OsDisk;
 use crate::remote::{OwnHosts, Version};
-use crate::render::problems::Look;
+use crate::render::problems::DisplayOptions;
 use crate::render::progress::Mode;
 use crate::render::style::Palette;
 
@@ -120,8 +120,8 @@ pub(crate) struct Output {
 
 impl Output {
     /// How problems and errors look on stderr.
-    pub(crate) fn look(&self) -> Look {
-        Look {
+    pub(crate) fn look(&self) -> DisplayOptions {
+        DisplayOptions {
             palette: self.stderr,
             width: self.width,
         }

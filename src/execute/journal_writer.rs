@@ -41,10 +41,10 @@ pub(super) struct NotWritten;
 pub(super) struct JournalWriter(mpsc::Sender<Message>);
 
 /// The writer's task, which returns the known state when it finishes.
-pub(super) struct Writing(JoinHandle<Written>);
+pub(super) struct WriterTask(JoinHandle<WriterResult>);
 
 /// What the writer returns.
-pub(super) struct Written {
+pub(super) struct WriterResult {
     /// The known state, with every flushed entry applied.
     pub(super) known: Known,
     /// What stopped the writing, if anything.
@@ -53,11 +53,11 @@ pub(super) struct Written {
 
 impl JournalWriter {
     /// Starts the writer. `claims` must belong to the plan that is carried out.
-    pub(super) fn start(journal: Journal, known: Known, claims: Claims) -> (Self, Writing) {
+    pub(super) fn start(journal: Journal, known: Known, claims: Claims) -> (Self, WriterTask) {
         let (sender, receiver) = mpsc::channel(BATCH);
         (
             Self(sender),
-            Writing(tokio::spawn(write(receiver, journal, known, claims))),
+            WriterTask(tokio::spawn(write(receiver, journal, known, claims))),
         )
     }
 
@@ -100,12 +100,12 @@ impl JournalWriter {
     }
 }
 
-impl Writing {
+impl WriterTask {
     /// Waits until every [`JournalWriter`] is gone.
     ///
     /// # Errors
     /// [`Code::Internal`] when the writer panicked.
-    pub(super) async fn finish(self) -> Result<Written> {
+    pub(super) async fn finish(self) -> Result<WriterResult> {
         self.0
             .await
             .map_err(|cause| Error::new(Code::Internal, "the journal's writer panicked").caused_by(cause))
@@ -117,7 +117,7 @@ async fn write(
     mut journal: Journal,
     mut known: Known,
     mut claims: Claims,
-) -> Written {
+) -> WriterResult {
     let mut failure = None;
     let mut batch = Vec::with_capacity(BATCH);
     while receiver.recv_many(&mut batch, BATCH).await > 0 {
@@ -138,7 +138,7 @@ async fn write(
                 false
             }
             Err(error) => {
-                return Written {
+                return WriterResult {
                     known,
                     failure: Some(error),
                 };
@@ -152,7 +152,7 @@ async fn write(
             });
         }
     }
-    Written { known, failure }
+    WriterResult { known, failure }
 }
 
 /// Splits a batch into entries to write and tasks waiting for them. Refused

@@ -266,17 +266,17 @@ struct Work {
     shared: Arc<Shared>,
     waiting: Enumerate<std::vec::IntoIter<Action>>,
     open: JoinSet<()>,
-    names: HashMap<tokio::task::Id, Name>,
+    names: HashMap<tokio::task::Id, ActionLabel>,
 }
 
 /// What to report about an action that did not finish.
-struct Name {
+struct ActionLabel {
     key: UserKey,
     verb: Verb,
     picture: bool,
 }
 
-impl Name {
+impl ActionLabel {
     fn of(action: &Action) -> Self {
         Self {
             key: action.key.clone(),
@@ -303,7 +303,7 @@ impl Work {
             let Some((rank, action)) = self.waiting.next() else {
                 return;
             };
-            let name = Name::of(&action);
+            let name = ActionLabel::of(&action);
             let span = tracing::info_span!("user", id = action.key.as_str());
             let task = self
                 .open
@@ -332,7 +332,7 @@ impl Work {
     fn leave_the_rest(&mut self) {
         let why = self.shared.stopped().unwrap_or(Stop::Fatal);
         let open = std::mem::take(&mut self.names).into_values();
-        let never_begun = self.waiting.by_ref().map(|(_, action)| Name::of(&action));
+        let never_begun = self.waiting.by_ref().map(|(_, action)| ActionLabel::of(&action));
         for name in open.chain(never_begun) {
             self.shared.tell(name.ended(Outcome::Left { why }));
         }

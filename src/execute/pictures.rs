@@ -67,7 +67,7 @@ const GIVE_UP: Duration = Duration::from_secs(120);
 const MOST_TAKEN: Duration = Duration::from_secs(5);
 
 /// A file whose bytes are on Whop.
-struct Sent {
+struct UploadedFile {
     digest: Digest,
     file: FileId,
     at: Instant,
@@ -85,7 +85,7 @@ pub(super) async fn upload_all(shared: Arc<Shared>, read: Arc<ReadPicture>) {
 
 /// Starts uploads, a bounded number at a time, and passes finished ones to the
 /// poller.
-async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::UnboundedSender<Sent>) {
+async fn issue(shared: &Arc<Shared>, read: &Arc<ReadPicture>, sent: mpsc::UnboundedSender<UploadedFile>) {
     let memory = Arc::new(Semaphore::new(UPLOAD_KB as usize));
     let mut uploads = JoinSet::new();
     for (rank, avatar) in shared.pictures.order.iter().enumerate() {
@@ -113,11 +113,11 @@ async fn upload(
     client: Client,
     read: Arc<ReadPicture>,
     avatar: Avatar,
-    sent: mpsc::UnboundedSender<Sent>,
+    sent: mpsc::UnboundedSender<UploadedFile>,
 ) {
     match send(&shared, &client, &read, &avatar).await {
         Ok((file, trace)) => {
-            let _ = sent.send(Sent {
+            let _ = sent.send(UploadedFile {
                 digest: avatar.digest,
                 file,
                 at: Instant::now(),
@@ -184,7 +184,7 @@ fn failed(code: Code, message: String, hint: &str) -> Outcome {
 }
 
 /// Decides when to poll.
-struct Rhythm {
+struct PollSchedule {
     /// The time between two polls.
     every: Duration,
     /// How long the first file due may wait for others.
@@ -194,7 +194,7 @@ struct Rhythm {
     last: Option<Instant>,
 }
 
-impl Rhythm {
+impl PollSchedule {
     fn of(shared: &Shared) -> Self {
         let second = Duration::from_secs(1);
         let rate = shared.client.per_second(Operation::UpdateUser);
@@ -215,7 +215,7 @@ impl Rhythm {
 
     /// When to poll next, if files are waiting. They are roughly in the order
     /// in which they become due.
-    fn next(&self, waiting: &VecDeque<Sent>, more: bool) -> Option<Instant> {
+    fn next(&self, waiting: &VecDeque<UploadedFile>, more: bool) -> Option<Instant> {
         // The first poll is early, because profile updates cannot start before
         // it.
         let patience = if self.last.is_none() {
@@ -235,34 +235,34 @@ impl Rhythm {
 }
 
 /// Polls waiting files until none wait and none can arrive.
-async fn poll(shared: &Shared, mut arriving: mpsc::UnboundedReceiver<Sent>) {
-    let mut waiting: VecDeque<Sent> = VecDeque::new();
+async fn poll(shared: &Shared, mut arriving: mpsc::UnboundedReceiver<UploadedFile>) {
+    let mut waiting: VecDeque<UploadedFile> = VecDeque::new();
     let mut more = true;
-    let mut rhythm = Rhythm::of(shared);
+    let mut schedule = PollSchedule::of(shared);
     let mut told = 0;
     while more || !waiting.is_empty() {
         if waiting.len() != told {
             told = waiting.len();
             shared.tell(Event::Processing { files: told });
         }
-        let due = rhythm.next(&waiting, more);
+        let due = schedule.next(&waiting, more);
         tokio::select! {
             biased;
             arrived = arriving.recv(), if more => match arrived {
                 Some(mut sent) => {
-                    sent.look = sent.at + rhythm.takes;
+                    sent.look = sent.at + schedule.takes;
                     waiting.push_back(sent);
                 }
                 None => more = false,
             },
             () = sleep_until(due) => {
                 let now = Instant::now();
-                rhythm.last = Some(now);
+                schedule.last = Some(now);
                 let due = waiting.iter().take(POLL_BATCH).take_while(|sent| sent.look <= now).count();
                 let batch: Vec<_> = waiting.drain(..due).collect();
                 for mut sent in look(shared, batch).await {
-                    let takes = now.saturating_duration_since(sent.at) + rhythm.every;
-                    rhythm.takes = rhythm.takes.max(takes.min(MOST_TAKEN));
+                    let takes = now.saturating_duration_since(sent.at) + schedule.every;
+                    schedule.takes = schedule.takes.max(takes.min(MOST_TAKEN));
                     sent.look = now + FIRST_LOOK;
                     let at = waiting.partition_point(|other| other.look <= sent.look);
                     waiting.insert(at, sent);
@@ -274,7 +274,7 @@ async fn poll(shared: &Shared, mut arriving: mpsc::UnboundedReceiver<Sent>) {
 }
 
 /// Polls a batch once, settles the decided files and returns the others.
-async fn look(shared: &Shared, batch: Vec<Sent>) -> Vec<Sent> {
+async fn look(shared: &Shared, batch: Vec<UploadedFile>) -> Vec<UploadedFile> {
     let ids: Vec<FileId> = batch.iter().map(|sent| sent.file.clone()).collect();
     let states: BTreeMap<FileId, FileState> = match shared.client.file_states(&ids).await {
         Ok(states) => states,

@@ -13,7 +13,7 @@ use crate::core::problem_code::ProblemCode;
 use crate::core::text::{KeyLists, Texts};
 use crate::core::value::{DisplayName, Email, Invalid, UserKey};
 
-use super::avatars::Wanted;
+use super::avatars::RequestedPicture;
 use super::diagnostics::{Found, RESERVED_HINT, error, quoted};
 use super::document::{COMPANY, Odd, RawUser, Shape, TOP, USER};
 use super::scalar::Raw;
@@ -92,10 +92,10 @@ pub(super) fn parse_switch(text: &str) -> Result<bool, Invalid> {
 }
 
 /// Reports fields that should not be there.
-pub(super) fn odd(odd: &[Odd], at: &Pointer, found: &mut Found) {
+pub(super) fn odd(odd: &[UnexpectedField], at: &Pointer, found: &mut Found) {
     for odd in odd {
         found.push(match odd {
-            Odd::Repeated(name) => {
+            UnexpectedField::Repeated(name) => {
                 let at = at.field(name);
                 Problem {
                     related: vec![Related {
@@ -206,7 +206,7 @@ pub(super) struct Checked {
     /// The users.
     pub(super) entries: Vec<Entry>,
     /// The pictures.
-    pub(super) wanted: Vec<Wanted>,
+    pub(super) wanted: Vec<RequestedPicture>,
 }
 
 impl Checked {
@@ -254,7 +254,7 @@ pub(super) fn users(part: u32, first: u32, users: Vec<RawUser<'_>>, found: &mut 
             }
         };
         if let Some((path, strip)) = picture {
-            checked.wanted.push(Wanted {
+            checked.wanted.push(RequestedPicture {
                 entry: checked.entries.len(),
                 at: at.field("avatar"),
                 path,

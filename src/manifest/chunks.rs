@@ -32,7 +32,7 @@ const PIECE: usize = 256 * 1024;
 const ROUND: usize = 64;
 
 /// A part that was read in chunks.
-pub(super) struct InPieces<'t> {
+pub(super) struct InChunks<'t> {
     /// Everything above the users; its list of users is empty.
     pub(super) head: RawPart<'t>,
     /// The users.
@@ -44,12 +44,12 @@ pub(super) struct InPieces<'t> {
 /// A text, cut.
 struct Cut<'t> {
     head: RawPart<'t>,
-    pieces: Vec<Piece<'t>>,
+    pieces: Vec<Chunk<'t>>,
 }
 
 /// A section of the list of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Piece<'t> {
+struct Chunk<'t> {
     text: &'t str,
     /// The index of its first user.
     first: u32,
@@ -58,13 +58,13 @@ struct Piece<'t> {
 }
 
 /// Reads every part that can be read in chunks; `None` for the others.
-pub(super) fn read(parts: &[Part]) -> Vec<Option<InPieces<'_>>> {
+pub(super) fn read(parts: &[Part]) -> Vec<Option<InChunks<'_>>> {
     read_by(parts, PIECE)
 }
 
-fn read_by(parts: &[Part], length: usize) -> Vec<Option<InPieces<'_>>> {
+fn read_by(parts: &[Part], length: usize) -> Vec<Option<InChunks<'_>>> {
     let cuts: Vec<_> = parts.iter().map(|part| cut(part, length)).collect();
-    let work: Vec<(u32, Piece<'_>)> = (0..)
+    let work: Vec<(u32, Chunk<'_>)> = (0..)
         .zip(&cuts)
         .flat_map(|(part, cut)| {
             cut.iter()
@@ -89,10 +89,10 @@ fn join<'t>(
     head: RawPart<'t>,
     count: usize,
     pieces: impl Iterator<Item = Option<(Checked, Found)>>,
-) -> Option<InPieces<'t>> {
+) -> Option<InChunks<'t>> {
     let mut users = Checked::default();
     users.entries.reserve_exact(count);
-    let mut whole = Some(InPieces {
+    let mut whole = Some(InChunks {
         head,
         users,
         found: Found::default(),
@@ -108,7 +108,7 @@ fn join<'t>(
 }
 
 /// Reads and checks a chunk; `None` if it is not what it seemed to be.
-fn users(part: u32, piece: Piece<'_>) -> Option<(Checked, Found)> {
+fn users(part: u32, piece: Chunk<'_>) -> Option<(Checked, Found)> {
     let users = fast_path::users(piece.text).or_else(|| document::read_users(piece.text).ok())?;
     if users.len() != piece.users as usize {
         return None;
@@ -154,7 +154,7 @@ fn list_of_users(text: &str) -> Option<usize> {
 }
 
 /// Cuts a list that extends to the end of the text.
-fn pieces(list: &str, length: usize) -> Option<Vec<Piece<'_>>> {
+fn pieces(list: &str, length: usize) -> Option<Vec<Chunk<'_>>> {
     let mut pieces = Vec::new();
     let (mut begin, mut first, mut users, mut at) = (0, 0, 0_u32, 0);
     let (mut indent, mut open) = (None, 0);
@@ -171,7 +171,7 @@ fn pieces(list: &str, length: usize) -> Option<Vec<Piece<'_>>> {
             .is_some_and(|rest| rest.starts_with([' ', '\n', '\r']));
         if is_dash && *indent.get_or_insert(spaces) == spaces {
             if users > 0 && here - begin >= length {
-                pieces.push(Piece {
+                pieces.push(Chunk {
                     text: &list[begin..here],
                     first,
                     users,
@@ -189,7 +189,7 @@ fn pieces(list: &str, length: usize) -> Option<Vec<Piece<'_>>> {
             return None;
         }
     }
-    pieces.push(Piece {
+    pieces.push(Chunk {
         text: &list[begin..],
         first,
         users,
@@ -205,7 +205,7 @@ fn brackets(text: &str) -> usize {
 /// A part read in chunks of this length, as text for comparison.
 #[cfg(any(test, fuzzing))]
 pub(super) fn shown_in_pieces(parts: &[Part], length: usize) -> Option<String> {
-    let InPieces { head, users, found } = read_by(parts, length).pop()??;
+    let InChunks { head, users, found } = read_by(parts, length).pop()??;
     Some(format!("{head:?} {users:?} {:?}", found.all()))
 }
 

@@ -24,7 +24,7 @@ use crate::core::guard::Guard;
 
 /// A field that should not be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Odd {
+pub(super) enum UnexpectedField {
     /// An unknown field, by its dotted name.
     Unknown(Box<str>),
     /// A field that appears more than once.
@@ -58,7 +58,7 @@ pub(super) struct RawUser<'t> {
     /// Keys and values, in the order of the text.
     pub(super) metadata: Vec<(Cow<'t, str>, Raw<'t>)>,
     /// Fields that should not be there.
-    pub(super) odd: Vec<Odd>,
+    pub(super) odd: Vec<UnexpectedField>,
 }
 
 /// The list of users.
@@ -91,7 +91,7 @@ pub(super) struct RawPart<'t> {
     /// The users.
     pub(super) users: RawUsers<'t>,
     /// Fields that should not be there.
-    pub(super) odd: Vec<Odd>,
+    pub(super) odd: Vec<UnexpectedField>,
 }
 
 /// The names under which the company may be given.
@@ -195,10 +195,10 @@ impl<'t> Visitor<'t> for PartSeed<'_> {
     fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let reading = self.0;
         let mut part = RawPart::default();
-        let mut seen = Seen::default();
+        let mut seen = SeenNames::default();
         while let Some(name) = map.next_key_seed(KeySeed(reading))? {
             if !seen.first(&name) {
-                part.odd.push(Odd::Repeated(name.into()));
+                part.odd.push(UnexpectedField::Repeated(name.into()));
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
@@ -229,7 +229,7 @@ impl<'t> Visitor<'t> for PartSeed<'_> {
                     })?;
                 }
                 _ => {
-                    part.odd.push(Odd::Unknown(name.into()));
+                    part.odd.push(UnexpectedField::Unknown(name.into()));
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -253,14 +253,14 @@ fn keep_guardrails<'t>(fields: Vec<(Cow<'t, str>, Raw<'t>)>, part: &mut RawPart<
 /// Detects repeated names in a mapping. Known names are bits, so that a valid
 /// user needs no allocation.
 #[derive(Default)]
-struct Seen<'t> {
+struct SeenNames<'t> {
     /// One bit for each known name.
     known: u32,
     /// All other names.
     others: BTreeSet<Cow<'t, str>>,
 }
 
-impl<'t> Seen<'t> {
+impl<'t> SeenNames<'t> {
     /// Whether this name appears for the first time.
     #[expect(clippy::ptr_arg, reason = "a borrowed name is kept borrowed")]
     fn first(&mut self, name: &Cow<'t, str>) -> bool {
@@ -365,11 +365,11 @@ impl<'t> Visitor<'t> for UserSeed<'_> {
     fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let reading = self.reading;
         let mut user = RawUser::default();
-        let mut seen = Seen::default();
+        let mut seen = SeenNames::default();
         reading.spend(0)?;
         while let Some(name) = map.next_key_seed(KeySeed(reading))? {
             if !seen.first(&name) {
-                user.odd.push(Odd::Repeated(name.into()));
+                user.odd.push(UnexpectedField::Repeated(name.into()));
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
@@ -412,7 +412,7 @@ struct FieldsSeed<'r, 'o> {
     /// The name of the mapping.
     within: &'static str,
     /// Receives repeated names.
-    odd: &'o mut Vec<Odd>,
+    odd: &'o mut Vec<UnexpectedField>,
 }
 
 impl<'t> DeserializeSeed<'t> for FieldsSeed<'_, '_> {
@@ -452,7 +452,9 @@ impl<'t> Visitor<'t> for FieldsSeed<'_, '_> {
         let mut seen = BTreeSet::new();
         while let Some(name) = map.next_key_seed(KeySeed(reading))? {
             if !seen.insert(name.clone()) {
-                odd.push(Odd::Repeated(format!("{within}.{name}").into_boxed_str()));
+                odd.push(UnexpectedField::Repeated(
+                    format!("{within}.{name}").into_boxed_str(),
+                ));
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }

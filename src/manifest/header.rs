@@ -15,7 +15,7 @@ use super::scalar::Raw;
 
 /// The company and the limits of a manifest, if stated.
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub(super) struct ManifestHeader {
     /// The company, if stated and valid.
     pub(super) platform: Option<PlatformId>,
     /// The valid limits; if one is invalid, nothing is planned.
@@ -26,8 +26,8 @@ pub(super) struct Head {
 
 /// Checks everything above the users across all parts. A part that could not be
 /// read is `None`: it is unknown what it lacks.
-pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> Head {
-    let mut head = Head::default();
+pub(super) fn head(parts: &[Option<RawPart<'_>>], found: &mut Found) -> ManifestHeader {
+    let mut head = ManifestHeader::default();
     let mut company: Option<(Pointer, Box<str>)> = None;
     let mut limits = BTreeMap::new();
     let mut strip = None;
@@ -144,7 +144,7 @@ fn check_company(
     company: &[(&'static str, Raw<'_>)],
     at: &Pointer,
     first: &mut Option<(Pointer, Box<str>)>,
-    head: &mut Head,
+    head: &mut ManifestHeader,
     found: &mut Found,
 ) {
     for (nth, (name, raw)) in company.iter().enumerate() {

@@ -13,7 +13,7 @@ use crate::core::problem::Pointer;
 
 use super::document::{COMPANY, USER};
 use super::scalar::Skips;
-use super::text_position::Stretch;
+use super::text_position::TextRange;
 
 /// The deepest nesting of lists and mappings. A manifest needs four levels.
 /// Both parsers stay fast at fifty, but libyaml takes time in proportion to the
@@ -22,7 +22,7 @@ use super::text_position::Stretch;
 pub(super) const MOST_LEVELS: usize = 50;
 
 /// A span as the parser gives it, in characters, not bytes.
-fn stretch(span: Span) -> Stretch {
+fn stretch(span: Span) -> TextRange {
     (span.start.index(), span.end.index())
 }
 
@@ -52,15 +52,15 @@ impl Kind {
 }
 
 /// A value of the document, as the walk passes it.
-struct Sight<'a> {
+struct Node<'a> {
     /// Its user.
     user: Option<u32>,
     /// The field's dotted name; empty for the whole user or document.
     field: &'a str,
     /// The field's name in the text; for a user or the document, its first key.
-    key: Option<Stretch>,
+    key: Option<TextRange>,
     /// The value; for lists and mappings in block style, its start.
-    value: Stretch,
+    value: TextRange,
     /// The kind of the value; for an alias, of its target.
     kind: Kind,
     /// Whether the field's name is itself a list or mapping.
@@ -71,15 +71,15 @@ struct Sight<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Passed {
     /// The start of the second document.
-    pub(super) second_document: Option<Stretch>,
+    pub(super) second_document: Option<TextRange>,
     /// The first alias.
-    pub(super) alias: Option<Stretch>,
+    pub(super) alias: Option<TextRange>,
     /// Where and why the walk had to stop.
     pub(super) error: Option<(usize, String)>,
 }
 
 /// Walks the events of a text along the structure of a manifest.
-struct Walk<'t, F> {
+struct EventWalk<'t, F> {
     /// The events to come.
     parser: Parser<'t, StrInput<'t>>,
     /// The kinds of anchored values, for aliases to them.
@@ -93,7 +93,7 @@ struct Walk<'t, F> {
 /// Why a walk stops early: from here on the text is not YAML.
 type Stop = Box<ScanError>;
 
-impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
+impl<'t, F: FnMut(Node<'_>)> EventWalk<'t, F> {
     /// Walks a whole text. Findings before an error are kept.
     fn over(text: &'t str, see: F) -> Passed {
         let mut walk = Self {
@@ -109,7 +109,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
     }
 
     /// The next event, with its kind if it starts a value.
-    fn next(&mut self) -> Result<(Event<'t>, Stretch), Stop> {
+    fn next(&mut self) -> Result<(Event<'t>, TextRange), Stop> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, stretch(span))),
             Some(Err(error)) => Err(Box::new(error)),
@@ -118,7 +118,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
     }
 
     /// The kind of the value that an event starts, remembered for aliases.
-    fn kind(&mut self, event: &Event<'t>, at: Stretch) -> Kind {
+    fn kind(&mut self, event: &Event<'t>, at: TextRange) -> Kind {
         let (kind, anchor) = match event {
             Event::Alias(anchor) => {
                 self.passed.alias.get_or_insert(at);
@@ -185,13 +185,13 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
     }
 
     /// Shows the document or a user as a whole.
-    fn whole(&mut self, user: Option<u32>, kind: Kind, at: Stretch) -> Result<(), Stop> {
+    fn whole(&mut self, user: Option<u32>, kind: Kind, at: TextRange) -> Result<(), Stop> {
         let key = match self.parser.peek() {
             Some(Ok((Event::Scalar(..), span))) if kind == Kind::Mapping => Some(stretch(*span)),
             Some(Err(error)) => return Err(Box::new(error)),
             _ => None,
         };
-        (self.see)(Sight {
+        (self.see)(Node {
             user,
             field: "",
             key,
@@ -226,7 +226,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
             };
             let (value, value_at) = self.next()?;
             let kind = self.kind(&value, value_at);
-            (self.see)(Sight {
+            (self.see)(Node {
                 user,
                 field: &field,
                 key: Some(key_at),
@@ -266,7 +266,7 @@ impl<'t, F: FnMut(Sight<'_>)> Walk<'t, F> {
             } else {
                 // An alias is shown as its target; the fields are at the
                 // anchor.
-                (self.see)(Sight {
+                (self.see)(Node {
                     user: Some(index),
                     field: "",
                     key: None,
@@ -288,7 +288,7 @@ fn opens(event: &Event<'_>) -> bool {
 
 /// A value of the wrong kind, which serde cannot read past.
 #[derive(Debug)]
-pub(super) struct Misfit {
+pub(super) struct TypeMismatch {
     /// Its user.
     pub(super) user: Option<u32>,
     /// The field's dotted name; empty for the whole user or document.
@@ -303,24 +303,24 @@ pub(super) enum Wrong {
     /// A value of this kind.
     Value(Kind),
     /// The name of a field.
-    Key(Stretch),
+    Key(TextRange),
 }
 
 /// Finds every value that serde cannot read past.
-pub(super) fn misfits(text: &str) -> (Vec<Misfit>, Passed) {
+pub(super) fn misfits(text: &str) -> (Vec<TypeMismatch>, Passed) {
     let mut found = Vec::new();
-    let passed = Walk::over(text, |sight| {
+    let passed = EventWalk::over(text, |sight| {
         if sight.odd_key {
             // Serde cannot even skip such a name, so the whole mapping is
             // unreadable.
             let within = sight.field.rsplit_once('.').map_or("", |(within, _)| within);
-            found.push(Misfit {
+            found.push(TypeMismatch {
                 user: sight.user,
                 field: within.into(),
                 wrong: Wrong::Key(sight.key.unwrap_or(sight.value)),
             });
         } else if !fits(&sight) {
-            found.push(Misfit {
+            found.push(TypeMismatch {
                 user: sight.user,
                 field: sight.field.into(),
                 wrong: Wrong::Value(sight.kind),
@@ -331,7 +331,7 @@ pub(super) fn misfits(text: &str) -> (Vec<Misfit>, Passed) {
 }
 
 /// Whether serde can read this kind of value here.
-fn fits(sight: &Sight<'_>) -> bool {
+fn fits(sight: &Node<'_>) -> bool {
     let nested = sight.field.contains('.');
     let mapping = matches!(sight.kind, Kind::Mapping | Kind::Null);
     let scalar = matches!(sight.kind, Kind::Scalar | Kind::Null);
@@ -348,7 +348,7 @@ fn fits(sight: &Sight<'_>) -> bool {
 }
 
 /// What the reader must skip.
-pub(super) fn skips(misfits: &[Misfit]) -> Skips {
+pub(super) fn skips(misfits: &[TypeMismatch]) -> Skips {
     misfits
         .iter()
         .map(|misfit| (misfit.user, misfit.field.clone()))
@@ -382,7 +382,7 @@ pub(super) fn depth(text: &str) -> Option<(usize, Option<String>)> {
 
 /// Which part of a field to point at, and which of several equal ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum FieldPart {
     /// Its name.
     Key,
     /// The last occurrence of its name.
@@ -392,46 +392,46 @@ pub(super) enum Side {
 }
 
 /// The position of a field, as found so far.
-struct Spot {
+struct FieldPosition {
     /// Its name; for the document or a user, the first name in it.
-    key: Stretch,
+    key: TextRange,
     /// Its value, unless it has none.
-    value: Option<Stretch>,
+    value: Option<TextRange>,
     /// The last occurrence of its name.
-    last_key: Stretch,
+    last_key: TextRange,
 }
 
 /// Finds values in a part's text, or the nearest enclosing item if one is
 /// missing: for a field the start of its user, for a user the list. The cost
 /// per value of the text does not depend on how much is looked for.
-pub(super) fn find(text: &str, wanted: &[(&Pointer, Side)]) -> Vec<Stretch> {
-    let mut spots: BTreeMap<Option<u32>, BTreeMap<&str, Option<Spot>>> = BTreeMap::new();
+pub(super) fn find(text: &str, wanted: &[(&Pointer, FieldPart)]) -> Vec<TextRange> {
+    let mut spots: BTreeMap<Option<u32>, BTreeMap<&str, Option<FieldPosition>>> = BTreeMap::new();
     for (pointer, _) in wanted {
         for (user, field) in around(pointer) {
             spots.entry(user).or_default().insert(field, None);
         }
     }
-    Walk::over(text, |sight| {
+    EventWalk::over(text, |sight| {
         let fields = spots.get_mut(&sight.user);
         let Some(slot) = fields.and_then(|fields| fields.get_mut(sight.field)) else {
             return;
         };
         let key = sight.key.unwrap_or(sight.value);
         let there = !sight.field.is_empty() && sight.value.0 < sight.value.1;
-        let spot = slot.get_or_insert(Spot {
+        let spot = slot.get_or_insert(FieldPosition {
             key,
             value: there.then_some(sight.value),
             last_key: key,
         });
         spot.last_key = key;
     });
-    let nearest = |(pointer, side): &(&Pointer, Side)| {
+    let nearest = |(pointer, side): &(&Pointer, FieldPart)| {
         let mut ways = around(pointer).into_iter();
         let spot = |(user, field): (Option<u32>, &str)| spots.get(&user)?.get(field)?.as_ref();
         let exact = ways.next().and_then(spot).map(|spot| match side {
-            Side::Key => spot.key,
-            Side::LastKey => spot.last_key,
-            Side::Value => spot.value.unwrap_or(spot.key),
+            FieldPart::Key => spot.key,
+            FieldPart::LastKey => spot.last_key,
+            FieldPart::Value => spot.value.unwrap_or(spot.key),
         });
         exact
             .or_else(|| ways.find_map(spot).map(|spot| spot.key))
@@ -461,7 +461,7 @@ mod tests {
 
     const TEXT: &str = "version: 1\nusers:\r\n  - id: a\n    name: é ü  # c\n    metadata: {tier: gold,\n      b: }\n  -\n    email: x\n    email: y\n  - *a\n";
 
-    fn at(user: Option<u32>, field: &str, side: Side) -> (u32, u32, u32) {
+    fn at(user: Option<u32>, field: &str, side: FieldPart) -> (u32, u32, u32) {
         let pointer = Pointer {
             part: 0,
             user,
@@ -475,29 +475,29 @@ mod tests {
 
     #[test]
     fn a_pointer_finds_its_value_or_the_nearest_thing_around_it() {
-        assert_eq!(at(Some(0), "name", Side::Value), (4, 11, 3));
-        assert_eq!(at(Some(0), "name", Side::Key), (4, 5, 4));
-        assert_eq!(at(Some(0), "metadata.tier", Side::Value), (5, 22, 4));
+        assert_eq!(at(Some(0), "name", FieldPart::Value), (4, 11, 3));
+        assert_eq!(at(Some(0), "name", FieldPart::Key), (4, 5, 4));
+        assert_eq!(at(Some(0), "metadata.tier", FieldPart::Value), (5, 22, 4));
         assert_eq!(
-            at(Some(0), "metadata.b", Side::Value),
+            at(Some(0), "metadata.b", FieldPart::Value),
             (6, 7, 1),
             "nothing there: the key"
         );
-        assert_eq!(at(Some(0), "metadata.zz", Side::Value), (5, 5, 8));
+        assert_eq!(at(Some(0), "metadata.zz", FieldPart::Value), (5, 5, 8));
         assert_eq!(
-            at(Some(0), "email", Side::Value),
+            at(Some(0), "email", FieldPart::Value),
             (3, 5, 2),
             "missing: the first key"
         );
-        assert_eq!(at(Some(1), "email", Side::Key), (8, 5, 5));
-        assert_eq!(at(Some(1), "email", Side::LastKey), (9, 5, 5));
-        assert_eq!(at(Some(2), "id", Side::Value), (10, 5, 1));
+        assert_eq!(at(Some(1), "email", FieldPart::Key), (8, 5, 5));
+        assert_eq!(at(Some(1), "email", FieldPart::LastKey), (9, 5, 5));
+        assert_eq!(at(Some(2), "id", FieldPart::Value), (10, 5, 1));
         assert_eq!(
-            at(Some(9), "id", Side::Value),
+            at(Some(9), "id", FieldPart::Value),
             (2, 1, 5),
             "no such user: the list"
         );
-        assert_eq!(at(None, "company", Side::Value), (1, 1, 7));
+        assert_eq!(at(None, "company", FieldPart::Value), (1, 1, 7));
     }
 
     #[test]

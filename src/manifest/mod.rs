@@ -53,13 +53,13 @@ use crate::core::value::{PlatformId, UserKey};
 use crate::error::{Code, Error, Result};
 use crate::parallel::map_parallel;
 
-pub use crate::picture::Index;
+pub use crate::picture::PictureCache;
 pub use avatars::Memory;
 use check::Checked;
-use chunks::InPieces;
+use chunks::InChunks;
 use diagnostics::Found;
 use document::{RawPart, RawUsers};
-use locate::Side;
+use locate::FieldPart;
 use sources::Part;
 pub use sources::Sources;
 pub use suggest::{field_called, nearest};
@@ -190,7 +190,7 @@ fn read<'s>(
     let whole = map_parallel(&rest, || (), |(), (index, part)| read_whole(*index, part));
     let mut whole = whole.into_iter();
     for in_pieces in in_pieces {
-        if let Some(InPieces { head, users, found }) = in_pieces {
+        if let Some(InChunks { head, users, found }) = in_pieces {
             heads.push(Some(head));
             all.append(users);
             of_users.append(found);
@@ -338,7 +338,10 @@ impl Manifest {
         };
         for (part, wanted) in by_part {
             let (part, text) = (&self.sources.parts()[part as usize], &texts[part as usize]);
-            let pointers: Vec<_> = wanted.iter().map(|(_, pointer)| (pointer, Side::Value)).collect();
+            let pointers: Vec<_> = wanted
+                .iter()
+                .map(|(_, pointer)| (pointer, FieldPart::Value))
+                .collect();
             let stretches = locate::find(text, &pointers);
             let found = text_position::places(text, &part.display, &stretches);
             places.extend(

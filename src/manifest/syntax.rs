@@ -10,10 +10,10 @@ use crate::core::problem_code::ProblemCode;
 
 use super::diagnostics::{Found, error};
 use super::document::{self, RawPart, Unread};
-use super::locate::{self, Kind, MOST_LEVELS, Misfit, Wrong};
+use super::locate::{self, Kind, MOST_LEVELS, TypeMismatch, Wrong};
 use super::scalar::Skips;
 use super::sources::{Garbled, Part};
-use super::text_position::{self, Stretch};
+use super::text_position::{self, TextRange};
 
 /// How many `[` and `{` a text may contain without a closer check: so few
 /// cannot be nested too deeply.
@@ -259,7 +259,7 @@ impl<'t> Reader<'t> {
             found.push(self.misfit(misfit));
             silent = false;
         }
-        let lost = |misfit: &Misfit| misfit.user.is_none() && misfit.field.is_empty();
+        let lost = |misfit: &TypeMismatch| misfit.user.is_none() && misfit.field.is_empty();
         let again = match misfits.iter().any(lost) {
             true => None,
             false => document::read(text, &locate::skips(&misfits)).ok(),
@@ -276,8 +276,8 @@ impl<'t> Reader<'t> {
     }
 
     /// A value of the wrong kind.
-    fn misfit(&self, misfit: &Misfit) -> Problem {
-        let Misfit { user, field, wrong } = misfit;
+    fn misfit(&self, misfit: &TypeMismatch) -> Problem {
+        let TypeMismatch { user, field, wrong } = misfit;
         let at = Pointer {
             part: self.index,
             user: *user,

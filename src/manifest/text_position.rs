@@ -5,7 +5,7 @@
 use crate::core::problem::Place;
 
 /// A range of text, in characters from the start.
-pub(super) type Stretch = (usize, usize);
+pub(super) type TextRange = (usize, usize);
 
 /// The longest line that a [`Place`] quotes, in characters; a longer one is
 /// cut. A manifest of one endless line must not be copied for every problem in
@@ -13,12 +13,12 @@ pub(super) type Stretch = (usize, usize);
 pub(super) const MOST_QUOTED: usize = 1_000;
 
 /// Turns ranges of a text into places, in one pass over the text.
-pub(super) fn places(text: &str, file: &str, stretches: &[Stretch]) -> Vec<Place> {
+pub(super) fn places(text: &str, file: &str, stretches: &[TextRange]) -> Vec<Place> {
     let mut order: Vec<usize> = (0..stretches.len()).collect();
     order.sort_by_key(|index| stretches[*index]);
     let mut order = order.into_iter().peekable();
     let mut places = vec![None; stretches.len()];
-    let mut line = Line {
+    let mut line = CurrentLine {
         number: 1,
         first: 0,
         start: 0,
@@ -38,7 +38,7 @@ pub(super) fn places(text: &str, file: &str, stretches: &[Stretch]) -> Vec<Place
             _ => false,
         };
         if ends {
-            line = Line {
+            line = CurrentLine {
                 number: line.number.saturating_add(1),
                 first: at + 1,
                 start: byte + 1,
@@ -49,7 +49,7 @@ pub(super) fn places(text: &str, file: &str, stretches: &[Stretch]) -> Vec<Place
 }
 
 /// The current line of a pass over a text.
-struct Line {
+struct CurrentLine {
     /// From 1.
     number: u32,
     /// The character index of its start.
@@ -58,10 +58,10 @@ struct Line {
     start: usize,
 }
 
-impl Line {
+impl CurrentLine {
     /// The place of a range that starts at this byte. A range may span several
     /// lines; its start is in this one.
-    fn place(&self, text: &str, file: &str, byte: usize, (from, to): Stretch) -> Place {
+    fn place(&self, text: &str, file: &str, byte: usize, (from, to): TextRange) -> Place {
         let in_line = |from: usize, most: usize| {
             let characters = text[from..].chars();
             characters.take_while(|c| !matches!(c, '\n' | '\r')).take(most)

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MOST_BYTES, MOST_PIXELS, Notes, Picture};
+use super::{MOST_BYTES, MOST_PIXELS, Picture, PictureMetadata};
 use crate::core::digest::Digest;
 use crate::core::value::ImageFormat;
 
@@ -40,11 +40,11 @@ pub(crate) struct Stamp {
 
 /// What is known about a file that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct PictureFacts {
     /// What picture it is.
     pub(crate) picture: Picture,
     /// The metadata that it contains.
-    pub(crate) notes: Notes,
+    pub(crate) notes: PictureMetadata,
     /// The digest of the bytes to send.
     pub(crate) digest: Digest,
     /// The number of those bytes.
@@ -54,19 +54,19 @@ pub(crate) struct Facts {
 /// Facts about pictures, by file metadata and by whether the picture was
 /// stripped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Index {
-    entries: BTreeMap<(Stamp, bool), Facts>,
+pub struct PictureCache {
+    entries: BTreeMap<(Stamp, bool), PictureFacts>,
 }
 
-impl Index {
+impl PictureCache {
     /// The facts about a file, if known.
-    pub(crate) fn get(&self, stamp: Stamp, stripped: bool) -> Option<Facts> {
+    pub(crate) fn get(&self, stamp: Stamp, stripped: bool) -> Option<PictureFacts> {
         self.entries.get(&(stamp, stripped)).copied()
     }
 
     /// Remembers a file that was read after `now`, in nanoseconds since 1970,
     /// unless it is so recent that it might change unnoticed.
-    pub(crate) fn keep(&mut self, stamp: Stamp, stripped: bool, facts: Facts, now: i64) {
+    pub(crate) fn keep(&mut self, stamp: Stamp, stripped: bool, facts: PictureFacts, now: i64) {
         if is_settled(&stamp, now) {
             self.entries.insert((stamp, stripped), facts);
         }
@@ -84,7 +84,7 @@ impl Index {
 
     /// Parses a cache that was written at this time, in nanoseconds since 1970.
     /// Entries of files that are not older are dropped. If the bytes are not
-    /// what [`Index::to_bytes`] wrote, the result is empty.
+    /// what [`PictureCache::to_bytes`] wrote, the result is empty.
     pub fn parse(bytes: &[u8], written: i64) -> Self {
         Self::entries(bytes, written).unwrap_or_default()
     }
@@ -117,7 +117,7 @@ impl Index {
 
     /// All facts, for fuzzing.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn facts(&self) -> impl Iterator<Item = &Facts> {
+    pub(super) fn facts(&self) -> impl Iterator<Item = &PictureFacts> {
         self.entries.values()
     }
 }
@@ -143,7 +143,7 @@ const FORMATS: [ImageFormat; 4] = [
 ];
 
 /// Writes one entry.
-fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &Facts) {
+fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &PictureFacts) {
     let Stamp {
         device,
         inode,
@@ -151,7 +151,7 @@ fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &Facts) {
         modified,
         changed,
     } = stamp;
-    let Facts {
+    let PictureFacts {
         picture: Picture {
             format,
             width,
@@ -178,7 +178,7 @@ fn write(bytes: &mut Vec<u8>, stamp: &Stamp, stripped: bool, facts: &Facts) {
 }
 
 /// Reads one entry; `None` if it could not describe a picture.
-fn read(row: &[u8]) -> Option<(Stamp, bool, Facts)> {
+fn read(row: &[u8]) -> Option<(Stamp, bool, PictureFacts)> {
     let mut rest = row;
     let mut number = |length: usize| {
         let (taken, left) = rest.split_at_checked(length)?;
@@ -209,10 +209,10 @@ fn read(row: &[u8]) -> Option<(Stamp, bool, Facts)> {
         width: side()?,
         height: side()?,
     };
-    let notes = Notes::from_bits(number(2)? as u16)?;
+    let notes = PictureMetadata::from_bits(number(2)? as u16)?;
     let bytes = number(8).filter(|bytes| *bytes <= MOST_BYTES)?;
     let digest = Digest::from_bytes(rest.try_into().ok()?);
-    let facts = Facts {
+    let facts = PictureFacts {
         picture,
         notes,
         digest,
@@ -237,21 +237,21 @@ mod tests {
         }
     }
 
-    fn facts(content: &str) -> Facts {
-        Facts {
+    fn facts(content: &str) -> PictureFacts {
+        PictureFacts {
             picture: Picture {
                 format: ImageFormat::Gif,
                 width: 4096,
                 height: 1,
             },
-            notes: Notes::from_bits(0x101).unwrap(),
+            notes: PictureMetadata::from_bits(0x101).unwrap(),
             digest: Digest::of(content.as_bytes()),
             bytes: 49_000,
         }
     }
 
-    fn index() -> Index {
-        let mut index = Index::default();
+    fn index() -> PictureCache {
+        let mut index = PictureCache::default();
         for inode in 0..50 {
             index.keep(stamp(inode, SECOND, -3), inode % 2 == 0, facts("a"), 100 * SECOND);
         }
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn facts_are_returned_only_for_the_same_file() {
         let index = index();
-        assert_eq!(Index::parse(&index.to_bytes(), 100 * SECOND), index);
+        assert_eq!(PictureCache::parse(&index.to_bytes(), 100 * SECOND), index);
         let is = stamp(2, SECOND, -3);
         assert_eq!(index.get(is, true), Some(facts("a")));
         for other in [
@@ -293,12 +293,12 @@ mod tests {
             (i64::MAX, i64::MIN, false),
         ] {
             let stamp = stamp(1, modified, changed);
-            let mut index = Index::default();
+            let mut index = PictureCache::default();
             index.keep(stamp, false, facts("a"), now);
             assert_eq!(index.len(), usize::from(kept), "{stamp:?}");
             // Even if it was kept later than it was written.
             index.keep(stamp, false, facts("a"), i64::MAX);
-            let read = Index::parse(&index.to_bytes(), now);
+            let read = PictureCache::parse(&index.to_bytes(), now);
             assert_eq!(read.get(stamp, false).is_some(), kept, "{stamp:?}");
         }
     }
@@ -307,12 +307,12 @@ mod tests {
     fn a_damaged_or_foreign_cache_is_empty() {
         let whole = index().to_bytes();
         for end in 0..whole.len() {
-            assert!(Index::parse(&whole[..end], i64::MAX).is_empty(), "{end}");
+            assert!(PictureCache::parse(&whole[..end], i64::MAX).is_empty(), "{end}");
         }
         for at in 0..whole.len() {
             let mut broken = whole.clone();
             broken[at] ^= 1;
-            assert!(Index::parse(&broken, i64::MAX).is_empty(), "{at}");
+            assert!(PictureCache::parse(&broken, i64::MAX).is_empty(), "{at}");
         }
         // Sealed, but of another version or with half an entry.
         let body = &whole[..whole.len() - DIGEST];
@@ -335,8 +335,8 @@ mod tests {
             Vec::new(),
             b"PNG".to_vec(),
         ] {
-            assert!(Index::parse(&seal(body), i64::MAX).is_empty());
+            assert!(PictureCache::parse(&seal(body), i64::MAX).is_empty());
         }
-        assert!(!Index::parse(&seal(body.to_vec()), i64::MAX).is_empty());
+        assert!(!PictureCache::parse(&seal(body.to_vec()), i64::MAX).is_empty());
     }
 }

@@ -48,10 +48,10 @@ impl Colours {
         profile: Option<Vec<u8>>,
     ) -> Result<Self, &'static str> {
         let said = match format {
-            ImageFormat::Png => Said::by(bytes)?,
-            ImageFormat::Jpeg | ImageFormat::Gif | ImageFormat::Webp => Said::default(),
+            ImageFormat::Png => Stated::by(bytes)?,
+            ImageFormat::Jpeg | ImageFormat::Gif | ImageFormat::Webp => Stated::default(),
         };
-        let Said {
+        let Stated {
             usual,
             has_profile,
             gamma,
@@ -126,7 +126,7 @@ fn described(gamma: Option<u32>, primaries: Option<[u32; 8]>) -> ColorProfile {
 
 /// What a PNG states about its colours, unless it is what nearly all state.
 #[derive(Default)]
-struct Said {
+struct Stated {
     /// That they are sRGB.
     usual: bool,
     /// That it has a profile.
@@ -137,7 +137,7 @@ struct Said {
     primaries: Option<[u32; 8]>,
 }
 
-impl Said {
+impl Stated {
     fn by(bytes: &[u8]) -> Result<Self, &'static str> {
         let mut reading = Reading::default();
         // The file was examined before, so the walk reaches its end.

@@ -27,7 +27,7 @@ pub(super) enum Piece<'b> {
 pub(super) type Visit<'v, 'b> = &'v mut dyn FnMut(&'b [u8], Piece<'b>);
 
 /// Walks through a file of this format.
-pub(super) fn walk<'b>(bytes: &'b [u8], format: ImageFormat, visit: Visit<'_, 'b>) -> Walk {
+pub(super) fn walk<'b>(bytes: &'b [u8], format: ImageFormat, visit: Visit<'_, 'b>) -> WalkResult {
     let mut file = Cursor {
         rest: bytes,
         begun: bytes,
@@ -53,7 +53,7 @@ pub(super) enum Flaw {
 }
 
 /// The result of a step of a walk.
-pub(super) type Walk<T = ()> = Result<T, Flaw>;
+pub(super) type WalkResult<T = ()> = Result<T, Flaw>;
 
 /// A position in a file that only moves forward, and never past the end.
 struct Cursor<'b> {
@@ -65,7 +65,7 @@ struct Cursor<'b> {
 
 impl<'b> Cursor<'b> {
     /// The next bytes, all of them or none.
-    fn take(&mut self, count: usize) -> Walk<&'b [u8]> {
+    fn take(&mut self, count: usize) -> WalkResult<&'b [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Flaw::Ends)?;
         self.rest = rest;
         Ok(taken)
@@ -79,18 +79,18 @@ impl<'b> Cursor<'b> {
     }
 
     /// The next byte.
-    fn byte(&mut self) -> Walk<u8> {
+    fn byte(&mut self) -> WalkResult<u8> {
         self.take(1).map(|taken| taken[0])
     }
 
     /// A big-endian number.
-    fn big(&mut self, bytes: usize) -> Walk<usize> {
+    fn big(&mut self, bytes: usize) -> WalkResult<usize> {
         let taken = self.take(bytes)?;
         Ok(taken.iter().fold(0, |n, byte| (n << 8) | usize::from(*byte)))
     }
 
     /// A little-endian number.
-    fn little(&mut self, bytes: usize) -> Walk<usize> {
+    fn little(&mut self, bytes: usize) -> WalkResult<usize> {
         let taken = self.take(bytes)?;
         Ok(taken
             .iter()
@@ -100,7 +100,7 @@ impl<'b> Cursor<'b> {
 }
 
 /// Stops a walk if the file is invalid.
-fn demand(holds: bool) -> Walk {
+fn demand(holds: bool) -> WalkResult {
     if holds { Ok(()) } else { Err(Flaw::Nonsense) }
 }
 
@@ -113,7 +113,7 @@ const PNG_KEPT: [&[u8]; 15] = [
 
 /// PNG: a signature, then chunks (length, type, data, checksum) from IHDR to
 /// IEND with IDAT between them (PNG specification, §5 and §11).
-fn png<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
+fn png<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> WalkResult {
     file.take(8)?;
     file.show(visit, Piece::Picture);
     let mut first = true;
@@ -146,7 +146,7 @@ fn png<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
 /// JPEG: segments from SOI to EOI. After a scan's header come coded bytes, in
 /// which a marker is anything but `FF 00` and restarts (ITU-T T.81, annex B).
 /// Phones append further pictures after EOI.
-fn jpeg<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
+fn jpeg<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> WalkResult {
     file.take(2)?;
     file.show(visit, Piece::Picture);
     let mut frame = false;
@@ -206,7 +206,7 @@ fn segment(marker: u8, content: &[u8]) -> Piece<'_> {
 }
 
 /// Skips coded bytes up to the next marker.
-fn skip_scan(file: &mut Cursor<'_>) -> Walk {
+fn skip_scan(file: &mut Cursor<'_>) -> WalkResult {
     loop {
         let at = file
             .rest
@@ -224,7 +224,7 @@ fn skip_scan(file: &mut Cursor<'_>) -> Walk {
 }
 
 /// GIF: header and screen, then blocks up to the trailer (GIF89a, appendix A).
-fn gif<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
+fn gif<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> WalkResult {
     file.take(6)?;
     let screen = file.take(7)?;
     color_table(file, screen[4])?;
@@ -270,7 +270,7 @@ fn extension(kind: u8, content: &[u8]) -> Piece<'_> {
 }
 
 /// Skips the colour table that these flags announce, if any.
-fn color_table(file: &mut Cursor<'_>, flags: u8) -> Walk {
+fn color_table(file: &mut Cursor<'_>, flags: u8) -> WalkResult {
     if flags & 0x80 != 0 {
         file.take(3 << ((flags & 7) + 1))?;
     }
@@ -278,7 +278,7 @@ fn color_table(file: &mut Cursor<'_>, flags: u8) -> Walk {
 }
 
 /// Skips blocks that start with their length, up to one of length 0.
-fn sub_blocks(file: &mut Cursor<'_>) -> Walk {
+fn sub_blocks(file: &mut Cursor<'_>) -> WalkResult {
     loop {
         match file.byte()? {
             0 => return Ok(()),
@@ -289,7 +289,7 @@ fn sub_blocks(file: &mut Cursor<'_>) -> Walk {
 
 /// WebP: one RIFF chunk that contains the others. In a file with features
 /// (VP8X) the picture comes in a later chunk (RFC 9649, §2).
-fn webp<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> Walk {
+fn webp<'b>(file: &mut Cursor<'b>, visit: Visit<'_, 'b>) -> WalkResult {
     file.take(4)?;
     let size = file.little(4)?;
     demand(size >= 4)?;

@@ -19,12 +19,12 @@ pub(super) struct Exif {
     /// A thumbnail, which editors forget to change with the picture.
     pub(super) copy: bool,
     /// The orientation, unless upright.
-    pub(super) turned: Option<Turned>,
+    pub(super) turned: Option<Orientation>,
 }
 
 /// An orientation, and how it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turned {
+pub(super) struct Orientation {
     /// 2 to 8 (Exif 2.32 §4.6.4, Orientation).
     how: u8,
     /// Whether numbers are little-endian.
@@ -50,7 +50,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Exif> {
     for field in tiff.fields(first) {
         match field.tag {
             ORIENTATION if exif.turned.is_none() => {
-                exif.turned = field.turned().map(|how| Turned {
+                exif.turned = field.turned().map(|how| Orientation {
                     how,
                     little: tiff.little,
                     named,
@@ -92,8 +92,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Exif> {
 }
 
 /// The smallest EXIF with the same orientation: one field.
-pub(super) fn only_turned(turned: Turned) -> Vec<u8> {
-    let Turned { how, little, named } = turned;
+pub(super) fn only_turned(turned: Orientation) -> Vec<u8> {
+    let Orientation { how, little, named } = turned;
     let short = |number: u16| {
         if little {
             number.to_le_bytes()

@@ -4,7 +4,7 @@ use super::cache::seal;
 use super::container::{self, Piece};
 use super::strip::checksum;
 use super::{
-    Index, MOST_BYTES, MOST_PIXELS, Picture, examine, examine_with_notes, recognise, strip, thumbnail,
+    MOST_BYTES, MOST_PIXELS, Picture, PictureCache, examine, examine_with_notes, recognise, strip, thumbnail,
 };
 use crate::core::value::ImageFormat;
 use base64::Engine as _;
@@ -95,7 +95,7 @@ fn stripped_once(bytes: &[u8]) {
     };
     assert_eq!(
         examine_with_notes(&silent),
-        Ok((picture, super::Notes::default())),
+        Ok((picture, super::PictureMetadata::default())),
         "{told}"
     );
     assert_eq!(
@@ -128,11 +128,15 @@ fn exif_pieces(bytes: &[u8], format: ImageFormat) -> usize {
 /// If that is not so.
 pub(crate) fn indexed(bytes: &[u8], written: i64) {
     for bytes in [bytes.to_vec(), seal(bytes.to_vec())] {
-        let index = Index::parse(&bytes, written);
+        let index = PictureCache::parse(&bytes, written);
         let saved = index.to_bytes();
         assert!(index.is_empty() || saved.len() <= bytes.len());
-        assert_eq!(Index::parse(&saved, written), index, "written at {written}");
-        assert_eq!(Index::parse(&saved, i64::MAX).len(), index.len());
+        assert_eq!(
+            PictureCache::parse(&saved, written),
+            index,
+            "written at {written}"
+        );
+        assert_eq!(PictureCache::parse(&saved, i64::MAX).len(), index.len());
         // Every entry describes a picture that we accept and can be displayed.
         for facts in index.facts() {
             let Picture { width, height, .. } = facts.picture;

@@ -10,9 +10,9 @@ use super::exif;
 /// What a picture reveals about people. Harmless metadata, such as the program
 /// that wrote the file, is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Notes(u16);
+pub(crate) struct PictureMetadata(u16);
 
-impl Notes {
+impl PictureMetadata {
     const PLACE: u16 = 1;
     const PERSON: u16 = 1 << 1;
     const CAMERA: u16 = 1 << 2;
@@ -78,7 +78,7 @@ impl Notes {
     }
 }
 
-impl fmt::Display for Notes {
+impl fmt::Display for PictureMetadata {
     /// A phrase that follows "it says": "where it was taken and who made it (in
     /// EXIF)".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,7 +118,7 @@ fn from(source: u16, told: u16) -> u16 {
 
 fn of_exif(bytes: &[u8]) -> u16 {
     let Some(exif) = exif::read(bytes) else {
-        return Notes::ODD | Notes::EXIF;
+        return PictureMetadata::ODD | PictureMetadata::EXIF;
     };
     let exif::Exif {
         place,
@@ -128,12 +128,12 @@ fn of_exif(bytes: &[u8]) -> u16 {
         copy,
         turned: _,
     } = exif;
-    let told = flag(place, Notes::PLACE)
-        | flag(person, Notes::PERSON)
-        | flag(camera, Notes::CAMERA)
-        | flag(text, Notes::TEXT)
-        | flag(copy, Notes::COPY);
-    from(Notes::EXIF, told)
+    let told = flag(place, PictureMetadata::PLACE)
+        | flag(person, PictureMetadata::PERSON)
+        | flag(camera, PictureMetadata::CAMERA)
+        | flag(text, PictureMetadata::TEXT)
+        | flag(copy, PictureMetadata::COPY);
+    from(PictureMetadata::EXIF, told)
 }
 
 /// XMP is judged by its field names alone; values are not read.
@@ -151,7 +151,7 @@ fn of_xmp(bytes: &[u8]) -> u16 {
             b":City",
             b":Sublocation",
         ]),
-        Notes::PLACE,
+        PictureMetadata::PLACE,
     ) | flag(
         has(&[
             b":creator",
@@ -162,8 +162,8 @@ fn of_xmp(bytes: &[u8]) -> u16 {
             b":PersonInImage",
             b"mwg-rs:",
         ]),
-        Notes::PERSON,
-    ) | flag(has(&[b"SerialNumber"]), Notes::CAMERA)
+        PictureMetadata::PERSON,
+    ) | flag(has(&[b"SerialNumber"]), PictureMetadata::CAMERA)
         | flag(
             has(&[
                 b":description",
@@ -172,10 +172,10 @@ fn of_xmp(bytes: &[u8]) -> u16 {
                 b":UserComment",
                 b":Headline",
             ]),
-            Notes::TEXT,
+            PictureMetadata::TEXT,
         )
-        | flag(has(&[b":Thumbnails", b"GImage:"]), Notes::COPY);
-    from(Notes::XMP, told)
+        | flag(has(&[b":Thumbnails", b"GImage:"]), PictureMetadata::COPY);
+    from(PictureMetadata::XMP, told)
 }
 
 /// IPTC: data sets (`1C`, record, number, length) within Photoshop's blocks
@@ -188,14 +188,14 @@ fn of_iptc(bytes: &[u8]) -> u16 {
             && *high < 0x80
         {
             told |= match number {
-                26 | 27 | 90 | 92 | 95 | 100 | 101 => Notes::PLACE,
-                80 | 85 | 110 | 115 | 116 | 118 | 122 => Notes::PERSON,
-                5 | 25 | 40 | 105 | 120 => Notes::TEXT,
+                26 | 27 | 90 | 92 | 95 | 100 | 101 => PictureMetadata::PLACE,
+                80 | 85 | 110 | 115 | 116 | 118 | 122 => PictureMetadata::PERSON,
+                5 | 25 | 40 | 105 | 120 => PictureMetadata::TEXT,
                 _ => 0,
             };
         }
     }
-    from(Notes::IPTC, told)
+    from(PictureMetadata::IPTC, told)
 }
 
 /// The keyword of a text, or its beginning if it has none, shows whether a
@@ -218,8 +218,8 @@ fn of_text(bytes: &[u8]) -> u16 {
         .iter()
         .any(|text| PROGRAMS.iter().any(|program| text.starts_with(program)));
     if profile && !bytes.starts_with(b"Raw profile type icc\0") {
-        return Notes::ODD;
+        return PictureMetadata::ODD;
     }
     let blank = bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0);
-    flag(!by_program && !blank && !profile, Notes::TEXT)
+    flag(!by_program && !blank && !profile, PictureMetadata::TEXT)
 }

@@ -19,10 +19,10 @@ mod thumbnail;
 use std::fmt;
 
 use crate::core::value::ImageFormat;
-pub use cache::Index;
-pub(crate) use cache::{Facts, Stamp};
+pub use cache::PictureCache;
+pub(crate) use cache::{PictureFacts, Stamp};
 use container::{Flaw, Visit};
-pub(crate) use metadata::Notes;
+pub(crate) use metadata::PictureMetadata;
 pub(crate) use strip::strip;
 pub(crate) use thumbnail::{Thumbnail, thumbnail};
 
@@ -85,8 +85,8 @@ pub(crate) fn examine(bytes: &[u8]) -> Result<Picture, Fault> {
 }
 
 /// Recognises a complete picture, and the metadata in it.
-pub(crate) fn examine_with_notes(bytes: &[u8]) -> Result<(Picture, Notes), Fault> {
-    let mut notes = Notes::default();
+pub(crate) fn examine_with_notes(bytes: &[u8]) -> Result<(Picture, PictureMetadata), Fault> {
+    let mut notes = PictureMetadata::default();
     let picture = examine_with(bytes, &mut |_, piece| notes.add(piece))?;
     Ok((picture, notes))
 }

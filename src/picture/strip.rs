@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::container::{self, Piece};
-use super::exif::{self, Turned};
+use super::exif::{self, Orientation};
 use super::{examine_with_notes, recognise};
 use crate::core::value::ImageFormat;
 
@@ -52,7 +52,7 @@ pub(crate) fn strip(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Adds EXIF with only the orientation, in JPEG under its original name:
 /// readers differ about the last byte of that name.
-fn turn(kept: &mut Vec<u8>, format: ImageFormat, turned: Turned, name: &[u8]) {
+fn turn(kept: &mut Vec<u8>, format: ImageFormat, turned: Orientation, name: &[u8]) {
     let exif = exif::only_turned(turned);
     let length = exif.len() as u32;
     match format {
@@ -120,7 +120,7 @@ mod tests {
     use image::{DynamicImage, ImageDecoder as _, ImageFormat as Decoded, ImageReader, Rgb, RgbImage};
 
     use super::*;
-    use crate::picture::{Notes, examine};
+    use crate::picture::{PictureMetadata, examine};
 
     /// A picture that looks different in every orientation.
     fn pixels() -> DynamicImage {
@@ -230,7 +230,7 @@ mod tests {
         [head, notes, rest].concat()
     }
 
-    fn notes(bytes: &[u8]) -> Notes {
+    fn notes(bytes: &[u8]) -> PictureMetadata {
         examine_with_notes(bytes).unwrap().1
     }
 
@@ -472,7 +472,10 @@ mod tests {
                 Some(silent) => {
                     done += 1;
                     if let Ok(before) = examine(&file) {
-                        assert_eq!(examine_with_notes(&silent), Ok((before, Notes::default())));
+                        assert_eq!(
+                            examine_with_notes(&silent),
+                            Ok((before, PictureMetadata::default()))
+                        );
                     }
                 }
             }

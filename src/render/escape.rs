@@ -171,7 +171,7 @@ pub fn lines(text: &str) -> Cow<'_, str> {
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Log {
+pub enum LogStyle {
     /// Text.
     Plain,
     /// Text that its author has coloured. The author must have escaped foreign
@@ -182,13 +182,13 @@ pub enum Log {
 }
 
 /// Log lines, safe to show.
-pub fn log(text: &str, form: Log) -> Cow<'_, str> {
+pub fn log(text: &str, form: LogStyle) -> Cow<'_, str> {
     match form {
-        Log::Plain => lines(text),
-        Log::Coloured => escaped(text, &mut Watch::at_start(), |c| {
+        LogStyle::Plain => lines(text),
+        LogStyle::Coloured => escaped(text, &mut Watch::at_start(), |c| {
             matches!(c, '\n' | '\t' | '\u{1b}')
         }),
-        Log::Json => written(text, &mut Watch::at_start(), |c| c == '\n', push_unit),
+        LogStyle::Json => written(text, &mut Watch::at_start(), |c| c == '\n', push_unit),
     }
 }
 
@@ -485,13 +485,13 @@ mod tests {
         /// A log line has no effect, and a JSON one reads the same.
         #[test]
         fn a_logs_line_never_acts(text in anything()) {
-            for form in [Log::Plain, Log::Json] {
+            for form in [LogStyle::Plain, LogStyle::Json] {
                 let line = format!("at {} {text:?}", serde_json::to_string(&text).unwrap());
                 let shown = log(&line, form);
                 prop_assert_eq!(acting(&shown), None);
             }
             let line = format!("{}\n", serde_json::to_string(&[&text]).unwrap());
-            let shown = log(&line, Log::Json);
+            let shown = log(&line, LogStyle::Json);
             prop_assert!(shown.ends_with("]\n"));
             prop_assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [text]);
         }

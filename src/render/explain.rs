@@ -27,7 +27,7 @@ pub fn write(
     place: Option<&Place>,
     palette: Palette,
 ) -> io::Result<()> {
-    let mut out = Page {
+    let mut out = ExplanationWriter {
         out: &mut BufWriter::new(out),
         palette,
     };
@@ -43,7 +43,7 @@ pub fn write(
     out.out.flush()
 }
 
-struct Page<'a> {
+struct ExplanationWriter<'a> {
     out: &'a mut dyn Write,
     palette: Palette,
 }
@@ -51,7 +51,7 @@ struct Page<'a> {
 /// Width of the first column.
 const FIRST: usize = 10;
 
-impl Page<'_> {
+impl ExplanationWriter<'_> {
     fn line(&mut self, text: impl std::fmt::Display) -> io::Result<()> {
         writeln!(self.out, "{text}")
     }

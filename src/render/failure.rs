@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 
 use super::escape::Safe;
-use super::problems::{self, Look};
+use super::problems::{self, DisplayOptions};
 use super::style::Tone;
 use crate::error::Error;
 
 /// The error as text, with a final newline.
-pub fn render(error: &Error, look: Look) -> String {
+pub fn render(error: &Error, look: DisplayOptions) -> String {
     let mut out = problems::render(error.manifest_problems(), look);
     if !out.is_empty() {
         out.push('\n');
@@ -46,8 +46,8 @@ error[io.failed]: could not read `a\\u{202e}b`
   caused by: denied\\u{1b}[2J
   help: look at its permissions
 ";
-        assert_eq!(render(&error, Look::default()), expected);
-        let look = Look {
+        assert_eq!(render(&error, DisplayOptions::default()), expected);
+        let look = DisplayOptions {
             palette: Palette::Colour,
             width: None,
         };

@@ -10,7 +10,7 @@ const TOLD: usize = 20;
 
 /// The result of `init`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Made {
+pub struct InitSummary {
     /// Files that were written.
     pub created: Vec<String>,
     /// Files that already existed and were not touched.
@@ -40,8 +40,8 @@ pub struct RowLeft {
 ///
 /// # Errors
 /// The writer's own.
-pub fn write(out: &mut dyn Write, made: &Made) -> io::Result<()> {
-    let Made {
+pub fn write(out: &mut dyn Write, made: &InitSummary) -> io::Result<()> {
+    let InitSummary {
         created,
         kept,
         ignore,

@@ -19,32 +19,32 @@ const NAMED: usize = 5;
 
 /// A sentence without a full stop, and advice on what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct Advice {
     /// What is the case.
     pub message: String,
     /// What to do about it.
     pub what_to_do: String,
 }
 
-fn words(message: impl Into<String>, what_to_do: impl Into<String>) -> Words {
-    Words {
+fn advice(message: impl Into<String>, what_to_do: impl Into<String>) -> Advice {
+    Advice {
         message: message.into(),
         what_to_do: what_to_do.into(),
     }
 }
 
 /// Why a create in doubt is held.
-fn in_doubt(begun: u64, why: Unrepeatable) -> Words {
+fn in_doubt(begun: u64, why: Unrepeatable) -> Advice {
     let settle = "to settle it now, check Whop's dashboard: if the account is not there, `--allow in_doubt --only ID` creates it for this user";
     let begun = time(begun);
     match why {
-        Unrepeatable::Version => words(
+        Unrepeatable::Version => advice(
             format!(
                 "a create sent at {begun} got no answer, and what Whop shows does not tell whether it worked"
             ),
             format!("run again later to check again; {settle}"),
         ),
-        Unrepeatable::Different => words(
+        Unrepeatable::Different => advice(
             format!(
                 "the journal beside the mapping contains a create sent at {begun} that got no answer, and it asks for something other than the manifest does now"
             ),
@@ -52,7 +52,7 @@ fn in_doubt(begun: u64, why: Unrepeatable) -> Words {
                 "if the manifest has not changed since, someone else wrote that journal: restore it; otherwise run again later to check again; {settle}"
             ),
         ),
-        Unrepeatable::Ahead => words(
+        Unrepeatable::Ahead => advice(
             format!(
                 "the journal beside the mapping contains a create sent at {begun} that got no answer, and by Whop's clock that time is still to come"
             ),
@@ -64,9 +64,9 @@ fn in_doubt(begun: u64, why: Unrepeatable) -> Words {
 }
 
 /// Why a user is held, and what to do.
-pub fn reason(reason: &Reason) -> Words {
+pub fn reason(reason: &Reason) -> Advice {
     match reason {
-        Reason::Ambiguous { by, accounts } => words(
+        Reason::Ambiguous { by, accounts } => advice(
             format!(
                 "{} accounts match by {}: {}",
                 accounts.len(),
@@ -75,14 +75,14 @@ pub fn reason(reason: &Reason) -> Words {
             ),
             "decide which one is this user's: set `metadata.external_id` on Whop to this user's id on that one, and clear it on the others",
         ),
-        Reason::LinkedElsewhere { account, other } => words(
+        Reason::LinkedElsewhere { account, other } => advice(
             format!("account `{account}` matches, but the mapping links it to user `{other}`"),
             format!(
                 "if this user was `{other}` before, add `renamed_from: {other}`; if the mapping is wrong, remove the line of `{other}` from it; if the account is wrong, correct its metadata on Whop"
             ),
         ),
         Reason::Contradicted(contradiction) => contradicted(contradiction),
-        Reason::MappedTwice { account, others } => words(
+        Reason::MappedTwice { account, others } => advice(
             format!(
                 "the mapping links account `{account}` to this user and also to {}",
                 list(others)
@@ -91,7 +91,7 @@ pub fn reason(reason: &Reason) -> Words {
         ),
         // Readers of a plan must not learn from it which address belongs to an
         // id.
-        Reason::EmailChanged { account, observed } => words(
+        Reason::EmailChanged { account, observed } => advice(
             format!(
                 "account `{account}` has another email, `{}`, and Whop cannot change it",
                 mask::address(observed)
@@ -99,39 +99,39 @@ pub fn reason(reason: &Reason) -> Words {
             "either put that email into the manifest (`whop-sync explain` shows it in full), or have the address corrected on Whop by hand (the API cannot do it), or give this user a new id, which creates a new account",
         ),
         Reason::EmailTaken { account, external_id } => email_taken(account, external_id.as_deref()),
-        Reason::SharedOwner { owner, others } => words(
+        Reason::SharedOwner { owner, others } => advice(
             format!(
                 "on Whop this user is the same person (`{owner}`) as {}, and a person has only one profile per company",
                 list(others)
             ),
             "keep only one of these users in the manifest, or give each an account with an email of its own",
         ),
-        Reason::Vanished => words(
+        Reason::Vanished => advice(
             "nothing is created while more than a tenth of the mapped accounts cannot be found",
             "check company, server and key; if those accounts really are gone, run once with `--allow vanished`",
         ),
         Reason::InDoubt { begun, why } => in_doubt(*begun, *why),
-        Reason::Suspended { account } => words(
+        Reason::Suspended { account } => advice(
             format!("Whop has suspended account `{account}`"),
             "resolve this with Whop, or remove the user from the manifest",
         ),
-        Reason::MetadataFixed { keys } => words(
+        Reason::MetadataFixed { keys } => advice(
             format!(
                 "metadata differs ({}), and this API version cannot change it",
                 list(keys)
             ),
             "write Whop's values into the manifest, or use a newer `--api-version`",
         ),
-        Reason::Incomplete => words(
+        Reason::Incomplete => advice(
             "Whop did not list every account, so one that is missing from the list may still exist",
             "run again; if this persists, `whop-sync doctor` shows what Whop leaves out",
         ),
-        Reason::Unreadable { message } => words(
+        Reason::Unreadable { message } => advice(
             format!("this user could not be read: {message}"),
             "run again; if this persists, `whop-sync doctor` shows whether the key lacks a scope; otherwise ask Whop \
              about this user",
         ),
-        Reason::OwnerMissing { owner } => words(
+        Reason::OwnerMissing { owner } => advice(
             format!("Whop reports that the account's owner `{owner}` does not exist"),
             "check the account on Whop, and ask Whop's support if it looks right there",
         ),
@@ -140,7 +140,7 @@ pub fn reason(reason: &Reason) -> Words {
 
 /// Contradictory evidence: what each side claims, which one is wrong, and how
 /// to fix it.
-fn contradicted(contradiction: &Contradiction) -> Words {
+fn contradicted(contradiction: &Contradiction) -> Advice {
     let Contradiction {
         account,
         under,
@@ -164,7 +164,7 @@ fn contradicted(contradiction: &Contradiction) -> Words {
     };
     let message = format!("{claim}{dissents}");
     let Some(under) = under else {
-        return words(
+        return advice(
             message,
             "correct the account's metadata on Whop so that both keys carry the id of the same user",
         );
@@ -187,22 +187,22 @@ fn contradicted(contradiction: &Contradiction) -> Words {
             "if the mapping is wrong, {remove}; if the account is this user's, run once with a dated `--api-version`, which shows the email and sets the id"
         ),
     };
-    words(message, what_to_do)
+    advice(message, what_to_do)
 }
 
-fn email_taken(account: impl Display, external_id: Option<&str>) -> Words {
+fn email_taken(account: impl Display, external_id: Option<&str>) -> Advice {
     let carries = match external_id {
         Some(id) => format!("carries the id `{id}`"),
         None => "carries no id of this platform".to_owned(),
     };
-    words(
+    advice(
         format!("the email already belongs to account `{account}`, which {carries}"),
         "if it is the same person, use that id or `renamed_from`; if not, use another email; `--allow duplicate` creates a second account for the same person",
     )
 }
 
 /// Why a plan is refused, and how to allow it once.
-pub fn breach(breach: &Breach) -> Words {
+pub fn breach(breach: &Breach) -> Advice {
     let Breach {
         guard,
         most,
@@ -245,7 +245,7 @@ pub fn breach(breach: &Breach) -> Words {
         ),
         Guard::Stale => return stale(*wanted),
     };
-    words(
+    advice(
         format!(
             "`{name}`: {} {what}, at most {}{set}",
             number(*wanted),
@@ -286,8 +286,8 @@ pub fn caution(caution: &Caution) -> String {
 }
 
 /// The manifest is older than the one that was applied last.
-fn stale(since: usize) -> Words {
-    words(
+fn stale(since: usize) -> Advice {
+    advice(
         format!(
             "`stale`: this manifest is older than what was applied last, by {}",
             plural(since, "applied state")
@@ -470,12 +470,12 @@ mod tests {
     #[test]
     fn every_reason_has_its_own_sentence_and_advice() {
         let holds = sample::every_hold();
-        let said: Vec<Words> = holds.iter().map(|hold| reason(&hold.reason)).collect();
+        let said: Vec<Advice> = holds.iter().map(|hold| reason(&hold.reason)).collect();
         let messages: BTreeSet<&str> = said.iter().map(|w| w.message.as_str()).collect();
         assert_eq!(messages.len(), holds.len());
-        for words in &said {
-            assert!(!words.what_to_do.is_empty());
-            assert!(!words.message.ends_with('.'), "{}", words.message);
+        for advice in &said {
+            assert!(!advice.what_to_do.is_empty());
+            assert!(!advice.message.ends_with('.'), "{}", advice.message);
         }
     }
 
@@ -501,27 +501,31 @@ mod tests {
     #[test]
     fn every_breach_says_how_to_allow_it() {
         for guard in Guard::ALL.into_iter().filter(|guard| *guard != Guard::Stale) {
-            let words = breach(&Breach {
+            let advice = breach(&Breach {
                 guard,
                 most: 3,
                 wanted: 1_200,
                 limit: Some(Limit::Percent(30)),
             });
-            assert!(words.what_to_do.contains(&format!("--allow {}", guard.name())));
-            assert!(words.message.contains("1,200") && words.message.contains("at most 3 (30%"));
+            assert!(advice.what_to_do.contains(&format!("--allow {}", guard.name())));
+            assert!(advice.message.contains("1,200") && advice.message.contains("at most 3 (30%"));
         }
     }
 
     #[test]
     fn an_older_manifest_says_by_how_much() {
-        let words = breach(&Breach {
+        let advice = breach(&Breach {
             guard: Guard::Stale,
             most: 0,
             wanted: 1,
             limit: None,
         });
-        assert!(words.message.ends_with("by 1 applied state"), "{}", words.message);
-        assert!(words.what_to_do.contains("--allow stale"));
+        assert!(
+            advice.message.ends_with("by 1 applied state"),
+            "{}",
+            advice.message
+        );
+        assert!(advice.what_to_do.contains("--allow stale"));
     }
 
     #[test]

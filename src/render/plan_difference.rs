@@ -16,7 +16,7 @@ const TOLD: usize = 200;
 
 /// A field whose value differs from the plan.
 #[derive(Debug)]
-pub(crate) struct FieldMoved<'a> {
+pub(crate) struct FieldDifference<'a> {
     /// Its name.
     pub(crate) name: &'a str,
     /// What was planned for it, if anything.
@@ -71,10 +71,10 @@ pub(crate) fn sentence(moved: &Moved) -> String {
 
 /// The fields that differ from the plan, in the plan's order. For a user who
 /// was not planned, or for whom nothing is left to do, that is all fields.
-pub(crate) fn fields(moved: &Moved) -> Vec<FieldMoved<'_>> {
+pub(crate) fn fields(moved: &Moved) -> Vec<FieldDifference<'_>> {
     let planned = moved.planned.as_ref().map_or(&[][..], |action| &action.fields);
     let now = moved.now.as_ref().map_or(&[][..], |action| &action.fields);
-    let both = planned.iter().map(|field| FieldMoved {
+    let both = planned.iter().map(|field| FieldDifference {
         name: &field.name,
         planned: Some(field),
         now: now.iter().find(|other| other.name == field.name),
@@ -82,7 +82,7 @@ pub(crate) fn fields(moved: &Moved) -> Vec<FieldMoved<'_>> {
     let new = now
         .iter()
         .filter(|field| planned.iter().all(|other| other.name != field.name))
-        .map(|field| FieldMoved {
+        .map(|field| FieldDifference {
             name: &field.name,
             planned: None,
             now: Some(field),

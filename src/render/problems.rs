@@ -31,7 +31,7 @@ const BEFORE_HELP: usize = "     = help: ".len();
 
 /// How to show problems.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Look {
+pub struct DisplayOptions {
     /// Whether to use colours.
     pub palette: Palette,
     /// The terminal's width in columns, if it is a terminal.
@@ -41,7 +41,7 @@ pub struct Look {
 /// All problems as text: errors before warnings, each by file and line. After
 /// the first [`SHOWN`] only their number, and finally the totals. Empty if
 /// there are no problems.
-pub fn render(problems: &[Problem], look: Look) -> String {
+pub fn render(problems: &[Problem], look: DisplayOptions) -> String {
     let mut sorted: Vec<&Problem> = problems.iter().collect();
     sorted.sort_by_key(|problem| order(problem));
     let renderer = match look.palette {
@@ -158,10 +158,10 @@ fn one(problem: &Problem, renderer: &Renderer, width: Option<usize>) -> String {
 /// A position as the renderer computes it from the line shown, and the real
 /// one. They differ because the line may be cut, and because escapes are longer
 /// than the characters they replace. The renderer cannot be given a position.
-type Moved = (String, String);
+type ShiftedPosition = (String, String);
 
 /// Corrects the positions, which follow the title in this order.
-fn put_right(rendered: String, moved: &[Moved]) -> String {
+fn put_right(rendered: String, moved: &[ShiftedPosition]) -> String {
     let mut done = String::new();
     let mut rest = rendered.as_str();
     if let Some(title_end) = rest.find('\n').filter(|_| !moved.is_empty()) {
@@ -184,7 +184,7 @@ fn snippet<'a>(
     place: &'a Place,
     kind: AnnotationKind,
     label: Option<String>,
-    moved: &mut Vec<Moved>,
+    moved: &mut Vec<ShiftedPosition>,
 ) -> Group<'a> {
     let Place {
         file,
@@ -333,7 +333,7 @@ mod tests {
     }
 
     fn plain(problems: &[Problem]) -> String {
-        render(problems, Look::default())
+        render(problems, DisplayOptions::default())
     }
 
     #[test]
@@ -446,7 +446,7 @@ error[bad_email]: the email must contain an `@`
     #[test]
     fn colour_adds_only_escapes() {
         let problems = [problem(12, 12, 4, "    email: jane")];
-        let look = Look {
+        let look = DisplayOptions {
             palette: Palette::Colour,
             width: None,
         };

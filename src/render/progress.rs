@@ -33,7 +33,7 @@ pub enum Mode {
 
 /// The value of `--progress`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ProgressChoice {
     /// A bar on terminals, lines elsewhere.
     #[default]
     Auto,
@@ -45,7 +45,7 @@ pub enum Wanted {
     None,
 }
 
-impl Wanted {
+impl ProgressChoice {
     /// Parses the value of the environment variable.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Wanted {
 
 /// What a run is waiting for at one moment, in requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waits {
+pub struct WaitCounts {
     /// A permit to send, because of Whop's limit.
     pub limit: u64,
     /// Answers from Whop.
@@ -106,7 +106,7 @@ pub struct Progress<W: Write> {
     troubled: u64,
     calls: u64,
     called: u64,
-    waits: Waits,
+    waits: WaitCounts,
     /// Pictures that Whop is processing.
     files: u64,
     stopping: Option<Stop>,
@@ -145,7 +145,7 @@ impl<W: Write> Progress<W> {
             troubled: 0,
             calls: 0,
             called: 0,
-            waits: Waits::default(),
+            waits: WaitCounts::default(),
             files: 0,
             stopping: None,
         }
@@ -198,7 +198,7 @@ impl<W: Write> Progress<W> {
 
     /// Time has passed: `elapsed` since the run began. `waits` is what the run
     /// waits for now.
-    pub fn tick(&mut self, elapsed: Duration, waits: Waits) {
+    pub fn tick(&mut self, elapsed: Duration, waits: WaitCounts) {
         self.now = elapsed;
         self.waits = waits;
         if let Some(bar) = &self.bar {
@@ -293,7 +293,7 @@ impl<W: Write> Progress<W> {
     /// What the run waits for, most informative first; empty if it waits for
     /// nothing.
     fn waiting(&self) -> String {
-        let Waits {
+        let WaitCounts {
             limit,
             answers,
             retries,
@@ -363,7 +363,7 @@ mod tests {
 
     /// Two of ten users done, one of them failed; four of twenty requests sent.
     fn run(progress: &mut Progress<impl Write>) {
-        progress.tick(Duration::from_secs(5), Waits::default());
+        progress.tick(Duration::from_secs(5), WaitCounts::default());
         progress.on(&Event::Began {
             actions: 10,
             calls: 20,
@@ -373,7 +373,7 @@ mod tests {
         }
         progress.on(&ended(Outcome::Done));
         progress.on(&ended(failed()));
-        progress.tick(Duration::from_secs(7), Waits::default());
+        progress.tick(Duration::from_secs(7), WaitCounts::default());
     }
 
     const STATE: &str = "2 of 10 users, 1 in trouble; 2.0 requests/s, about 8s left";
@@ -390,13 +390,13 @@ mod tests {
     fn without_a_terminal_a_line_comes_every_ten_seconds() {
         let said = lines(Mode::Lines, |progress| {
             run(progress);
-            progress.tick(Duration::from_secs(9), Waits::default());
+            progress.tick(Duration::from_secs(9), WaitCounts::default());
         });
         assert_eq!(said, "", "too early");
         let said = lines(Mode::Lines, |progress| {
             run(progress);
             for second in 8..25 {
-                progress.tick(Duration::from_secs(second), Waits::default());
+                progress.tick(Duration::from_secs(second), WaitCounts::default());
                 if second < 12 {
                     progress.on(&stepped());
                 }
@@ -413,14 +413,14 @@ mod tests {
     #[test]
     fn reading_is_shown_too_and_idleness_is_not() {
         let said = lines(Mode::Lines, |progress| {
-            progress.tick(Duration::from_secs(60), Waits::default());
+            progress.tick(Duration::from_secs(60), WaitCounts::default());
             progress.reading(0, 10_000);
-            progress.tick(Duration::from_secs(80), Waits::default());
-            progress.tick(Duration::from_secs(86), Waits::default());
+            progress.tick(Duration::from_secs(80), WaitCounts::default());
+            progress.tick(Duration::from_secs(86), WaitCounts::default());
             progress.reading(300, 10_000);
-            progress.tick(Duration::from_secs(90), Waits::default());
+            progress.tick(Duration::from_secs(90), WaitCounts::default());
             progress.finish();
-            progress.tick(Duration::from_secs(200), Waits::default());
+            progress.tick(Duration::from_secs(200), WaitCounts::default());
         });
         assert_eq!(
             said,
@@ -448,7 +448,7 @@ mod tests {
         let said = lines(Mode::Lines, |progress| {
             run(progress);
             progress.on(&Event::Processing { files: 2 });
-            let waits = Waits {
+            let waits = WaitCounts {
                 limit: 1_200,
                 answers: 3,
                 retries: 1,
@@ -457,9 +457,9 @@ mod tests {
             progress.on(&Event::Processing { files: 0 });
             progress.tick(
                 Duration::from_secs(25),
-                Waits {
+                WaitCounts {
                     answers: 3,
-                    ..Waits::default()
+                    ..WaitCounts::default()
                 },
             );
         });
@@ -490,7 +490,7 @@ mod tests {
         let said = lines(Mode::Quiet, |progress| {
             run(progress);
             progress.on(&Event::Stopping { why: Stop::Deadline });
-            progress.tick(Duration::from_secs(100), Waits::default());
+            progress.tick(Duration::from_secs(100), WaitCounts::default());
         });
         assert_eq!(said, "");
     }

@@ -18,7 +18,7 @@ pub enum Choice {
 /// What the environment says about colour. Two of these are conventions:
 /// <https://no-color.org> and <https://bixense.com/clicolors>.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct ColourEnvironment {
     /// `NO_COLOR` is set and not empty.
     pub refused: bool,
     /// `CLICOLOR_FORCE` is set and not `0`.
@@ -40,7 +40,7 @@ pub enum Palette {
 impl Palette {
     /// Decides for one stream. An explicit choice wins over the environment; in
     /// the environment, refusing wins over forcing.
-    pub fn resolve(choice: Choice, around: Surroundings, terminal: bool) -> Self {
+    pub fn resolve(choice: Choice, around: ColourEnvironment, terminal: bool) -> Self {
         let colour = match choice {
             Choice::Always => true,
             Choice::Never => false,
@@ -133,17 +133,17 @@ mod tests {
 
     #[test]
     fn choices_and_conventions_have_one_order() {
-        let none = Surroundings::default();
-        let refused = Surroundings {
+        let none = ColourEnvironment::default();
+        let refused = ColourEnvironment {
             refused: true,
             ..none
         };
-        let forced = Surroundings { forced: true, ..none };
-        let both = Surroundings {
+        let forced = ColourEnvironment { forced: true, ..none };
+        let both = ColourEnvironment {
             refused: true,
             ..forced
         };
-        let dumb = Surroundings { dumb: true, ..none };
+        let dumb = ColourEnvironment { dumb: true, ..none };
         for (choice, around, terminal, colour) in [
             (Choice::Auto, none, true, true),
             (Choice::Auto, none, false, false),

@@ -23,7 +23,7 @@ use whop_sync::core::saved::{self, Basis, Saved};
 use whop_sync::core::state_digest::known_digest;
 use whop_sync::core::value::PlatformId;
 use whop_sync::error::{Code, Error, Exit};
-use whop_sync::render::json::receipt::{Log, Receipt};
+use whop_sync::render::json::receipt::{Receipt, StepLog};
 use whop_sync::render::schema::PLAN;
 use whop_sync::render::{Header, json};
 
@@ -319,7 +319,7 @@ fn saved_basis(world: &World) -> Basis {
 
 /// The receipt of a plan that went as the report says.
 fn kept_receipt(plan: &Plan, report: &Report, header: &Header) -> Value {
-    let mut log = Log::default();
+    let mut log = StepLog::default();
     for (key, outcome) in &report.troubled {
         let ended = Event::Ended {
             key: key.clone(),

@@ -10,7 +10,7 @@ use super::super::values::{Format, LogFormat, Server};
 use crate::core::model::{Guard, Refresh};
 use crate::core::value::UserKey;
 use crate::remote::Version;
-use crate::render::progress::Wanted;
+use crate::render::progress::ProgressChoice;
 use crate::render::style::Choice;
 
 /// The options that may stand before or after any command.
@@ -75,7 +75,7 @@ pub(crate) struct Options {
     pub(crate) color: Option<Choice>,
     /// How to show progress [default: auto] [env: WHOP_SYNC_PROGRESS]
     #[arg(long, value_name = "HOW", value_parser = progress(), help_heading = OUTPUT)]
-    pub(crate) progress: Option<Wanted>,
+    pub(crate) progress: Option<ProgressChoice>,
     /// No progress and no warnings
     #[arg(short, long, help_heading = OUTPUT)]
     pub(crate) quiet: bool,
@@ -159,16 +159,20 @@ fn color() -> impl TypedValueParser<Value = Choice> {
     ])
 }
 
-fn progress() -> impl TypedValueParser<Value = Wanted> {
+fn progress() -> impl TypedValueParser<Value = ProgressChoice> {
     one_of(&[
-        ("auto", "a bar on terminals, lines elsewhere", Wanted::Auto),
-        ("bar", "a bar that redraws itself", Wanted::Bar),
+        (
+            "auto",
+            "a bar on terminals, lines elsewhere",
+            ProgressChoice::Auto,
+        ),
+        ("bar", "a bar that redraws itself", ProgressChoice::Bar),
         (
             "lines",
             "a line every ten seconds; for screen readers",
-            Wanted::Lines,
+            ProgressChoice::Lines,
         ),
-        ("none", "nothing", Wanted::None),
+        ("none", "nothing", ProgressChoice::None),
     ])
 }
 

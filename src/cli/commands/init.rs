@@ -21,7 +21,7 @@ use crate::core::value::{DisplayName, Email, PlatformId, UserKey};
 use crate::error::{Code, Error, Exit, Result};
 use crate::fsys::{self, How, OsDisk};
 use crate::manifest;
-use crate::render::init::{Made, RowLeft};
+use crate::render::init::{InitSummary, RowLeft};
 use crate::render::{init, json, schema, yaml};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -84,7 +84,7 @@ pub(crate) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Re
         }
     };
     let folder = manifest.parent().unwrap_or(Path::new(""));
-    let mut made = Made::default();
+    let mut made = InitSummary::default();
     let text = match &args.from_csv {
         None => starter(args.company.as_ref()),
         Some(_) if manifest.exists() => {
@@ -148,7 +148,7 @@ pub(crate) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Re
 }
 
 /// Writes a file if there is none of this name; gives it if so.
-fn place(disk: &OsDisk, path: &Path, bytes: &[u8], made: &mut Made) -> Result<Option<File>> {
+fn place(disk: &OsDisk, path: &Path, bytes: &[u8], made: &mut InitSummary) -> Result<Option<File>> {
     let shown = path.display().to_string();
     let written = disk.open(path, How::New).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -213,7 +213,7 @@ fn from_table(
     args: &InitArgs,
     folder: &Path,
     asks: Option<&Printer>,
-    made: &mut Made,
+    made: &mut InitSummary,
 ) -> Result<String> {
     let bytes = fsys::read_named(path, MOST_TABLE).map_err(|cause| Error::file("read", path, cause))?;
     let shown = path.display();
@@ -254,7 +254,7 @@ fn rows(
     table: &Table,
     columns: &Columns,
     folder: &Path,
-    made: &mut Made,
+    made: &mut InitSummary,
 ) -> Vec<(DesiredUser, Option<String>)> {
     let mut users = Vec::with_capacity(table.rows.len());
     let (mut ids, mut emails) = (BTreeSet::new(), BTreeSet::new());

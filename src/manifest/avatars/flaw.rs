@@ -38,7 +38,7 @@ pub(super) fn no_folder(cause: &io::Error) -> Flaw {
 }
 
 /// Why a picture was not reached.
-pub(super) fn lost(path: &str, lost: &Lost) -> Flaw {
+pub(super) fn lost(path: &str, lost: &NotReached) -> Flaw {
     let not_file = |what| {
         flaw(
             ProblemCode::AvatarNotFile,
@@ -47,10 +47,10 @@ pub(super) fn lost(path: &str, lost: &Lost) -> Flaw {
         )
     };
     match lost {
-        Lost::Link(at) => link(path, at),
-        Lost::Folder => not_file("a folder"),
-        Lost::Special => not_file("not a regular file"),
-        Lost::Io(cause) => unreadable(path, cause),
+        NotReached::Link(at) => link(path, at),
+        NotReached::Folder => not_file("a folder"),
+        NotReached::Special => not_file("not a regular file"),
+        NotReached::Io(cause) => unreadable(path, cause),
     }
 }
 

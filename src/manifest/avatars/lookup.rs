@@ -19,7 +19,7 @@ pub(super) struct About {
 
 /// Why a file was not reached.
 #[derive(Debug)]
-pub(super) enum Lost {
+pub(super) enum NotReached {
     /// There is a link at this path, on the way or at its end.
     Link(Box<str>),
     /// It is a folder.
@@ -32,11 +32,11 @@ pub(super) enum Lost {
 
 impl About {
     /// Refuses anything but a regular file.
-    pub(super) fn demand_file(&self) -> Result<(), Lost> {
+    pub(super) fn demand_file(&self) -> Result<(), NotReached> {
         match self {
             Self { regular: true, .. } => Ok(()),
-            Self { folder: true, .. } => Err(Lost::Folder),
-            _ => Err(Lost::Special),
+            Self { folder: true, .. } => Err(NotReached::Folder),
+            _ => Err(NotReached::Special),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::core::model::{Avatar, Entry};
 use crate::core::problem::Pointer;
 use crate::core::problem_code::ProblemCode;
 use crate::parallel::map_parallel;
-use crate::picture::{self, Facts, Index, MOST_BYTES, Notes, Picture, Stamp};
+use crate::picture::{self, MOST_BYTES, Picture, PictureCache, PictureFacts, PictureMetadata, Stamp};
 
 use super::diagnostics::{Found, NOTES_HINT, error, quoted};
 use super::suggest;
@@ -38,7 +38,7 @@ const MOST_NAMES: usize = 2_000;
 
 /// A picture that a user names.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct RequestedPicture {
     /// The user's index in the list of entries.
     pub(super) entry: usize,
     /// The field that names it.
@@ -51,7 +51,7 @@ pub(super) struct Wanted {
 
 /// The facts about a file, with its stamp if that did not change while the file
 /// was read.
-type Known = (Option<Stamp>, Facts);
+type Known = (Option<Stamp>, PictureFacts);
 
 /// A file to inspect, once however many users name it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +68,7 @@ struct Job<'w> {
 /// `strip` is the manifest's setting, which users may override. Files that the
 /// memory knows are not read; afterwards the memory knows exactly these files.
 pub(super) fn read_all(
-    wanted: Vec<Wanted>,
+    wanted: Vec<RequestedPicture>,
     folders: &[&Path],
     strip: bool,
     memory: &mut Memory,
@@ -87,7 +87,7 @@ pub(super) fn read_all(
         (facts, of_wanted)
     };
     for (
-        Wanted {
+        RequestedPicture {
             entry,
             at,
             path,
@@ -132,7 +132,7 @@ pub(super) fn read_all(
 #[derive(Debug, Default)]
 pub struct Memory {
     /// Facts from earlier runs.
-    pub index: Index,
+    pub index: PictureCache,
     /// When this run began, in nanoseconds since 1970. More recent files are
     /// not remembered.
     pub now: i64,
@@ -143,7 +143,7 @@ pub struct Memory {
 impl Memory {
     /// Adds the facts of this run, and drops those that were not used.
     fn renew(&mut self, jobs: &[Job<'_>], facts: &[Result<Known, Box<Flaw>>]) {
-        let mut index = Index::default();
+        let mut index = PictureCache::default();
         self.read = 0;
         for (job, facts) in jobs.iter().zip(facts) {
             let Ok((stamp, facts)) = facts else { continue };
@@ -158,7 +158,7 @@ impl Memory {
 }
 
 /// The distinct files, and which of them each wanted picture is.
-fn jobs<'w>(wanted: &'w [Wanted], folders: &[&'w Path], strip: bool) -> (Vec<Job<'w>>, Vec<usize>) {
+fn jobs<'w>(wanted: &'w [RequestedPicture], folders: &[&'w Path], strip: bool) -> (Vec<Job<'w>>, Vec<usize>) {
     let mut jobs = Vec::new();
     let mut known: HashMap<Job<'_>, usize> = HashMap::with_capacity(wanted.len());
     let of_wanted = wanted.iter().map(|wanted| {
@@ -205,7 +205,7 @@ struct Reader<'w> {
 impl<'w> Reader<'w> {
     /// The facts about a file: from the cache if it has not changed, or by
     /// reading it. The stamp is given if it is valid for what was read.
-    fn recall_or_inspect(&mut self, job: &Job<'w>, index: &Index) -> Result<Known, Flaw> {
+    fn recall_or_inspect(&mut self, job: &Job<'w>, index: &PictureCache) -> Result<Known, Flaw> {
         if !index.is_empty() {
             check(&job.path)?;
             let spot = self.walker(job.folder)?.look(&job.path);
@@ -232,9 +232,9 @@ impl<'w> Reader<'w> {
                 Some(Cow::Borrowed(_)) => {}
                 None => return Err(flaw::not_stripped(path)),
             }
-            notes = Notes::default();
+            notes = PictureMetadata::default();
         }
-        let facts = Facts {
+        let facts = PictureFacts {
             picture,
             notes,
             digest: Digest::of(&self.buffer),
@@ -275,8 +275,8 @@ impl<'w> Reader<'w> {
 
 /// The avatar of a user who names the file by this path. Destructures the
 /// facts, so that a new fact is not forgotten here.
-fn avatar(facts: Facts, path: Box<str>, part: u32) -> Avatar {
-    let Facts {
+fn avatar(facts: PictureFacts, path: Box<str>, part: u32) -> Avatar {
+    let PictureFacts {
         picture: Picture {
             format,
             width,

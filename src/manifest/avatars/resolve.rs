@@ -10,7 +10,7 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lookup::{About, Lost};
+use super::lookup::{About, NotReached};
 use super::path::split;
 
 /// Walks from one folder.
@@ -20,7 +20,7 @@ pub(super) struct Walker {
 }
 
 /// Where a walk ended.
-pub(super) struct Spot {
+pub(super) struct FoundEntry {
     file: PathBuf,
     /// The entry, which is not a link.
     pub(super) about: About,
@@ -39,19 +39,19 @@ impl Walker {
     /// Walks to the entry of a plain path, and says what it is.
     ///
     /// # Errors
-    /// See [`Lost`].
-    pub(super) fn look(&mut self, path: &str) -> Result<Spot, Lost> {
+    /// See [`NotReached`].
+    pub(super) fn look(&mut self, path: &str) -> Result<FoundEntry, NotReached> {
         let (folder, name) = split(path);
         let file = self.folder(folder)?.join(name);
         let about = look_at(&file, path)?;
-        Ok(Spot { file, about })
+        Ok(FoundEntry { file, about })
     }
 
     /// Walks to a file and opens it.
     ///
     /// # Errors
-    /// See [`Lost`]; an opened file is regular.
-    pub(super) fn open_file(&mut self, path: &str) -> Result<(File, About), Lost> {
+    /// See [`NotReached`]; an opened file is regular.
+    pub(super) fn open_file(&mut self, path: &str) -> Result<(File, About), NotReached> {
         self.look(path)?.open()
     }
 
@@ -68,7 +68,7 @@ impl Walker {
 
     /// The path of a folder, reached without a link. It is joined name by name,
     /// because Windows treats `/` as part of a name in a fully resolved path.
-    fn folder(&self, path: &str) -> Result<PathBuf, Lost> {
+    fn folder(&self, path: &str) -> Result<PathBuf, NotReached> {
         let (mut folder, mut walked) = (self.real.clone(), 0);
         for name in path.split_terminator('/') {
             folder.push(name);
@@ -81,23 +81,23 @@ impl Walker {
 }
 
 /// The entry at a path, which is named if it is a link.
-fn look_at(file: &Path, path: &str) -> Result<About, Lost> {
-    let metadata = fs::symlink_metadata(file).map_err(Lost::Io)?;
+fn look_at(file: &Path, path: &str) -> Result<About, NotReached> {
+    let metadata = fs::symlink_metadata(file).map_err(NotReached::Io)?;
     match metadata.is_symlink() {
-        true => Err(Lost::Link(path.into())),
+        true => Err(NotReached::Link(path.into())),
         false => Ok(about(&metadata)),
     }
 }
 
-impl Spot {
+impl FoundEntry {
     /// Opens the entry, which must be a regular file.
     ///
     /// # Errors
-    /// See [`Lost`].
-    pub(super) fn open(&self) -> Result<(File, About), Lost> {
+    /// See [`NotReached`].
+    pub(super) fn open(&self) -> Result<(File, About), NotReached> {
         self.about.demand_file()?;
-        let file = File::open(&self.file).map_err(Lost::Io)?;
-        let about = about(&file.metadata().map_err(Lost::Io)?);
+        let file = File::open(&self.file).map_err(NotReached::Io)?;
+        let about = about(&file.metadata().map_err(NotReached::Io)?);
         about.demand_file()?;
         Ok((file, about))
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::lookup::{About, Lost};
+use super::lookup::{About, NotReached};
 use super::path::split;
 use crate::picture::Stamp;
 
@@ -37,7 +37,7 @@ pub(super) struct Walker {
 }
 
 /// Where a walk ended: a name in an open folder.
-pub(super) struct Spot {
+pub(super) struct FoundEntry {
     folder: Arc<OwnedFd>,
     name: Box<str>,
     /// The whole path, in case a link replaces the file meanwhile.
@@ -64,15 +64,15 @@ impl Walker {
     /// it.
     ///
     /// # Errors
-    /// See [`Lost`].
-    pub(super) fn look(&mut self, path: &str) -> Result<Spot, Lost> {
+    /// See [`NotReached`].
+    pub(super) fn look(&mut self, path: &str) -> Result<FoundEntry, NotReached> {
         let (folder, name) = split(path);
         let folder = self.folder(folder)?;
         let stat = statat(&*folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-            return Err(Lost::Link(path.into()));
+            return Err(NotReached::Link(path.into()));
         }
-        Ok(Spot {
+        Ok(FoundEntry {
             folder,
             name: name.into(),
             path: path.into(),
@@ -83,8 +83,8 @@ impl Walker {
     /// Walks to a file and opens it.
     ///
     /// # Errors
-    /// See [`Lost`]; an opened file is regular.
-    pub(super) fn open_file(&mut self, path: &str) -> Result<(File, About), Lost> {
+    /// See [`NotReached`]; an opened file is regular.
+    pub(super) fn open_file(&mut self, path: &str) -> Result<(File, About), NotReached> {
         self.look(path)?.open()
     }
 
@@ -99,7 +99,7 @@ impl Walker {
     }
 
     /// The handle of a folder, kept for the next picture in it.
-    fn folder(&mut self, path: &str) -> Result<Arc<OwnedFd>, Lost> {
+    fn folder(&mut self, path: &str) -> Result<Arc<OwnedFd>, NotReached> {
         if let Some(known) = self.folders.get(path) {
             return Ok(known.clone());
         }
@@ -121,14 +121,14 @@ impl Walker {
     }
 }
 
-impl Spot {
+impl FoundEntry {
     /// Opens the entry, which must be a regular file. That is checked before,
     /// because opening a device may have an effect, and after, because it may
     /// have been replaced. Does not block, because a pipe may have no writer.
     ///
     /// # Errors
-    /// See [`Lost`].
-    pub(super) fn open(&self) -> Result<(File, About), Lost> {
+    /// See [`NotReached`].
+    pub(super) fn open(&self) -> Result<(File, About), NotReached> {
         self.about.demand_file()?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = openat(&*self.folder, &*self.name, flags, Mode::empty())
@@ -140,9 +140,9 @@ impl Spot {
 }
 
 /// Why a name could not be opened. Systems report links differently.
-fn lost(folder: &OwnedFd, name: &str, path: &str, cause: Errno) -> Lost {
+fn lost(folder: &OwnedFd, name: &str, path: &str, cause: Errno) -> NotReached {
     match readlinkat(folder, name, Vec::new()) {
-        Ok(_) => Lost::Link(path.into()),
+        Ok(_) => NotReached::Link(path.into()),
         Err(_) => cause.into(),
     }
 }
@@ -176,7 +176,7 @@ fn about(stat: &Stat) -> About {
     }
 }
 
-impl From<Errno> for Lost {
+impl From<Errno> for NotReached {
     fn from(cause: Errno) -> Self {
         Self::Io(cause.into())
     }

@@ -2,7 +2,7 @@
 
 use super::super::change::old_picture;
 use super::super::fields::{self, Field, Value};
-use super::super::messages::{self, Words, plural};
+use super::super::messages::{self, Advice, plural};
 use super::super::report as human_report;
 use super::super::risk_groups;
 use super::pictures::Pictures;
@@ -60,8 +60,8 @@ pub(super) fn caution(caution: &Caution) -> String {
     format!("<li>{}</li>\n", sentence(&messages::caution(caution)))
 }
 
-fn told(words: &Words) -> String {
-    let Words { message, what_to_do } = words;
+fn told(advice: &Advice) -> String {
+    let Advice { message, what_to_do } = advice;
     format!(
         "<p>{}</p><p class=\"todo\"><b>What to do:</b> {}</p>",
         sentence(message),

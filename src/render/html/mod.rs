@@ -28,7 +28,7 @@ use crate::core::summary::{self, Counts};
 
 use card::Size;
 use pictures::ROWS;
-pub use pictures::{Pictures, Wanted};
+pub use pictures::{PageImages, Pictures};
 use sink::{code, text};
 
 /// From this many cards on, those outside the window are not drawn.

@@ -34,14 +34,14 @@ struct Copy {
 
 /// The pictures that the page of a plan shows.
 #[derive(Debug, Default)]
-pub struct Wanted<'a> {
+pub struct PageImages<'a> {
     /// To be read from the manifest's folder.
     pub new: Vec<&'a Avatar>,
     /// To be fetched from these URLs.
     pub old: Vec<&'a str>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> PageImages<'a> {
     /// The pictures of the riskiest users, each once, as many as a page holds.
     pub fn by(plan: &'a Plan) -> Self {
         let mut wanted = Self::default();
@@ -162,7 +162,7 @@ mod tests {
         });
         actions.push(drifted);
         let plan = sample::plan(actions, Vec::new());
-        let wanted = Wanted::by(&plan);
+        let wanted = PageImages::by(&plan);
         assert_eq!(&*wanted.new[0].path, "z.png");
         assert_eq!(wanted.old, ["https://img.test/z"]);
         assert_eq!(wanted.new.len() + wanted.old.len(), MOST);

@@ -14,9 +14,9 @@ use self::document::{Document, Each, FORMAT_VERSION, Parts, write};
 use self::drift::DriftDoc;
 use self::explain::ExplanationDoc;
 use self::plan::{HoldDoc, PlanDoc, SummaryDoc, hold_doc};
-use self::plan_difference::MovedDoc;
+use self::plan_difference::DifferenceDoc;
 use self::problem::{ProblemDoc, problem_doc};
-use super::init::{Made, RowLeft};
+use super::init::{InitSummary, RowLeft};
 use super::{Header, Validation};
 use crate::core::digest::Digest;
 use crate::core::drift::{Drift, Others};
@@ -64,8 +64,8 @@ pub fn drift(out: &mut dyn Write, drift: &Drift, header: &Header, others: Others
 ///
 /// # Errors
 /// The writer's own.
-pub fn made(out: &mut dyn Write, made: &Made) -> io::Result<()> {
-    let Made {
+pub fn made(out: &mut dyn Write, made: &InitSummary) -> io::Result<()> {
+    let InitSummary {
         created,
         kept,
         ignore,
@@ -145,7 +145,7 @@ pub fn error(out: &mut dyn Write, error: &Error, refused: Option<(&Plan, &Header
 /// The writer's own.
 pub fn stale(out: &mut dyn Write, error: &Error, changes: &Changes) -> io::Result<()> {
     let content = ErrorDoc {
-        moved: Some(MovedDoc::new(changes)),
+        moved: Some(DifferenceDoc::new(changes)),
         ..error_doc(error, None)
     };
     write(out, "error", content)
@@ -300,7 +300,7 @@ struct ErrorDoc<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanDoc<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    moved: Option<MovedDoc<'a>>,
+    moved: Option<DifferenceDoc<'a>>,
 }
 
 fn error_doc<'a>(error: &'a Error, refused: Option<(&'a Plan, &'a Header)>) -> ErrorDoc<'a> {

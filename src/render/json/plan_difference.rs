@@ -2,19 +2,19 @@
 
 use serde::Serialize;
 
-use super::super::plan_difference::{self, FieldMoved};
+use super::super::plan_difference::{self, FieldDifference};
 use super::document::Each;
 use crate::core::plan::Verb;
 use crate::core::saved::{Changes, Moved, Parted};
 use crate::core::value::UserKey;
 
 #[derive(Serialize)]
-pub(super) struct MovedDoc<'a> {
+pub(super) struct DifferenceDoc<'a> {
     basis: &'a [Parted],
     users: Each<'a, Moved, fn(&'a Moved) -> UserDoc<'a>>,
 }
 
-impl<'a> MovedDoc<'a> {
+impl<'a> DifferenceDoc<'a> {
     pub(super) fn new(changes: &'a Changes) -> Self {
         let Changes { basis, users } = changes;
         Self {
@@ -59,8 +59,8 @@ struct ValuesDoc<'a> {
     new: &'a str,
 }
 
-fn field_doc(field: FieldMoved<'_>) -> FieldDoc<'_> {
-    let FieldMoved { name, planned, now } = field;
+fn field_doc(field: FieldDifference<'_>) -> FieldDoc<'_> {
+    let FieldDifference { name, planned, now } = field;
     let values = |(old, new)| ValuesDoc { old, new };
     FieldDoc {
         name,

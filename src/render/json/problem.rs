@@ -11,13 +11,13 @@ pub(super) struct ProblemDoc<'a> {
     message: &'a str,
     hint: Option<&'a str>,
     #[serde(flatten)]
-    spot: SpotDoc<'a>,
+    spot: PositionDoc<'a>,
     related: Vec<RelatedDoc<'a>>,
 }
 
 /// A position: in the text, and in the manifest's structure.
 #[derive(Serialize)]
-struct SpotDoc<'a> {
+struct PositionDoc<'a> {
     file: Option<&'a str>,
     line: Option<u32>,
     column: Option<u32>,
@@ -30,7 +30,7 @@ struct SpotDoc<'a> {
 struct RelatedDoc<'a> {
     note: &'a str,
     #[serde(flatten)]
-    spot: SpotDoc<'a>,
+    spot: PositionDoc<'a>,
 }
 
 pub(super) fn problem_doc(problem: &Problem) -> ProblemDoc<'_> {
@@ -57,9 +57,9 @@ pub(super) fn problem_doc(problem: &Problem) -> ProblemDoc<'_> {
     }
 }
 
-fn spot<'a>(at: &'a Pointer, place: Option<&'a Place>) -> SpotDoc<'a> {
+fn spot<'a>(at: &'a Pointer, place: Option<&'a Place>) -> PositionDoc<'a> {
     let Pointer { part: _, user, field } = at;
-    SpotDoc {
+    PositionDoc {
         file: place.map(|place| place.file.as_str()),
         line: place.map(|place| place.line),
         column: place.map(|place| place.column),

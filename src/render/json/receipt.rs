@@ -22,11 +22,11 @@ use crate::error::{Error, Exit};
 /// What is recorded while a plan is carried out: the end of each step with its
 /// time. Bounded by the plan.
 #[derive(Debug, Default)]
-pub struct Log(Vec<(SystemTime, Noted)>);
+pub struct StepLog(Vec<(SystemTime, LogEntry)>);
 
 /// An entry of the log.
 #[derive(Debug)]
-enum Noted {
+enum LogEntry {
     Done {
         step: Step,
         subject: Subject,
@@ -42,23 +42,23 @@ enum Noted {
     },
 }
 
-impl Log {
+impl StepLog {
     /// Records an event at this time.
     pub fn on(&mut self, event: &Event, at: SystemTime) {
         let noted = match event {
-            Event::Stepped { step, subject, trace } => Noted::Done {
+            Event::Stepped { step, subject, trace } => LogEntry::Done {
                 step: *step,
                 subject: subject.clone(),
                 trace: trace.clone(),
             },
             Event::Ended { key, outcome, .. } => match outcome {
                 Outcome::Done => return,
-                Outcome::Failed(failure) | Outcome::InDoubt(failure) => Noted::Failed {
+                Outcome::Failed(failure) | Outcome::InDoubt(failure) => LogEntry::Failed {
                     key: key.clone(),
                     failure: failure.clone(),
                     in_doubt: matches!(outcome, Outcome::InDoubt(_)),
                 },
-                Outcome::Left { .. } => Noted::Left { key: key.clone() },
+                Outcome::Left { .. } => LogEntry::Left { key: key.clone() },
             },
             Event::Began { .. } | Event::Processing { .. } | Event::Stopping { .. } => return,
         };
@@ -86,7 +86,7 @@ pub struct Receipt<'a> {
     /// When it ended.
     pub ended: SystemTime,
     /// What happened.
-    pub log: &'a Log,
+    pub log: &'a StepLog,
     /// The totals; `None` if the run was cut off before there were any.
     pub report: Option<&'a Report>,
     /// What ended it early, if anything.
@@ -115,8 +115,8 @@ pub fn receipt(out: &mut dyn Write, receipt: &Receipt<'_>) -> io::Result<()> {
         exit,
     } = receipt;
     let left = log.0.iter().filter_map(|(_, noted)| match noted {
-        Noted::Left { key } => Some(key),
-        Noted::Done { .. } | Noted::Failed { .. } => None,
+        LogEntry::Left { key } => Some(key),
+        LogEntry::Done { .. } | LogEntry::Failed { .. } => None,
     });
     let content = ReceiptDoc {
         program,
@@ -180,7 +180,7 @@ struct ErrorDoc<'a> {
 
 /// The completed steps, each with what it was to change.
 struct Steps<'a> {
-    log: &'a Log,
+    log: &'a StepLog,
     plan: &'a Plan,
 }
 
@@ -220,7 +220,7 @@ struct FieldDoc {
     after: String,
 }
 
-fn step_doc<'a>(at: SystemTime, noted: &'a Noted, plan: &Plan) -> Option<StepDoc<'a>> {
+fn step_doc<'a>(at: SystemTime, noted: &'a LogEntry, plan: &Plan) -> Option<StepDoc<'a>> {
     let empty = |step, outcome, id: Option<&'a UserKey>| StepDoc {
         at: time(at),
         id,
@@ -236,7 +236,7 @@ fn step_doc<'a>(at: SystemTime, noted: &'a Noted, plan: &Plan) -> Option<StepDoc
         message: None,
     };
     Some(match noted {
-        Noted::Done {
+        LogEntry::Done {
             step,
             subject,
             trace: Trace { status, request_id },
@@ -254,7 +254,7 @@ fn step_doc<'a>(at: SystemTime, noted: &'a Noted, plan: &Plan) -> Option<StepDoc
                 ..empty(*step, "done", id)
             }
         }
-        Noted::Failed {
+        LogEntry::Failed {
             key,
             failure:
                 Failure {
@@ -273,7 +273,7 @@ fn step_doc<'a>(at: SystemTime, noted: &'a Noted, plan: &Plan) -> Option<StepDoc
             message: Some(message),
             ..empty(*step, if *in_doubt { "in_doubt" } else { "failed" }, Some(key))
         },
-        Noted::Left { .. } => return None,
+        LogEntry::Left { .. } => return None,
     })
 }
 

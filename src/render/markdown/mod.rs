@@ -233,10 +233,10 @@ fn holds<'a>(plan: &'a Plan, title: &'static str, about_identity: bool) -> Secti
     }
 }
 
-fn told(key: Option<&UserKey>, words: messages::Words) -> String {
+fn told(key: Option<&UserKey>, advice: messages::Advice) -> String {
     let key = key.map(|key| code(key.as_str())).into_iter();
     let cells: Vec<String> = key
-        .chain([sentence(&words.message), sentence(&words.what_to_do)])
+        .chain([sentence(&advice.message), sentence(&advice.what_to_do)])
         .collect();
     row(&cells)
 }

@@ -9,7 +9,7 @@ use crate::core::field::{TextField, USER_FIELDS};
 use crate::core::model::IDENTITY_KEYS;
 use crate::manifest;
 use crate::render::escape;
-use crate::render::init::Made;
+use crate::render::init::InitSummary;
 
 /// The most characters of a header that a question shows.
 const MOST_SHOWN: usize = 60;
@@ -73,7 +73,7 @@ pub(super) fn columns(
     header: &[String],
     named: &[Column],
     mut ask: impl FnMut(&str, &Columns) -> Option<usize>,
-    made: &mut Made,
+    made: &mut InitSummary,
 ) -> Result<Columns, String> {
     let mut columns = Columns::new();
     for Column {
