@@ -12,7 +12,7 @@ use std::thread;
 
 use whop_sync::core::digest::Digest;
 use whop_sync::core::model::Avatar;
-use whop_sync::manifest::{self, Index, Memory};
+use whop_sync::manifest::{self, Memory, PictureCache};
 
 use crate::manifest::{Folder, picture, told, user};
 
@@ -523,7 +523,7 @@ fn a_flood_of_telling_pictures_is_counted_beside_other_warnings() {
 }
 
 /// A memory of a time when every file is old.
-fn memory(index: Index) -> Memory {
+fn memory(index: PictureCache) -> Memory {
     Memory {
         index,
         now: i64::MAX,
@@ -546,10 +546,10 @@ fn an_unchanged_picture_is_not_read_again_and_a_changed_one_is() {
     fs::hard_link(folder.path("s/c.png"), folder.path("link.png")).unwrap();
     let paths = [folder.path("users.yaml")];
     let plain = manifest::load(&paths).unwrap();
-    let mut index = Index::default();
+    let mut index = PictureCache::default();
     // Read, remembered through a file, recalled, and without.
     for (reads, bytes) in [(4, None), (0, Some(i64::MAX)), (4, Some(0)), (0, Some(i64::MAX))] {
-        let kept = bytes.map(|written| Index::parse(&index.to_bytes(), written));
+        let kept = bytes.map(|written| PictureCache::parse(&index.to_bytes(), written));
         let mut memory = memory(kept.unwrap_or_default());
         let loaded = manifest::load_with(&paths, &mut memory).unwrap();
         assert_eq!(memory.read, reads);
@@ -596,7 +596,7 @@ fn a_file_too_young_is_read_every_time() {
         .unwrap();
     let mut young = Memory {
         now: now.as_nanos() as i64,
-        ..memory(Index::default())
+        ..memory(PictureCache::default())
     };
     for _ in 0..2 {
         manifest::load_with(&paths, &mut young).unwrap();
@@ -608,7 +608,7 @@ fn a_file_too_young_is_read_every_time() {
 fn an_index_that_lies_sends_nothing_else() {
     let folder = asking("sub/a.png").file("other.png", picture::png(1, 1));
     let paths = [folder.path("users.yaml")];
-    let mut honest = memory(Index::default());
+    let mut honest = memory(PictureCache::default());
     manifest::load_with(&paths, &mut honest).unwrap();
     // Whoever can write the index can seal it.
     let mut bytes = honest.index.to_bytes();
@@ -617,7 +617,7 @@ fn an_index_that_lies_sends_nothing_else() {
     let seal = bytes.len() - 32;
     let sum = *Digest::of(&bytes[..seal]).as_bytes();
     bytes[seal..].copy_from_slice(&sum);
-    let mut lied = memory(Index::parse(&bytes, i64::MAX));
+    let mut lied = memory(PictureCache::parse(&bytes, i64::MAX));
     let manifest = manifest::load_with(&paths, &mut lied).unwrap();
     assert_eq!(lied.read, 0, "it was believed");
     let avatar = manifest.desired.users()[0].avatar.as_ref().unwrap();

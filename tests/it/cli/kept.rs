@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use whop_sync::manifest::Index;
+use whop_sync::manifest::PictureCache;
 
 use super::Place;
 use crate::outputs::stays_valid;
@@ -87,7 +87,7 @@ fn a_kept_mapping_is_read_and_a_run_with_nothing_to_do_leaves_its_bytes() {
 #[test]
 fn a_kept_picture_index_is_read_and_changes_no_plan() {
     let bytes = fs::read(kept("after/users.mapping.pictures")).unwrap();
-    assert_eq!(Index::parse(&bytes, i64::MAX).len(), 2);
+    assert_eq!(PictureCache::parse(&bytes, i64::MAX).len(), 2);
     let place = place("after", "after", "after");
     place.edit("users.yaml", BOUNCES, "");
     let line = "plan -q --server emulator --detailed-exitcode --format json";
