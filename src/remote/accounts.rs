@@ -19,8 +19,8 @@ use crate::core::text::Sorted;
 use crate::core::value::{AccountId, PlatformId, Title};
 
 impl Client {
-    /// Fixes a create to the byte. The same request may be sent again later,
-    /// even by another run, as long as Whop remembers the key (24 hours).
+    /// Fixes the bytes of a create. The same request may be sent again later,
+    /// even by another run, while Whop remembers the key (24 hours).
     pub fn prepare_create(&self, account: &NewAccount, idempotency_key: String) -> PreparedCall {
         let metadata: serde_json::Map<String, Value> = account
             .metadata
@@ -33,7 +33,7 @@ impl Client {
             "metadata": metadata,
         });
         if self.dialect() == Dialect::Companies {
-            // Without it the company would belong to the key's own user
+            // Without it, the company would belong to the key's own user
             // (`whop_api#companies`).
             body["parent_company_id"] = Value::from(self.platform().as_str());
         }
@@ -45,16 +45,16 @@ impl Client {
     }
 
     /// Creates an account. In the accounts dialect the answer may be an
-    /// account that existed: Whop returns the one with the same email and
+    /// existing account: Whop returns the one with the same email and
     /// `metadata.external_id`.
     ///
-    /// Sent in the version it was prepared for, since another one would be
-    /// another request under the same key.
+    /// Sent in the API version it was prepared for, since in another version it
+    /// would be a different request under the same key.
     ///
     /// # Errors
     /// With [`Effect::Unknown`](super::Effect::Unknown) the account may exist.
-    /// Where the same call was sent before by another run, only an error that
-    /// [settles](CallError::settles) says what became of that.
+    /// If another run sent the same call before, only an error that
+    /// [settles](CallError::settles) says what became of that call.
     pub async fn create_account(
         &self,
         permit: Permit,
@@ -81,12 +81,13 @@ impl Client {
         self.one(Some(permit), &call, None).await
     }
 
-    /// Changes an account's title, its metadata, or both. The metadata is the
-    /// whole map: Whop may replace rather than merge ([accounts](crate::whop_api#accounts)).
+    /// Changes an account's title, its metadata, or both. The metadata must be
+    /// the whole map, because Whop may replace it rather than merge it
+    /// ([accounts](crate::whop_api#accounts)).
     ///
     /// # Errors
-    /// Nothing to change, or metadata in the companies dialect, which cannot
-    /// change it: refused without a request.
+    /// Refused without a request if there is nothing to change, or if metadata
+    /// is given in the companies dialect, which cannot change it.
     pub async fn update_account(
         &self,
         permit: Permit,
@@ -112,11 +113,11 @@ impl Client {
         self.one(Some(permit), &call, Some(id)).await
     }
 
-    /// Looks at one account; `None` if there is none of this id, or it is not
-    /// visible to the key.
+    /// Reads one account; `None` if it does not exist or is not visible to the
+    /// key.
     ///
     /// # Errors
-    /// Any other answer than the account or a 404.
+    /// On any answer other than the account or a 404.
     pub async fn retrieve_account(&self, id: &AccountId) -> Result<Option<Account>, CallError> {
         let request = self.request(Method::Get, self.account_path(id.as_str()), None);
         let call = self.repeatable(Operation::RetrieveAccount, request);
@@ -127,11 +128,12 @@ impl Client {
         }
     }
 
-    /// The account that owns the key ([permissions](crate::whop_api#permissions)). The companies dialect
-    /// has no such question of its own; new endpoints answer in every version.
+    /// The account that owns the key
+    /// ([permissions](crate::whop_api#permissions)). The companies dialect has
+    /// no endpoint for this; the new one answers in every version.
     ///
     /// # Errors
-    /// A 403 here means that the key is valid but lacks a scope.
+    /// A 403 means that the key is valid but lacks a scope.
     pub async fn own_account(&self) -> Result<PlatformId, CallError> {
         let request = self.request(Method::Get, "/accounts/me".to_owned(), None);
         let call = self.repeatable(Operation::OwnAccount, request);
@@ -142,7 +144,7 @@ impl Client {
             .map_err(|why| self.about(&call).malformed(&answer, &why))
     }
 
-    /// A call that answers with one account.
+    /// Sends a call that is answered with one account.
     async fn one(
         &self,
         permit: Option<Permit>,
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_create_is_these_bytes() {
+    async fn a_create_has_exactly_these_bytes() {
         for (version, line, body) in [
             (
                 NEW,
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_create_answered_with_no_account_may_have_made_one() {
+    async fn a_create_answered_without_an_account_may_have_made_one() {
         for body in [
             r#"{"id":"biz_p1","owner":{"id":"user_1"}}"#,
             r#"{"id":"biz_c1"}"#,
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_update_sends_what_changes_and_others_values_untouched() {
+    async fn an_update_sends_changes_and_keeps_foreign_values() {
         let script = Script::by(|_, _| answer(200, entry(1)));
         let id = AccountId::parse("biz_c1").unwrap();
         let title = Title::parse("New").unwrap();
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_about_another_account_is_no_answer() {
+    async fn an_answer_about_another_account_is_refused() {
         let script = Script::of([answer(200, entry(2)), answer(404, "")]);
         let client = script.client(NEW);
         let id = AccountId::parse("biz_c1").unwrap();

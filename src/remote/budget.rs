@@ -1,39 +1,37 @@
-//! How fast one operation may be called.
+//! Limits how fast one operation may be called.
 //!
-//! Whop counts the requests of one operation and key in a minute
-//! ([errors and limits](crate::whop_api#errors-and-limits)).
-//! How its window lies in time is not documented, and when
-//! it counts a request we cannot see: somewhere between our sending it and
-//! the answer's arrival. Hence two rules, and a request starts when both allow
-//! it:
+//! Whop counts the requests per operation and key in a minute ([errors and
+//! limits](crate::whop_api#errors-and-limits)). How its window moves is not
+//! documented, and we cannot see when it counts a request: somewhere between
+//! sending it and receiving the answer. Hence two rules; a request starts when
+//! both allow it:
 //!
 //! * **Window.** A request takes a slot from its start until 60 seconds after
-//!   its answer, and there are as many slots as Whop allows us a minute. Suppose
-//!   Whop counted more than that within 60 seconds. Take the one sent last: it
-//!   was sent before it was counted, so less than 60 seconds after the first
-//!   was counted; and none of the others was answered before that first
-//!   count. So all of them held slots at that moment, which cannot be. The
-//!   limit is never exceeded, however slow the network. (Only a request whose
-//!   answer we gave up on can be counted after its slot began to run out.)
-//! * **Pace.** Requests leave at an even rate, after a burst of at most
+//!   its answer, and there are as many slots as Whop allows requests per
+//!   minute. Suppose Whop counted more than that within 60 seconds. Take the
+//!   one sent last: it was sent before it was counted, so less than 60 seconds
+//!   after the first was counted; and none of the others was answered before
+//!   that first count. So all of them held slots at that moment, which is
+//!   impossible. The limit is therefore never exceeded, however slow the
+//!   network. (Only a request whose answer we gave up on can be counted after
+//!   its slot began to expire.)
+//! * **Pace.** Requests start at an even rate, after a burst of at most
 //!   [`BURST`](super::limit::BURST). This only spreads what the window allows,
-//!   so that a rate is reached without hammering Whop once a minute. An even
-//!   rate keeps to windows of every kind: sliding, fixed, or a bucket.
+//!   instead of sending a minute's worth at once. An even rate suits windows of
+//!   every kind: sliding, fixed, or a bucket.
 //!
-//! So `n` requests need at most `n` ÷ rate, the floor of any client, plus one
-//! answer's time for each full minute: the pace is ahead of the floor by the
-//! burst, and the window passes a minute's worth each minute. This holds as long
-//! as somebody is waiting here; that the operation is never without work is the
-//! business of `execute`, whose front page says why it is not.
+//! So `n` requests need at most `n` ÷ rate, the minimum for any client, plus
+//! one answer's time for each full minute: the pace is ahead of that minimum by
+//! the burst, and the window lets a minute's worth through each minute. This
+//! holds while callers are waiting here; `execute` makes sure that the
+//! operation always has work.
 //!
-//! How many slots there are is learnt as answers come; `limit.rs` beside this
-//! file says how.
+//! `limit.rs` describes how the number of slots is learnt from answers.
 //!
-//! Callers are served by their rank, and among equals in the order they came:
-//! a user who is ahead in the plan is ahead here too, also with a second attempt
-//! and whichever thread was the faster. Those who wait for several operations
-//! then meet at all of them at the same time. One caller at a time waits for the
-//! clock, the rest wait for their turn.
+//! Callers are served by rank, then in order of arrival: a user who comes first
+//! in the plan comes first here, retries included, whichever task was faster.
+//! Users who need several operations then get them at about the same time. One
+//! caller at a time waits for the clock; the others wait for their turn.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -48,28 +46,28 @@ use super::line::Line;
 
 /// One operation's budget.
 pub(super) struct Budget {
-    /// Whoever has the turn is next.
+    /// The caller with the turn is next.
     line: Arc<Line>,
     state: Mutex<State>,
-    /// Wakes the one whose turn it is when an answer came: a slot began to run
-    /// out, or something was learnt.
+    /// Wakes the caller with the turn when an answer has arrived: a slot began
+    /// to expire, or the limit changed.
     ended: Notify,
 }
 
 struct State {
-    /// `None` is unlimited.
+    /// `None` means unlimited.
     limit: Option<Limit>,
     /// Slots of requests that have no answer yet.
     open: usize,
-    /// The requests that were answered in the last [`WINDOW`], oldest first.
+    /// Requests answered in the last [`WINDOW`], oldest first.
     answered: VecDeque<Answered>,
-    /// How many of them got through the limit.
+    /// How many of them passed the limit.
     passed: usize,
-    /// Whop asked not to be called before.
+    /// Whop asked not to be called before this time.
     paused_until: Option<Instant>,
 }
 
-/// A request whose slot runs out.
+/// A request whose slot is expiring.
 #[derive(Clone, Copy)]
 struct Answered {
     at: Instant,
@@ -84,14 +82,14 @@ enum Ready {
         trial: bool,
     },
     At(Instant),
-    /// When any request that is on its way has been answered.
+    /// Once any request in flight has been answered.
     AfterAnAnswer,
 }
 
-/// Leave for one request. Dropping it says that no answer will come.
+/// Permission for one request. Dropping it means that no answer will come.
 pub(super) struct Slot {
     budget: Arc<Budget>,
-    /// Its place among those in flight, freed with it.
+    /// Its place among the requests in flight, released with it.
     _place: OwnedSemaphorePermit,
     began: Instant,
     trial: bool,
@@ -99,7 +97,7 @@ pub(super) struct Slot {
 }
 
 impl Budget {
-    /// A budget of so many requests a minute; `None` is unlimited.
+    /// A budget of this many requests a minute; `None` means unlimited.
     pub(super) fn new(per_minute: Option<NonZeroU32>) -> Arc<Self> {
         Arc::new(Self {
             line: Arc::default(),
@@ -114,16 +112,16 @@ impl Budget {
         })
     }
 
-    /// Waits for its turn, for both rules and for a place among those in
-    /// flight; in this order, so that nobody keeps a place while waiting for
-    /// a rule. `None` once no more places are given out. Dropping the future
-    /// gives everything back.
+    /// Waits for its turn, then for both rules, then for a place among the
+    /// requests in flight; in this order, so that no caller holds a place while
+    /// waiting for a rule. `None` once places are no longer given out. Dropping
+    /// the future releases everything.
     pub(super) async fn admit(self: &Arc<Self>, places: &Arc<Semaphore>, rank: usize) -> Option<Slot> {
         let _turn = self.line.turn(rank).await;
         loop {
             self.ready().await;
             let place = Arc::clone(places).acquire_owned().await.ok()?;
-            // A pause may have come up while waiting for the place.
+            // A pause may have started while waiting for the place.
             if let Some((began, trial)) = self.take() {
                 return Some(Slot {
                     budget: Arc::clone(self),
@@ -136,23 +134,23 @@ impl Budget {
         }
     }
 
-    /// Stops the operation for everybody, whether waiting or yet to come.
-    /// A longer pause that is already on stays.
+    /// Pauses the operation for all callers, present and future. A longer pause
+    /// that is in effect remains.
     pub(super) fn pause(&self, time: Duration) {
         let until = Instant::now() + time;
         let mut state = self.state();
         state.paused_until = state.paused_until.max(Some(until));
     }
 
-    /// Whether Whop has asked not to be called now.
+    /// Whether Whop has asked for a pause.
     pub(super) fn is_paused(&self) -> bool {
         self.state()
             .paused_until
             .is_some_and(|until| until > Instant::now())
     }
 
-    /// The requests a minute that are ours as far as is known; `None` is
-    /// unlimited.
+    /// The requests a minute that are available to us, as far as is known;
+    /// `None` means unlimited.
     pub(super) fn share(&self) -> Option<usize> {
         self.state().limit.as_ref().map(Limit::share)
     }
@@ -162,7 +160,7 @@ impl Budget {
             let ready = self.state().ready(Instant::now());
             match ready {
                 Ready::Now { .. } => return,
-                // What is learnt meanwhile may let it go earlier.
+                // New information may allow it to go earlier.
                 Ready::At(time) => tokio::select! {
                     biased;
                     () = tokio::time::sleep_until(time) => {}
@@ -186,8 +184,8 @@ impl Budget {
         Some((now, trial))
     }
 
-    /// The state stays consistent whoever panics: it is only ever changed by
-    /// whole steps that cannot.
+    /// Poisoning is ignored: every change of the state is complete before
+    /// anything can panic.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,7 +221,7 @@ impl State {
         }
     }
 
-    /// Slots that have run out.
+    /// Removes expired slots.
     fn forget(&mut self, now: Instant) {
         while let Some(first) = self.answered.front().filter(|first| first.at + WINDOW <= now) {
             self.passed -= usize::from(first.passed);
@@ -233,7 +231,7 @@ impl State {
 }
 
 impl Slot {
-    /// The answer has come, and this is what it says about the limit.
+    /// The answer has arrived; `heard` is what it says about the limit.
     pub(super) fn answered(mut self, heard: &Heard) {
         let now = Instant::now();
         self.passed = heard.passed;
@@ -241,8 +239,9 @@ impl Slot {
         guard.forget(now);
         let state = &mut *guard;
         let (answered, began) = (&state.answered, self.began);
-        // This one included, which is noted when it is dropped below. Whop
-        // counted each after it began, so these are in its window for sure.
+        // Includes this request, which is recorded when it is dropped below.
+        // Whop counted each after it started, so these are certainly in its
+        // window.
         let own = usize::from(heard.passed);
         let recent = |time: Duration| {
             let is_recent = |began: Instant| began + time > now;
@@ -259,7 +258,7 @@ impl Slot {
         };
         if let Some(limit) = &mut state.limit {
             limit.hear(heard, used, now, recent);
-            // The next trial may begin before this one is dropped.
+            // The next trial may start before this one is dropped.
             self.trial = false;
         }
     }
@@ -297,7 +296,7 @@ mod tests {
     }
 
     /// Starts `count` requests as fast as the budget allows, each answered
-    /// after `latency`, and gives their start times since the beginning.
+    /// after `latency`, and returns their start times.
     async fn starts(
         budget: &Arc<Budget>,
         count: usize,
@@ -341,7 +340,7 @@ mod tests {
             assert!(most <= rate as usize, "{most} requests in a minute of {rate}");
             let floor = WINDOW.mul_f64(count as f64 / f64::from(rate));
             let last = times[count - 1];
-            // Timers of tokio are a millisecond coarse.
+            // Tokio's timers have a resolution of one millisecond.
             assert!(
                 last <= floor + Duration::from_millis(10),
                 "{count} at {rate}: {last:?} > {floor:?}"
@@ -396,7 +395,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_everybody_and_only_grows() {
+    async fn a_pause_holds_all_callers_and_only_grows() {
         let budget = budget(600);
         budget.pause(Duration::from_secs(7));
         budget.pause(Duration::from_secs(2));
@@ -435,7 +434,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn giving_up_costs_nobody_else_anything() {
+    async fn giving_up_costs_other_callers_nothing() {
         let budget = budget(60);
         let none = places(0);
         let waiting = budget.admit(&none, 0);

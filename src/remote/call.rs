@@ -1,13 +1,12 @@
-//! The way of every call: leave to send it, sending, judging the answer, and
-//! trying again. What is asked and what comes back is the subject of the files
-//! beside this one.
+//! The life of a call: get a permit, send, classify the response, retry. What
+//! is asked and answered is the subject of the neighbouring files.
 //!
-//! A call that fails says what it may have done on Whop. Over several attempts
-//! that is the sum of them: one that was lost leaves a doubt, which only an
-//! answer can take away that speaks for the lost one too. For a create under an
-//! idempotency key that is any answer given by what stands behind the key; for
-//! other writes there is none, since a refusal of the second attempt says
-//! nothing about the first.
+//! A failed call says what it may have done on Whop. Over several attempts this
+//! is the sum of them: a lost attempt leaves a doubt, which only an answer that
+//! covers the lost attempt can remove. For a create under an idempotency key,
+//! that is any answer that was given after looking at the key. For other writes
+//! there is none, since a refusal of the second attempt says nothing about the
+//! first.
 
 use std::time::Duration;
 
@@ -25,10 +24,10 @@ use super::version::Version;
 use crate::core::model::Dialect;
 use crate::core::report::Trace;
 
-/// What an answer says, and which answer it was.
+/// The content of an answer, and which answer it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered<T> {
-    /// What it says.
+    /// The content.
     pub value: T,
     /// Its status and id.
     pub trace: Trace,
@@ -51,31 +50,32 @@ pub(super) fn trace(answer: &Response) -> Trace {
     }
 }
 
-/// What the client introduces itself as.
+/// The client's `user-agent`.
 const USER_AGENT: &str = concat!("whop-sync/", env!("CARGO_PKG_VERSION"));
 
-/// One call, fixed to the byte: every attempt sends the same.
+/// One call with fixed bytes: every attempt sends the same.
 pub(super) struct Call<'a> {
-    /// Whose budget it draws on.
+    /// The operation whose budget it uses.
     pub(super) operation: Operation,
     /// The API version in its headers.
     pub(super) version: &'a Version,
-    /// Whether a second sending could act twice.
+    /// Whether sending it twice could have two effects.
     pub(super) repeat: Repeat,
     /// What every attempt sends.
     pub(super) request: Request,
 }
 
 impl Call<'_> {
-    /// Whether the server remembers the idempotency key, so that a later
-    /// answer speaks for the earlier attempts too ([idempotency](crate::whop_api#idempotency)).
+    /// Whether the server remembers the idempotency key, so that a later answer
+    /// also covers earlier attempts
+    /// ([idempotency](crate::whop_api#idempotency)).
     fn is_keyed(&self) -> bool {
         self.request.method == Method::Post && self.version.dialect() == Dialect::Accounts
     }
 }
 
 impl Client {
-    /// A request to the API with the headers that every one has.
+    /// A request to the API with the standard headers.
     pub(super) fn request(&self, method: Method, path: String, body: Option<Bytes>) -> Request {
         self.request_in(self.version(), method, path, body)
     }
@@ -114,12 +114,12 @@ impl Client {
         }
     }
 
-    /// What errors of a call will say about it.
+    /// The context for this call's errors.
     pub(super) fn about<'a>(&'a self, call: &Call<'a>) -> Asked<'a> {
         self.asked(call.operation, call.version, call.request.method == Method::Get)
     }
 
-    /// Like [`Client::about`], before there is a call.
+    /// Like [`Client::about`], before the call exists.
     pub(super) fn asked<'a>(&self, operation: Operation, version: &'a Version, reads: bool) -> Asked<'a> {
         Asked {
             operation: operation.name(version.dialect()),
@@ -129,11 +129,11 @@ impl Client {
         }
     }
 
-    /// Calls and reads the answer's JSON.
+    /// Sends the call and parses the answer's JSON.
     ///
     /// # Errors
-    /// Those of [`Client::call`], and JSON of another shape. For a write the
-    /// latter means that it has probably been done.
+    /// Those of [`Client::call`], and JSON of another shape. For a write, the
+    /// latter means that it has probably been carried out.
     pub(super) async fn fetch<T: DeserializeOwned>(
         &self,
         permit: Option<Permit>,
@@ -143,10 +143,10 @@ impl Client {
         self.read(call, &answer)
     }
 
-    /// Reads an answer's JSON, which may be borrowed from it.
+    /// Parses an answer's JSON, which may borrow from it.
     ///
     /// # Errors
-    /// JSON of another shape.
+    /// On JSON of another shape.
     pub(super) fn read<'b, T: Deserialize<'b>>(
         &self,
         call: &Call<'_>,
@@ -158,12 +158,12 @@ impl Client {
         })
     }
 
-    /// Sends until an answer is final; `Ok` is a 2xx. The permit serves the
-    /// first attempt; a call without one waits for leave like all others, and
-    /// so does every further attempt, at the place in line that the first one had.
+    /// Sends until an answer is final; `Ok` is a 2xx. The permit is for the
+    /// first attempt. A call without one waits for a permit like all others,
+    /// and so does every further attempt, with the same rank.
     ///
     /// # Errors
-    /// The last failure, with the effect of all attempts together.
+    /// The last failure, with the combined effect of all attempts.
     pub(super) async fn call(&self, permit: Option<Permit>, call: &Call<'_>) -> Result<Response, CallError> {
         let mut permit = permit;
         let mut met = Met::default();
@@ -188,7 +188,7 @@ impl Client {
             } else if failure.settles() && call.is_keyed() {
                 doubt = Effect::None;
             }
-            // The decision below must know of earlier attempts as well.
+            // The decision below must take earlier attempts into account.
             failure.effect = doubt;
             met.count(failure.kind);
             let next = retry::next(
@@ -210,8 +210,8 @@ impl Client {
         Err(self.stopped(call, last, doubt))
     }
 
-    /// One attempt, whatever it is answered with: for probes, to which every
-    /// status is an answer. `Err` says why there is none.
+    /// A single attempt, for probes, which accept any status. `Err` says why
+    /// there is no answer.
     pub(super) async fn send_once(&self, call: &Call<'_>) -> Result<Response, String> {
         let asked = Instant::now();
         let leave = self
@@ -224,8 +224,8 @@ impl Client {
         outcome.map_err(|lost| lost.to_string())
     }
 
-    /// One attempt. A failure comes with the answer it was read from, for the
-    /// headers that say when to come back. What is told of it comes in any case.
+    /// A single attempt. A failure comes with its answer, whose headers may say
+    /// when to retry. The summary for the log is always returned.
     async fn send(&self, leave: Permit, call: &Call<'_>) -> (Sent, Attempt) {
         let outcome = self.transmit(leave, call.request.clone()).await;
         (Sent::of(&outcome), self.judge(outcome, call))
@@ -243,13 +243,13 @@ impl Client {
             return Ok(answer);
         }
         if !of_whop {
-            // Storage explains refusals with the very signature it was sent.
+            // Storage's error messages quote the signature that was sent.
             answer.body = Bytes::new();
         }
         Err(Box::new((about.refused(&answer), Some(answer))))
     }
 
-    /// The call was told to stop, after `last` if there was an attempt.
+    /// The client was stopped, after `last` if there was an attempt.
     fn stopped(&self, call: &Call<'_>, last: Option<CallError>, doubt: Effect) -> CallError {
         let about = self.about(call);
         match last {
@@ -264,15 +264,16 @@ impl Client {
     }
 }
 
-/// A header, for lists of them.
+/// A header, for building lists.
 pub(super) fn header(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// A success, or a failure with the answer it was read from.
+/// A success, or a failure with its answer.
 type Attempt = Result<Response, Box<(CallError, Option<Response>)>>;
 
-/// What came of sending a request: never headers, bodies or URLs.
+/// The outcome of sending a request, for the log: never headers, bodies or
+/// URLs.
 struct Sent {
     outcome: &'static str,
     status: Option<u16>,
@@ -296,13 +297,13 @@ impl Sent {
     }
 }
 
-/// One request on its way, for the one line of the log that it ends with.
+/// A request in progress, for the log line written at its end.
 struct Log {
     method: &'static str,
     operation: &'static str,
     attempt: u32,
-    /// How long it waited for leave: for the budget, a pause that Whop asked
-    /// for, or a place among those in flight.
+    /// How long it waited for a permit: for the budget, for a pause that Whop
+    /// asked for, or for a place among the requests in flight.
     queued: Duration,
     began: Instant,
 }
@@ -320,14 +321,14 @@ impl Log {
         }
     }
 
-    /// Tells how it ended, and what is waited for before the next attempt.
+    /// Logs how it ended and what is waited for before the next attempt.
     fn write(self, sent: &Sent, next: Next) {
         let (wait, time) = match next {
             Next::Stop => ("none", Duration::ZERO),
             Next::Wait(time) => ("fault", time),
             Next::Pause(time) => ("limit", time),
         };
-        // Fractions of a millisecond tell nothing; a cast of so few fits.
+        // Milliseconds are precise enough; the cast fits.
         let millis = |time: Duration| time.as_millis() as u64;
         debug!(
             method = self.method,
@@ -368,7 +369,7 @@ mod tests {
         }
     }
 
-    /// Sends a create that meets these answers.
+    /// Sends a create that gets these answers.
     async fn create(
         version: &str,
         answers: Vec<Result<Response, Lost>>,
@@ -381,7 +382,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_request_names_version_and_program_and_the_key_is_not_its_business() {
+    async fn every_request_names_version_and_program_and_not_the_key() {
         let (script, outcome) = create(NEW, vec![answer(201, ACCOUNT)]).await;
         assert_eq!(outcome, Ok(()));
         let request = &script.seen()[0];
@@ -396,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_failed_create_did() {
+    async fn the_effect_of_a_failed_create() {
         use CallErrorKind as K;
         use Effect::{None as Nothing, Unknown};
         let forbidden = || refusal(403, "", "no");
@@ -423,7 +424,7 @@ mod tests {
             (NEW, vec![answer(200, "<html>")], 1, K::Malformed, Unknown),
             (NEW, vec![Err(Lost::TooLarge(9))], 1, K::Malformed, Unknown),
             (NEW, vec![answer(302, "")], 1, K::Malformed, Unknown),
-            // An answer under the same key speaks for the lost attempt too,
+            // An answer under the same key covers the lost attempt too,
             (NEW, vec![silence(), forbidden()], 2, K::Forbidden, Nothing),
             (
                 NEW,
@@ -454,7 +455,8 @@ mod tests {
                 K::RateLimited,
                 Unknown,
             ),
-            // Without a key that counts, nothing that may have happened is repeated.
+            // Without a remembered key, nothing that may have happened is
+            // repeated.
             (OLD, vec![silence()], 1, K::Network, Unknown),
             (OLD, vec![refusal(502, "", "")], 1, K::Server, Unknown),
             (OLD, vec![unsent(), limited(), silence()], 3, K::Network, Unknown),
@@ -521,14 +523,14 @@ mod tests {
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
         client.stop();
-        // The request on the wire ends, and is not repeated.
+        // The request on the wire finishes and is not repeated.
         let error = running.await.unwrap().unwrap_err();
         assert_eq!(
             (error.kind, error.effect),
             (CallErrorKind::Stopped, Effect::Unknown)
         );
         assert!(error.message.contains("cut"), "{error}");
-        // A permit that was given before serves no more.
+        // A permit given before the stop is void.
         let error = client.create_account(unused, &prepared(NEW)).await.unwrap_err();
         assert_eq!((error.kind, error.effect), (CallErrorKind::Stopped, Effect::None));
         let error = client.admit(Operation::ListAccounts).await.unwrap_err();

@@ -1,5 +1,4 @@
-//! The client itself: its settings, its counters, and the leave that every
-//! request needs.
+//! The client: its settings, its counters, and the permits that requests need.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,17 +22,18 @@ use crate::core::value::PlatformId;
 /// How the client uses Whop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Requests a minute of each operation; `None` is unlimited, for servers
-    /// that have no limit. Whop's is 600 ([errors and limits](crate::whop_api#errors-and-limits)).
+    /// Requests per minute for each operation; `None` for servers without a
+    /// limit. Whop's limit is 600 ([errors and
+    /// limits](crate::whop_api#errors-and-limits)).
     pub per_minute: Option<NonZeroU32>,
-    /// The most requests in flight at once, over all operations; at least 1.
-    /// A limit of `r` requests a second is only reached with `r` × latency in
-    /// flight, for each operation that is busy.
+    /// The most requests in flight, over all operations; at least 1. To use a
+    /// limit of `r` requests a second, each busy operation needs `r` × latency
+    /// in flight.
     pub in_flight: usize,
-    /// How often one call is sent at most when it meets faults. Limits are
-    /// waited out besides.
+    /// How many times a call is sent at most if it fails. Waiting for a limit
+    /// does not count.
     pub attempts: u32,
-    /// Where the randomness of waits begins.
+    /// The seed of the randomness in waits.
     pub seed: u64,
 }
 
@@ -52,7 +52,7 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
-    /// Who goes first among those that wait for one operation's budget.
+    /// The order among callers that wait for one operation's budget.
     rank: usize,
 }
 
@@ -69,30 +69,30 @@ struct Inner {
     sent: [AtomicU64; Operation::ALL.len()],
     limited: AtomicU64,
     randomness: AtomicU64,
-    /// Whether Whop has ever answered well to `version`.
+    /// Whether Whop has ever accepted `version`.
     version_proven: AtomicBool,
-    /// When the client was made.
+    /// When the client was created.
     made: Instant,
-    /// What Whop's clock showed then, by its answers, in milliseconds since
-    /// 1970; 0 for unknown. Answers tell whole seconds and take their time, so
-    /// of several the latest is the nearest.
+    /// Whop's clock at that time, in milliseconds since 1970, from its answers;
+    /// 0 if unknown. Answers give whole seconds and take time to arrive, so the
+    /// latest estimate is the closest.
     server_then: AtomicU64,
     gauges: Gauges,
 }
 
-/// What callers of a client wait for at one moment, counted in calls.
+/// What callers wait for at one moment, in calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// Leave to send: the operation's budget, a pause that Whop asked for, or
-    /// a place among those in flight.
+    /// A permit: for the operation's budget, a pause that Whop asked for, or a
+    /// place among the requests in flight.
     pub for_leave: u64,
-    /// An answer to what was sent.
+    /// An answer.
     pub for_answers: u64,
-    /// The next attempt after a fault.
+    /// The next attempt after a failure.
     pub for_retries: u64,
 }
 
-/// How many callers stand where.
+/// How many callers are in each state.
 #[derive(Default)]
 struct Gauges {
     leave: AtomicU64,
@@ -100,8 +100,7 @@ struct Gauges {
     retries: AtomicU64,
 }
 
-/// Counts one caller for as long as it lives: callers may be dropped while
-/// they wait.
+/// Counts a caller while it exists: callers may be dropped while they wait.
 struct Counted<'g>(&'g AtomicU64);
 
 impl<'g> Counted<'g> {
@@ -117,9 +116,9 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Leave to send one request of an operation. Dropping it unused costs one
+/// Permission to send one request of an operation. Dropping it unused costs one
 /// request's worth of the budget.
-#[must_use = "dropping a permit gives the leave back unused"]
+#[must_use = "dropping a permit wastes it"]
 pub struct Permit {
     operation: Operation,
     slot: Slot,
@@ -172,19 +171,19 @@ impl Client {
         }
     }
 
-    /// The same client for calls that go before those of a higher rank where
-    /// both wait for the budget of one operation. Among calls of one rank, and
-    /// that is all of them unless somebody says otherwise, the first goes first.
+    /// A client for calls that precede those of higher rank when both wait for
+    /// the same operation's budget. Calls of equal rank, which is the default,
+    /// are served in order of arrival.
     pub fn ranked(&self, rank: usize) -> Self {
         Self { rank, ..self.clone() }
     }
 
-    /// The API version spoken.
+    /// The API version in use.
     pub fn version(&self) -> &Version {
         &self.inner.version
     }
 
-    /// The generation of the API spoken.
+    /// The API dialect in use.
     pub fn dialect(&self) -> Dialect {
         self.inner.version.dialect()
     }
@@ -194,16 +193,16 @@ impl Client {
         &self.inner.platform
     }
 
-    /// Sends nothing new from now on, for good. Requests that are on the wire
-    /// finish; callers that wait for a budget or for another attempt get
+    /// Sends nothing new from now on, for good. Requests on the wire finish;
+    /// callers that wait for a budget or a retry get
     /// [`CallErrorKind::Stopped`].
     pub fn stop(&self) {
         self.inner.stopped.send_replace(true);
         self.inner.places.close();
     }
 
-    /// Requests sent so far, retries included, by the operation's name.
-    /// Operations that were never used are left out.
+    /// Requests sent so far, retries included, by the operation's name. Unused
+    /// operations are left out.
     pub fn requests(&self) -> BTreeMap<&'static str, u64> {
         let name = |operation: Operation| operation.name(self.dialect());
         Operation::ALL
@@ -214,13 +213,13 @@ impl Client {
             .collect()
     }
 
-    /// Requests a second of this operation that are ours as far as is known;
-    /// `None` is unlimited.
+    /// Requests per second of this operation that are available to us, as far
+    /// as is known; `None` means unlimited.
     pub fn per_second(&self, operation: Operation) -> Option<f64> {
         self.budget(operation).share().map(|share| share as f64 / 60.0)
     }
 
-    /// Answers so far that said the limit was exceeded (429).
+    /// How many answers refused a request because of the limit (429).
     pub fn refused_by_limit(&self) -> u64 {
         self.inner.limited.load(Ordering::Relaxed)
     }
@@ -240,27 +239,28 @@ impl Client {
         }
     }
 
-    /// What time it is on Whop now, in seconds since 1970, by its answers;
-    /// `None` until one has told. At most a second and an answer's way behind.
+    /// The time on Whop, in seconds since 1970, according to its answers;
+    /// `None` before the first. Late by at most a second and an answer's
+    /// latency.
     pub fn server_time(&self) -> Option<u64> {
         let then = Some(self.inner.server_then.load(Ordering::Relaxed)).filter(|then| *then > 0)?;
         Some(then.saturating_add(self.millis()) / 1000)
     }
 
-    /// Milliseconds since the client was made.
+    /// Milliseconds since the client was created.
     fn millis(&self) -> u64 {
         u64::try_from(self.inner.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Waits for leave to send one request of this operation: for its budget,
-    /// and for a place among those in flight. Callers of one operation are
-    /// served by rank, then in order.
+    /// Waits for a permit for one request of this operation: for its budget,
+    /// and for a place among the requests in flight. Callers of one operation
+    /// are served by rank, then in order of arrival.
     ///
-    /// A journaled call takes its permit before it is written down as begun,
-    /// so that what is begun can go at once.
+    /// A journalled call takes its permit before it is recorded as begun, so
+    /// that it can be sent immediately afterwards.
     ///
     /// # Errors
-    /// [`CallErrorKind::Stopped`], and nothing else.
+    /// Only [`CallErrorKind::Stopped`].
     pub async fn admit(&self, operation: Operation) -> Result<Permit, CallError> {
         let _waiting = Counted::new(&self.inner.gauges.leave);
         let mut stopped = self.inner.stopped.subscribe();
@@ -279,7 +279,7 @@ impl Client {
         }
     }
 
-    /// How often a call is sent at most when it meets faults.
+    /// How many times a call is sent at most if it fails.
     pub(super) fn attempts(&self) -> u32 {
         self.inner.attempts
     }
@@ -289,21 +289,21 @@ impl Client {
         *self.inner.stopped.borrow()
     }
 
-    /// Whether Whop has ever answered well to this version.
+    /// Whether Whop has ever accepted this version.
     pub(super) fn is_proven(&self, version: &Version) -> bool {
         *version == self.inner.version && self.inner.version_proven.load(Ordering::Relaxed)
     }
 
-    /// Whop has answered well to this version.
+    /// Records that Whop accepted this version.
     pub(super) fn prove(&self, version: &Version) {
         if *version == self.inner.version {
             self.inner.version_proven.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Leave for the next attempt, from a permit if there is one that serves.
-    /// One that was taken before a pause came up is given back: the pause
-    /// concerns everybody.
+    /// A permit for the next attempt; uses the given one if it is still valid.
+    /// One taken before a pause is returned, because the pause applies to
+    /// everyone.
     pub(super) async fn leave(
         &self,
         permit: Option<Permit>,
@@ -318,10 +318,10 @@ impl Client {
         }
     }
 
-    /// Sends one request and counts it. The leave ends with the answer.
+    /// Sends one request and counts it. The permit ends with the answer.
     pub(super) async fn transmit(&self, leave: Permit, request: Request) -> Result<Response, Lost> {
         self.inner.sent[leave.operation as usize].fetch_add(1, Ordering::Relaxed);
-        // Storage and pictures are somebody else's, with clocks of their own.
+        // Storage and picture hosts have clocks of their own.
         let of_whop = matches!(request.target, Target::Api(_));
         let waiting = Counted::new(&self.inner.gauges.answers);
         let outcome = self.inner.transport.send(request).await;
@@ -359,8 +359,8 @@ impl Client {
         &self.inner.budgets[operation as usize]
     }
 
-    /// The next number from 0 to 1 (splitmix64). Spreads waits; nothing
-    /// secret hangs on it.
+    /// The next number from 0 to 1 (splitmix64). It spreads waits and needs no
+    /// secrecy.
     pub(super) fn jitter(&self) -> f64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut z = self.inner.randomness.fetch_add(STEP, Ordering::Relaxed);
@@ -381,7 +381,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_pauses_the_whole_operation_and_no_other() {
-        // The first profile read meets the limit; everything else is fine.
+        // The first profile read meets the limit; everything else succeeds.
         let script = Script::by(|nth, request| {
             let user = request.target == Target::Api(user_path(1));
             match (nth, user) {
@@ -405,11 +405,7 @@ mod tests {
             .into_iter()
             .filter(|t| *t >= Duration::from_secs(30));
         assert_eq!(client.refused_by_limit(), 1);
-        assert_eq!(
-            late.count(),
-            10,
-            "all but the first read, its repetition included"
-        );
+        assert_eq!(late.count(), 10, "all but the first read, its retry included");
         let expected = BTreeMap::from([("list_accounts", 1), ("retrieve_user", 11)]);
         assert_eq!(client.requests(), expected);
     }
@@ -436,7 +432,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_thousand_reads_take_their_floor_and_not_more() {
+    async fn a_thousand_reads_take_the_minimum_time() {
         let script = Script::slowly(Duration::from_millis(150), |_, request| {
             let id = line(request).replace("GET /users/", "");
             answer(200, format!(r#"{{"id":"{}"}}"#, id.split('?').next().unwrap()))

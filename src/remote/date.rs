@@ -1,8 +1,7 @@
-//! Moments as servers write them.
+//! Parses times as servers write them.
 //!
-//! The `Date` header of HTTP (RFC 9110 §5.6.7) tells how far two clocks are
-//! apart. Only the preferred form is read; a server that writes another one
-//! tells us nothing.
+//! The HTTP `Date` header (RFC 9110 §5.6.7) shows how far apart two clocks are.
+//! Only the preferred format is read; other formats are ignored.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,8 +24,8 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     if !fits || clock.next().is_some() || parts.next() != Some("GMT") || parts.next().is_some() {
         return None;
     }
-    // Days by the civil calendar, years beginning in March so that a leap day
-    // comes last.
+    // Days by the civil calendar, with years that start in March so that a leap
+    // day comes last.
     let (year, month) = if month > 2 {
         (year, month - 3)
     } else {
@@ -38,9 +37,9 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
-/// The moment of an ISO 8601 stamp such as `2026-09-10T01:56:08+02:00`. Stamps
-/// of one list may have different offsets, so only moments can be compared,
-/// and never their texts. `None` for anything else, and before 1970.
+/// The time of an ISO 8601 stamp such as `2026-09-10T01:56:08+02:00`. Stamps in
+/// one list may have different offsets, so they must be compared as times,
+/// never as texts. `None` for anything else, and before 1970.
 pub(super) fn moment(stamp: &str) -> Option<SystemTime> {
     let stamp: jiff::Timestamp = stamp.parse().ok()?;
     let since = Duration::try_from(stamp.as_duration()).ok()?;
@@ -52,13 +51,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_a_moment_whatever_its_offset() {
+    fn a_stamp_is_a_time_whatever_its_offset() {
         let at = |seconds| Some(UNIX_EPOCH + Duration::from_secs(seconds));
         for (stamp, known) in [
             ("2026-09-10T01:56:08+02:00", at(1_788_998_168)),
             ("2026-09-09T23:56:08Z", at(1_788_998_168)),
             ("2026-09-09T23:56:08.000Z", at(1_788_998_168)),
-            // The hour that happens twice when summer time ends.
+            // The hour that occurs twice when summer time ends.
             ("2026-10-25T02:59:59+02:00", at(1_792_889_999)),
             ("2026-10-25T02:00:00+01:00", at(1_792_890_000)),
             ("1970-01-01T01:00:00+02:00", None),
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_as_seconds_and_anything_else_is_nothing() {
+    fn dates_are_read_as_seconds_and_anything_else_is_ignored() {
         for (text, known) in [
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),

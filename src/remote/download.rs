@@ -1,9 +1,9 @@
-//! Pictures that Whop showed, fetched to be looked at.
+//! Downloads pictures that Whop shows.
 //!
-//! Nobody vouches for such a URL: it was chosen by whoever set the picture.
-//! So it is read with GET only, without key and cookies, over https from the
-//! public internet only ([`super::reach`]), without following redirects, up to
-//! [`MOST_BYTES`] and a limit of time; and what arrives must be a whole
+//! Such a URL is not trustworthy: it was chosen by whoever set the picture. It
+//! is therefore read with GET only, without key and cookies, over https from
+//! the public internet only ([`super::reach`]), without following redirects, up
+//! to [`MOST_BYTES`] and a time limit; and the content must be a complete
 //! picture.
 
 use std::time::Duration;
@@ -19,19 +19,19 @@ use super::transport::{Method, Request, Target};
 use crate::core::value::ImageFormat;
 use crate::picture::{self, MOST_BYTES};
 
-/// How many pictures are on their way at once. With [`MOST_BYTES`] it bounds
-/// the memory they take.
+/// How many downloads run at once. With [`MOST_BYTES`] this bounds their
+/// memory.
 const AT_ONCE: usize = 8;
 
-/// How long one picture may take, further attempts included.
+/// The time limit for one picture, retries included.
 const LONGEST: Duration = Duration::from_secs(45);
 
-/// A whole picture.
+/// A complete picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Downloaded {
-    /// The bytes as they arrived; at most 5 MB.
+    /// The bytes as received; at most 5 MB.
     pub bytes: Bytes,
-    /// The format by content.
+    /// The format, by content.
     pub format: ImageFormat,
     /// Width in pixels.
     pub width: u32,
@@ -40,7 +40,7 @@ pub struct Downloaded {
 }
 
 impl Client {
-    /// Fetches a picture.
+    /// Downloads a picture.
     ///
     /// # Errors
     /// Why there is none, as a phrase for people: one line without the URL.
@@ -48,8 +48,7 @@ impl Client {
         let request = Request {
             method: Method::Get,
             target: Target::Picture(url.to_owned()),
-            // Hosts that convert on the fly must not choose a format that we
-            // do not know.
+            // Hosts that convert pictures must not choose an unknown format.
             headers: vec![header("accept", "image/png, image/jpeg, image/gif, image/webp")],
             body: Bytes::new(),
         };
@@ -70,8 +69,8 @@ impl Client {
         })
     }
 
-    /// Fetches several pictures, a few at a time. `each` gets one after the
-    /// other in the order of their arrival; what it does not keep is freed.
+    /// Downloads several pictures, a few at a time. `each` gets them in order
+    /// of arrival; what it does not keep is freed.
     pub async fn download_pictures<U: AsRef<str> + Send + 'static>(
         &self,
         urls: impl IntoIterator<Item = U>,
@@ -98,10 +97,11 @@ impl Client {
     }
 }
 
-/// Why no answer came, or a bad one.
+/// Why there was no answer, or a bad one.
 fn reason(error: &CallError) -> String {
     match (error.kind, error.status) {
-        // The one way a picture is malformed before it is looked at.
+        // Before its content is examined, a picture can be malformed only in
+        // this way.
         (CallErrorKind::Malformed, None) => too_large(),
         (CallErrorKind::NotFound, _) => "it is no longer there".to_owned(),
         (_, Some(status @ 300..400)) => {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_picture_is_asked_for_without_anything_of_ours() {
+    async fn a_picture_is_requested_without_anything_of_ours() {
         let script = Script::of([silence(), found(PNG)]);
         let got = script.client(VERSION).download_picture(URL).await.unwrap();
         assert_eq!((got.format, got.width, got.height), (ImageFormat::Png, 512, 512));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_picture_is_told_plainly() {
+    async fn what_is_not_a_picture_is_reported() {
         let large: &'static [u8] = vec![0; MOST_BYTES as usize + 1].leak();
         for (answer, why) in [
             (found(large), "it is larger than 5 MB"),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_borne_for_a_limited_time() {
+    async fn silence_ends_at_the_time_limit() {
         let script = Script::slowly(Duration::from_secs(20), |_, _| silence());
         let begun = tokio::time::Instant::now();
         let outcome = script.client(VERSION).download_picture(URL).await;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_few_are_on_their_way_at_once() {
+    async fn a_few_downloads_run_at_once() {
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (seen, peak) = (Arc::clone(&now), Arc::clone(&most));
         let script = Script::slowly(Duration::from_secs(1), move |_, _| {

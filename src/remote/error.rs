@@ -1,4 +1,4 @@
-//! What can go wrong with one call, and what that says about its effect.
+//! How a call can fail, and what that says about its effect.
 
 use std::fmt;
 
@@ -9,43 +9,43 @@ use super::scrub;
 use super::transport::{Lost, Response};
 use crate::error::{Code, Error};
 
-/// One call that failed, after all its retries.
+/// A call that failed, after all its retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
     /// The operation's name, such as `create_account`.
     pub operation: &'static str,
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: CallErrorKind,
-    /// The HTTP status of the last answer, if one came.
+    /// The HTTP status of the last answer, if there was one.
     pub status: Option<u16>,
-    /// What happened: Whop's own text where there is one. One line of at most
-    /// 501 characters without secrets or invisible characters.
+    /// What happened: Whop's own text if there is one. One line of at most 501
+    /// characters without secrets or invisible characters.
     pub message: String,
     /// Whop's id of the request, if it gave one.
     pub request_id: Option<String>,
-    /// Whether it may have changed something on Whop.
+    /// Whether the call may have changed something on Whop.
     pub effect: Effect,
 }
 
-/// The kinds of failure that callers tell apart.
+/// The kinds of failure that callers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CallErrorKind {
     /// 401: no key, a wrong one, or one of the other environment.
     Unauthorized,
-    /// 403, or a 400 that says as much: a scope or relation is missing.
+    /// 403, or a 400 to the same effect: a scope or relation is missing.
     Forbidden,
     /// 404: unknown or invisible.
     NotFound,
     /// 409: the state does not allow it.
     Conflict,
-    /// 409 `idempotency_request_in_progress`: an earlier request with this
-    /// key is still running, or died with an unknown outcome.
+    /// 409 `idempotency_request_in_progress`: an earlier request with this key
+    /// is still running, or ended with an unknown outcome.
     InProgress,
     /// 400 `idempotency_key_mismatch`: the key was used for another request.
     KeyMismatch,
-    /// 400 for the value of `api-version-date`.
+    /// 400 because of the value of `api-version-date`.
     UnknownVersion,
-    /// 400, 422 or another refusal of what was asked.
+    /// 400, 422 or another refusal of the request.
     Refused,
     /// 429, even after waiting.
     RateLimited,
@@ -53,37 +53,37 @@ pub enum CallErrorKind {
     Server,
     /// No answer.
     Network,
-    /// An answer that makes no sense.
+    /// An invalid answer.
     Malformed,
-    /// The client was told to stop before the call could be (re)sent.
+    /// The client was stopped before the call could be sent or retried.
     Stopped,
 }
 
-/// What a failed call did on Whop.
+/// The effect of a failed call on Whop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Certainly nothing.
+    /// Certainly none.
     None,
-    /// Perhaps what was asked.
+    /// The request may have been carried out.
     Unknown,
 }
 
-/// What a failure is judged by besides the answer.
+/// The context in which an answer is judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     /// The operation's name.
     pub(super) operation: &'static str,
-    /// Whether the call only reads, so that it has no effect whatever happens.
+    /// Whether the call only reads and so never has an effect.
     pub(super) reads: bool,
     /// The `api-version-date` sent.
     pub(super) version: &'a str,
-    /// Whether Whop has answered well to this version before. Then a 400 that
-    /// speaks of versions is about something else, such as a title.
+    /// Whether Whop has accepted this version before. Then a 400 that mentions
+    /// versions is about something else, such as a title.
     pub(super) version_proven: bool,
 }
 
 impl Asked<'_> {
-    /// A failure that is not an answer of Whop's.
+    /// A failure without an answer from Whop.
     pub(super) fn failed(self, kind: CallErrorKind, message: &str, effect: Effect) -> CallError {
         CallError {
             operation: self.operation,
@@ -95,12 +95,12 @@ impl Asked<'_> {
         }
     }
 
-    /// A call that was never sent, because it is invalid.
+    /// A call that was not sent because it is invalid.
     pub(super) fn nonsense(self, message: &str) -> CallError {
         self.failed(CallErrorKind::Refused, message, Effect::None)
     }
 
-    /// No whole answer came.
+    /// No complete answer arrived.
     pub(super) fn lost(self, lost: &Lost) -> CallError {
         let (kind, effect) = match lost {
             Lost::NotSent(_) => (CallErrorKind::Network, Effect::None),
@@ -111,8 +111,8 @@ impl Asked<'_> {
         self.failed(kind, &lost.to_string(), effect)
     }
 
-    /// A successful answer whose content makes no sense. What was asked has
-    /// probably been done.
+    /// A successful answer with invalid content. The request has probably been
+    /// carried out.
     pub(super) fn malformed(self, answer: &Response, why: &str) -> CallError {
         CallError {
             status: Some(answer.status),
@@ -146,13 +146,14 @@ impl Asked<'_> {
             // 408: the server gave up on the connection, not on the request.
             (408 | 500.., _) => CallErrorKind::Server,
             (400..=499, _) => CallErrorKind::Refused,
-            // Redirects are never followed: the key must not travel.
+            // Redirects are never followed: the key must not go elsewhere.
             _ => CallErrorKind::Malformed,
         }
     }
 
     /// Whop documents that the message names the supported versions, but
-    /// neither a type nor a code ([versions](crate::whop_api#versions)).
+    /// documents neither a type nor a code
+    /// ([versions](crate::whop_api#versions)).
     fn is_about_version(self, told: &Told) -> bool {
         let message = told.message.to_lowercase();
         let named = message.contains("api-version-date")
@@ -162,7 +163,7 @@ impl Asked<'_> {
     }
 }
 
-/// What an answer of this kind says about a write's effect.
+/// What an answer of this kind says about the effect of a write.
 fn effect(kind: CallErrorKind) -> Effect {
     match kind {
         CallErrorKind::Unauthorized
@@ -173,23 +174,23 @@ fn effect(kind: CallErrorKind) -> Effect {
         | CallErrorKind::Refused
         | CallErrorKind::RateLimited
         | CallErrorKind::Stopped => Effect::None,
-        // The request did nothing, but an earlier one with its key may have.
+        // The request had no effect, but an earlier one with its key may have.
         CallErrorKind::InProgress | CallErrorKind::KeyMismatch => Effect::Unknown,
         CallErrorKind::Server | CallErrorKind::Network | CallErrorKind::Malformed => Effect::Unknown,
     }
 }
 
-/// The parts of an error answer. Each is optional on the wire, and a proxy
-/// may answer HTML ([errors and limits](crate::whop_api#errors-and-limits)).
+/// The parts of an error answer. Each is optional, and a proxy may answer with
+/// HTML ([errors and limits](crate::whop_api#errors-and-limits)).
 pub(super) struct Told {
     /// The message, or else the raw text.
     pub(super) message: String,
-    /// The code, empty where there is none.
+    /// The code, empty if there is none.
     pub(super) code: String,
 }
 
 impl Told {
-    /// Reads what an answer tells, of any shape.
+    /// Parses an error answer of any shape.
     pub(super) fn read(answer: &Response) -> Self {
         let whole: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         let error = &whole["error"];
@@ -210,15 +211,15 @@ impl Told {
 }
 
 impl Told {
-    /// Whether a 400 refuses what the key may not do, as some endpoints do
-    /// ([errors and limits](crate::whop_api#errors-and-limits)).
+    /// Whether a 400 is about permissions, as with some endpoints ([errors and
+    /// limits](crate::whop_api#errors-and-limits)).
     fn is_about_permission(&self) -> bool {
         let message = self.message.to_lowercase();
         message.contains("not authorized") || (message.contains("missing") && message.contains("permission"))
     }
 }
 
-/// How to get a key that has these scopes.
+/// How to get a key with these scopes.
 pub fn where_to_get<S: AsRef<str>>(scopes: &[S]) -> &'static str {
     match scopes.iter().any(|scope| ROLE_ONLY.contains(&scope.as_ref())) {
         true => {
@@ -240,10 +241,10 @@ pub(super) fn scopes_in(message: &str) -> impl Iterator<Item = &str> {
         .take(MOST_SCOPES)
 }
 
-/// No message names more scopes than this.
+/// More scopes than any message names.
 const MOST_SCOPES: usize = 8;
 
-/// The first few thousand bytes of a body that holds no message.
+/// The first few thousand bytes of a body without a message.
 fn raw_text(answer: &Response) -> String {
     let head = &answer.body[..answer.body.len().min(4096)];
     let text = String::from_utf8_lossy(head);
@@ -261,9 +262,9 @@ pub(super) fn request_id(answer: &Response) -> Option<String> {
 
 impl CallError {
     /// Whether the answer also settles earlier requests with the same
-    /// idempotency key whose answer was lost: it is either their stored
-    /// answer or the first execution. Answers given before the key is looked
-    /// at (401, 429) settle nothing, and neither does silence.
+    /// idempotency key whose answer was lost: it is either their stored answer
+    /// or the first execution. Answers given before the key is looked at (401,
+    /// 429) settle nothing; neither does silence.
     pub fn settles(&self) -> bool {
         matches!(
             self.kind,
@@ -274,7 +275,7 @@ impl CallError {
         ) && self.status.is_some()
     }
 
-    /// Whether it concerns every request, so that going on is pointless.
+    /// Whether it affects every request, so that going on is pointless.
     pub fn is_fatal(&self) -> bool {
         matches!(
             self.kind,
@@ -303,7 +304,7 @@ impl CallError {
         }
     }
 
-    /// What to do about it, where that is known.
+    /// What to do about it, if known.
     pub fn hint(&self) -> Option<String> {
         let hint = match self.kind {
             CallErrorKind::Unauthorized => {
@@ -318,34 +319,34 @@ impl CallError {
                 "something changed on Whop meanwhile; plan again to see what"
             }
             CallErrorKind::InProgress | CallErrorKind::KeyMismatch => {
-                "run again later: the next run looks at Whop to settle what became of the earlier request"
+                "run again later: the next run checks Whop to find out what became of the earlier request"
             }
             CallErrorKind::UnknownVersion => {
-                "leave `--api-version` out to use the one this whop-sync is made for, or choose one that Whop names"
+                "leave `--api-version` out to use the version that this whop-sync is made for, or choose one that Whop names"
             }
             CallErrorKind::Network if self.message.contains("certificate") => {
-                "if the certificate is of your own authority, name its file with `--ca-file`; otherwise somebody \
-                 on the way may be listening, and nothing was sent"
+                "if the certificate belongs to your own authority, name its file with `--ca-file`; otherwise someone \
+                 may be intercepting the connection, and nothing was sent"
             }
             CallErrorKind::Refused => match self.operation {
                 "create_account" | "create_company" => {
-                    "Whop does not take these values: correct the user's email, title or metadata in the manifest, \
+                    "Whop does not accept these values: correct the user's email, title or metadata in the manifest, \
                      then run again"
                 }
                 "update_account" | "update_company" => {
-                    "Whop does not take these values: correct the user's title or metadata in the manifest, then \
+                    "Whop does not accept these values: correct the user's title or metadata in the manifest, then \
                      run again"
                 }
                 "update_user" => {
-                    "Whop does not take these values: correct the user's name or picture in the manifest, then run \
+                    "Whop does not accept these values: correct the user's name or picture in the manifest, then run \
                      again"
                 }
                 "create_file" | "upload_file" => {
-                    "Whop does not take this picture: try another one, then run again"
+                    "Whop does not accept this picture: try another one, then run again"
                 }
                 _ => {
-                    "Whop does not take what this version of whop-sync asks: update it, or choose an API version \
-                     that it knows with `--api-version`"
+                    "Whop does not accept requests of this version of whop-sync: update it, or choose an API version \
+                     that it supports with `--api-version`"
                 }
             },
             CallErrorKind::RateLimited => {
@@ -361,8 +362,8 @@ impl CallError {
         Some(hint.to_owned())
     }
 
-    /// Says which scope is missing and where to get it. A scope that Whop names
-    /// is repeated; only where it names none, the operation tells which it is.
+    /// Says which scope is missing and where to get it. If Whop names a scope,
+    /// that one is repeated; otherwise it is derived from the operation.
     fn missing_permission(&self) -> Option<String> {
         if self.operation == "upload_file" {
             return Some("the upload URL has expired; run again for a new one".to_owned());
@@ -378,7 +379,7 @@ impl CallError {
         if needed.is_empty() {
             return Some(format!("the API key lacks a permission: {remedy}"));
         }
-        // Listing comes first, so this is also how a wrong company shows.
+        // Listing comes first, so a wrong company shows here as well.
         let company = match self.operation {
             "list_accounts" | "list_companies" if told.is_empty() => {
                 "; or the manifest's `company` is not the key's own"
@@ -391,7 +392,7 @@ impl CallError {
         ))
     }
 
-    /// The form that ends a run.
+    /// The error that ends a run.
     pub fn into_error(self) -> Error {
         let error = Error::new(self.code(), self.to_string());
         match self.hint() {
@@ -565,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_that_whop_names_is_repeated_and_never_guessed_over() {
+    fn a_scope_that_whop_names_is_repeated_and_not_guessed() {
         let lists = Asked {
             operation: "list_accounts",
             ..ASKED

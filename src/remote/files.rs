@@ -1,5 +1,5 @@
-//! Pictures on their way to Whop: a file record, the bytes to storage, and
-//! the wait until Whop has looked at them ([files](crate::whop_api#files)).
+//! Uploads pictures: a file record, the bytes to storage, and the wait until
+//! Whop has processed them ([files](crate::whop_api#files)).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,11 +19,12 @@ use super::transport::{Method, Request, Target};
 use crate::core::report::Trace;
 use crate::core::value::FileId;
 
-/// How many files one request asks about: a page of the answer holds 100.
+/// Files per status request: a page of the answer has 100.
 const BATCH: usize = 100;
 
-/// Headers that say where a request goes, where it ends or on whose behalf it
-/// comes. An answer that asks for one would have another request sent.
+/// Headers that determine where a request goes, where it ends or on whose
+/// behalf it is sent. An answer that asks for one of them could redirect the
+/// request.
 const OURS: [&str; 12] = [
     "authorization",
     "connection",
@@ -46,11 +47,11 @@ pub struct NewFile {
     pub id: FileId,
     /// Where and how to send the bytes, within the hour.
     pub upload: UploadTarget,
-    /// The answer that named both.
+    /// The answer that contained both.
     pub trace: Trace,
 }
 
-/// A presigned destination. Whoever has it can write there, so it is never
+/// A presigned destination. Anyone who has it can write there, so it is never
 /// shown.
 pub struct UploadTarget {
     url: String,
@@ -63,30 +64,31 @@ impl fmt::Debug for UploadTarget {
     }
 }
 
-/// How far Whop is with a file.
+/// The processing state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileState {
     /// The bytes have not arrived.
     Pending,
-    /// Being looked at.
+    /// Being processed.
     Processing,
-    /// Can be attached.
+    /// Ready to be attached.
     Ready,
-    /// Was not accepted.
+    /// Rejected.
     Failed,
-    /// There is no such file, or another key made it.
+    /// There is no such file, or it belongs to another key.
     Missing,
 }
 
 impl Client {
-    /// Makes a public file record; Whop's own default would be private
-    /// ([traps](crate::whop_api#traps)). The name's extension decides the type.
+    /// Creates a public file record; Whop's own default is private
+    /// ([traps](crate::whop_api#traps)). The name's extension determines the
+    /// type.
     ///
-    /// Repeated after a lost answer in either dialect: a record without bytes
-    /// is nothing to anybody. Who waited for leave before, hands in the permit.
+    /// Repeated after a lost answer in either dialect, because a record without
+    /// bytes does no harm. Pass the permit if one was taken already.
     ///
     /// # Errors
-    /// Any call that fails.
+    /// If the call fails.
     pub async fn create_file(
         &self,
         permit: Option<Permit>,
@@ -104,11 +106,11 @@ impl Client {
             .map_err(|why| self.about(&call).malformed(&answer, &why))
     }
 
-    /// Sends a file's bytes to storage, with exactly the headers asked for
-    /// and without the key.
+    /// Sends a file's bytes to storage, with exactly the requested headers and
+    /// without the key.
     ///
     /// # Errors
-    /// A 403 means that the hour is over: make a new file.
+    /// A 403 means that the hour is over: create a new file.
     pub async fn upload(&self, to: &UploadTarget, bytes: Bytes) -> Result<(), CallError> {
         let request = Request {
             method: Method::Put,
@@ -120,11 +122,11 @@ impl Client {
         self.call(None, &call).await.map(drop)
     }
 
-    /// The states of these files: 100 a request, or one by one where the API
-    /// version cannot list them. Every id asked about is answered.
+    /// The states of these files: 100 per request, or one by one if the API
+    /// version cannot list them. Every requested id is in the result.
     ///
     /// # Errors
-    /// Any call that fails; what the others said is dropped.
+    /// If any call fails; the other results are dropped.
     pub async fn file_states(&self, ids: &[FileId]) -> Result<BTreeMap<FileId, FileState>, CallError> {
         let mut states: BTreeMap<_, _> = ids.iter().map(|id| (id.clone(), FileState::Missing)).collect();
         if self.version().lists_files() {
@@ -134,7 +136,8 @@ impl Client {
             }
             return Ok(states);
         }
-        // Side by side, or latency rather than the limit would set the pace.
+        // In parallel, because otherwise latency rather than the limit would
+        // set the pace.
         let mut reads = JoinSet::new();
         for id in states.keys().cloned() {
             let client = self.clone();
@@ -151,8 +154,8 @@ impl Client {
         Ok(states)
     }
 
-    /// Asks about up to [`BATCH`] files at once. Those unknown to Whop are
-    /// left out of its answer. A server with smaller pages is followed.
+    /// Asks for up to [`BATCH`] files at once. Whop leaves out unknown ones.
+    /// Smaller pages are followed.
     async fn list_files(
         &self,
         ids: &[FileId],
@@ -180,7 +183,7 @@ impl Client {
                 Turn::End { complete: false } => {
                     return Err(self.about(&call).failed(
                         CallErrorKind::Malformed,
-                        "the list of files leads nowhere",
+                        "the list of files does not end",
                         Effect::None,
                     ));
                 }
@@ -206,7 +209,7 @@ struct FilePage {
     page_info: PageInfo,
 }
 
-/// The parts we read of a file.
+/// The parts of a file that are read.
 #[derive(Deserialize)]
 struct FileBody {
     id: String,
@@ -218,8 +221,8 @@ struct FileBody {
 }
 
 impl FileBody {
-    /// A status that we do not know is one on the way: whoever waits for
-    /// `ready` has a limit of their own.
+    /// An unknown status counts as processing: callers that wait for `ready`
+    /// have a time limit of their own.
     fn state(&self) -> FileState {
         match self.upload_status.as_str() {
             "pending" => FileState::Pending,
@@ -238,13 +241,13 @@ fn new_file(body: FileBody, trace: Trace) -> Result<NewFile, String> {
         .unwrap_or_default()
         .into_iter()
         .map(|(name, value)| (name.to_ascii_lowercase(), value))
-        // It follows from the bytes, and is sent in any case.
+        // It follows from the bytes and is always sent.
         .filter(|(name, _)| name != "content-length")
         .map(|(name, value)| match value {
-            _ if OURS.contains(&&*name) => Err("an upload header is not one to be asked for".to_owned()),
+            _ if OURS.contains(&&*name) => Err("an upload header is not allowed".to_owned()),
             Value::String(value) => Ok((name, value)),
             Value::Number(number) => Ok((name, number.to_string())),
-            // The value may be a secret, and is not shown.
+            // The value may be a secret, so it is not shown.
             _ => Err("an upload header is not a text".to_owned()),
         })
         .collect::<Result<_, _>>()?;
@@ -271,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_is_public_and_made_under_its_key_again_after_silence() {
+    async fn a_file_is_public_and_created_again_under_its_key_after_silence() {
         for version in [NEW, OLD] {
             let script = Script::of([silence(), answer(201, CREATED)]);
             let file = script

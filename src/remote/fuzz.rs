@@ -1,4 +1,4 @@
-//! What fuzzing sees of the client's inside: answers without a server.
+//! Entry points for fuzzing the client: answers without a server.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,10 +19,10 @@ use crate::core::value::{AccountId, FileId, PlatformId, UserId};
 const PLATFORM: &str = "biz_p1";
 
 /// Judges an answer of any status with these headers and this body: what is
-/// said of it can be shown, and no wait is longer or shorter than promised.
+/// said about it can be shown, and no wait is longer or shorter than promised.
 ///
 /// # Panics
-/// Where that does not hold.
+/// If that does not hold.
 pub(crate) fn judged(status: u16, headers: Vec<(String, String)>, body: &[u8], reads: bool, proven: bool) {
     let answer = Response {
         status,
@@ -51,10 +51,10 @@ pub(crate) fn judged(status: u16, headers: Vec<(String, String)>, body: &[u8], r
     }
 }
 
-/// Reads a date of HTTP: a time is the one that is written there.
+/// Parses an HTTP date: the result is the time that is written.
 ///
 /// # Panics
-/// Where it is not.
+/// If it is not.
 pub(crate) fn dated(text: &str) {
     let Some(seconds) = date::seconds(text) else {
         return;
@@ -68,7 +68,7 @@ pub(crate) fn dated(text: &str) {
             .map(|n| n.parse::<u64>().expect("it was read"))
             .collect::<Vec<_>>()
     };
-    // Days that a month lacks, and leap seconds, run on into what follows.
+    // Days that a month lacks, and leap seconds, carry over.
     if day.parse::<u64>().is_ok_and(|day| day <= 28) && numbers(clock)[2] < 60 {
         let shown = humantime::format_rfc3339_seconds(at).to_string();
         let (date, time) = shown.trim_end_matches('Z').split_once('T').expect("RFC 3339");
@@ -77,22 +77,22 @@ pub(crate) fn dated(text: &str) {
     }
 }
 
-/// Reads the base of an API that an option named: where the requests will go is
-/// what the option says and the mapping keeps.
+/// Parses the API base of an option: requests go where the option says and the
+/// mapping records.
 ///
 /// # Panics
-/// Where it is not, or where the key would be sent in clear to elsewhere.
+/// If not, or if the key would be sent elsewhere in clear.
 pub(crate) fn based(text: &str) {
     let Ok(base) = ApiBase::parse(text) else { return };
     assert_eq!(base.as_str(), text);
     assert!(base.is_loopback() || text.starts_with("https://"), "{text}");
 }
 
-/// Reads a URL that somebody else chose, beside Whop and beside a server on this
-/// machine: one that is followed leads to the public internet, or here.
+/// Parses a foreign URL, beside Whop and beside a server on this machine: one
+/// that is followed leads to the public internet, or here.
 ///
 /// # Panics
-/// Where it does not.
+/// If it does not.
 pub(crate) fn followed(url: &str) {
     for local in [false, true] {
         let Some((scheme, host, address)) = super::http::followed(url, local) else {
@@ -113,11 +113,11 @@ pub(crate) fn followed(url: &str) {
     }
 }
 
-/// Reads these bodies as the answers to everything a run asks, with the status
-/// 200: whatever they say, what comes of it is valid and can be shown.
+/// Uses these bodies as the answers to all requests of a run, with status 200:
+/// whatever they contain, the results are valid and can be shown.
 ///
 /// # Panics
-/// Where it is not.
+/// If they are not.
 pub(crate) fn answered(bodies: &[&[u8]], version: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -179,7 +179,7 @@ fn platform() -> PlatformId {
     PlatformId::parse(PLATFORM).expect("an id")
 }
 
-/// Gives the bodies in order, and then an empty page for ever.
+/// Gives the bodies in order, then empty pages forever.
 struct Bodies(Mutex<VecDeque<Bytes>>);
 
 impl Transport for Bodies {
@@ -195,7 +195,7 @@ impl Transport for Bodies {
     }
 }
 
-/// An error's text is bounded, of one line, and has nothing invisible.
+/// An error's text is bounded, on one line, and has no invisible characters.
 fn showable(error: &CallError) {
     showable_text(&error.message);
     assert!(

@@ -1,5 +1,5 @@
-//! [`Transport`] over a socket. This file and those below it alone name
-//! reqwest, and alone have the key.
+//! [`Transport`] over a socket. Only this file and those below it use reqwest
+//! and have the key.
 
 mod authorities;
 mod echo;
@@ -29,16 +29,16 @@ pub use hosts::{Hosts, OwnHosts};
 use resolve::{NotPublic, Rule};
 use strangers::Strangers;
 
-/// How long a connection may take to come about, TLS included.
+/// The time limit for connecting, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a request may take as a whole, from connecting to the last byte of
-/// its answer. It ends then whether or not bytes still trickle in: a limit of
-/// silence alone would let one byte a minute hold a run for ever. A call that
-/// is repeated may take this long each time.
+/// Time limits for a whole request, from connecting to the last byte of its
+/// answer. They apply even while bytes trickle in: a limit on silence alone
+/// would let one byte a minute block a run forever. A retried call may take
+/// this long each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// For a request of the API; 30 s.
+    /// For an API request; 30 s.
     pub api: Duration,
     /// For sending a file's bytes; 120 s.
     pub upload: Duration,
@@ -56,24 +56,24 @@ impl Default for Patience {
     }
 }
 
-/// How long an unused connection is kept. Servers close theirs after a minute
-/// or so; one that closes just as we send costs a request with an unknown
-/// effect, so we close first.
+/// How long an unused connection is kept. Servers close theirs after about a
+/// minute; if one closes just as we send, the request's effect is unknown, so
+/// we close first.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The largest answer of the API, in bytes. A page of 50 accounts is well
-/// below one million; a few pages may be on their way at once.
+/// The largest API answer, in bytes. A page of 50 accounts is well below one
+/// million; a few pages may be in flight at once.
 const API_ANSWER: u64 = 8 << 20;
 
-/// The largest answer of storage, which we do not read.
+/// The largest answer of storage, which is not read.
 const STORAGE_ANSWER: u64 = 1 << 20;
 
-/// Where an API is: `https://host/path`, without anything after it. Plain
-/// `http` is only accepted to this machine, since the key would be readable
-/// on the way.
+/// The base URL of an API: `https://host/path`, without query and fragment.
+/// Plain `http` is accepted only to this machine, because the key would be
+/// readable on the way.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiBase {
-    /// Without a slash at the end of its path.
+    /// Without a trailing slash.
     url: Url,
 }
 
@@ -95,14 +95,14 @@ impl ApiBase {
     /// Parses a base, `/api/v1` included.
     ///
     /// # Errors
-    /// Says what is wrong, as a fragment that follows the value's name.
+    /// Says what is wrong, as a phrase that follows the value's name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let refuse = |why: &str| Err(Invalid(why.to_owned()));
         let Ok(mut url) = Url::parse(text) else {
             return refuse("must be a URL such as https://api.whop.com/api/v1");
         };
         if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
-            return refuse("must be a URL that begins with https://");
+            return refuse("must be a URL that starts with https://");
         }
         if !url.username().is_empty() || url.password().is_some() {
             return refuse("must not contain a user name or a password; the key is given separately");
@@ -112,7 +112,7 @@ impl ApiBase {
         }
         if url.scheme() == "http" && !is_loopback(&url) {
             return refuse(
-                "must begin with https://, or the key could be read on the way; http:// works for 127.0.0.1",
+                "must start with https://, or the key could be read on the way; http:// works for 127.0.0.1",
             );
         }
         let path = url.path().trim_end_matches('/').to_owned();
@@ -120,7 +120,7 @@ impl ApiBase {
         Ok(Self { url })
     }
 
-    /// The base as text, without a slash at its end.
+    /// The base as text, without a trailing slash.
     pub fn as_str(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
     }
@@ -130,10 +130,10 @@ impl ApiBase {
         is_loopback(&self.url)
     }
 
-    /// The whole URL of a path below the base.
+    /// The full URL of a path below the base.
     fn join(&self, path: &str) -> Result<Url, String> {
         let url = Url::parse(&format!("{}{path}", self.as_str()))
-            .map_err(|why| format!("the path makes no URL: {why}"))?;
+            .map_err(|why| format!("the path does not give a URL: {why}"))?;
         let base = self.url.path().trim_end_matches('/');
         // URLs are normalised while parsing: dots must not lead elsewhere.
         let inside = url
@@ -171,24 +171,24 @@ fn address(url: &Url) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// For fuzzing: the scheme and the host, and the address where it is one, of a
+/// For fuzzing: the scheme, the host and its address, if it is one, of a
 /// foreign URL that is followed.
 #[cfg(any(test, fuzzing))]
 pub(super) fn followed(url: &str, local: bool) -> Option<(String, String, Option<IpAddr>)> {
     let rule = rule(local, Hosts::default(), "");
     let url = strangers::foreign("picture", url, &rule).ok()?;
     let host = url.host_str().unwrap_or_default().to_owned();
-    // Only a name is looked up.
+    // Only names are looked up.
     let found = url.domain().is_none().then(|| url.socket_addrs(|| None).ok());
     let address = found.flatten().and_then(|all| all.first().map(SocketAddr::ip));
     Some((url.scheme().to_owned(), host, address))
 }
 
-/// Requests over HTTP/1.1 with TLS by rustls. Keeps connections, follows no
-/// redirect, repeats nothing.
+/// Sends requests over HTTP/1.1 with TLS by rustls. Keeps connections, follows
+/// no redirect, retries nothing.
 pub struct HttpTransport {
     base: ApiBase,
-    /// `Bearer …`, marked so that no library prints it.
+    /// `Bearer …`, marked as sensitive so that no library prints it.
     authorization: HeaderValue,
     echo: Echo,
     client: reqwest::Client,
@@ -206,8 +206,8 @@ impl fmt::Debug for HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport to this API with this key, trusting whom the platform
-    /// trusts. Connects to nothing yet.
+    /// A transport to this API with this key, trusting the platform's
+    /// certificate authorities. Does not connect yet.
     ///
     /// # Errors
     /// As [`HttpTransport::trusting`].
@@ -215,11 +215,11 @@ impl HttpTransport {
         Self::trusting(base, key, &Authorities::default(), OwnHosts::default())
     }
 
-    /// The same, trusting these authorities besides, and letting pictures and
-    /// uploads go to these hosts of private networks.
+    /// Like [`HttpTransport::new`], but also trusts these authorities, and lets
+    /// pictures and uploads go to these hosts in private networks.
     ///
     /// # Errors
-    /// The key holds characters that no key has, or TLS cannot be set up.
+    /// If the key contains characters that no key has, or TLS cannot be set up.
     pub fn trusting(
         base: ApiBase,
         key: SecretString,
@@ -256,7 +256,7 @@ impl HttpTransport {
         })
     }
 
-    /// The same with other limits of time.
+    /// The same with other time limits.
     #[must_use]
     pub fn within(self, patience: Patience) -> Self {
         Self { patience, ..self }
@@ -267,7 +267,7 @@ impl HttpTransport {
         &self.base
     }
 
-    /// Where a request goes, checked, and the client that goes there.
+    /// The checked URL of a request, and the client for it.
     async fn way(&self, target: &Target) -> Result<(&reqwest::Client, Url), Lost> {
         match target {
             Target::Api(path) => {
@@ -282,7 +282,7 @@ impl HttpTransport {
     async fn exchange(&self, request: Request) -> Result<Response, Lost> {
         let (client, url) = self.way(&request.target).await?;
         let mut headers = parse_headers(&request.headers).map_err(Lost::NotSent)?;
-        // A picture is not a text, and may hold any bytes.
+        // A picture is not a text and may contain any bytes.
         let pages = !matches!(request.target, Target::Picture(_));
         let (timeout, limit) = match request.target {
             Target::Api(_) => {
@@ -317,8 +317,7 @@ impl HttpTransport {
         })
     }
 
-    /// The body, as long as it stays within the limit, whatever length was
-    /// announced.
+    /// Reads the body up to the limit, whatever length was announced.
     async fn read_body(&self, answer: &mut reqwest::Response, limit: u64) -> Result<Bytes, Lost> {
         if answer.content_length().is_some_and(|length| length > limit) {
             return Err(Lost::TooLarge(limit));
@@ -333,18 +332,18 @@ impl HttpTransport {
         Ok(body.freeze())
     }
 
-    /// What a failure says about whether the request left.
+    /// Whether a failed request may have been sent.
     ///
-    /// A connection that did not come about carried nothing. One that was
-    /// closed while it waited for work may have carried the request or not;
-    /// hyper says "canceled" only of requests that it never began to write.
-    /// All else may have arrived.
+    /// A connection that was not established carried nothing. If an idle
+    /// connection was closed, the request may or may not have been sent; hyper
+    /// says "canceled" only for requests that it never began to write. In all
+    /// other cases it may have arrived.
     fn lost(&self, why: reqwest::Error) -> Lost {
         if let Some(refusal) = causes(&why).find(|cause| cause.is::<NotPublic>()) {
             return Lost::Forbidden(refusal.to_string());
         }
         let unsent = why.is_builder() || why.is_connect() || causes(&why).any(is_canceled);
-        // The URL may be a presigned one.
+        // The URL may be presigned, so it is removed.
         let why = why.without_url();
         let mut text = if why.is_timeout() { "timed out" } else { "" }.to_owned();
         for cause in causes(&why).map(ToString::to_string) {
@@ -371,15 +370,15 @@ impl Transport for HttpTransport {
     }
 }
 
-/// Where URLs that others chose may lead.
+/// The rule for foreign URLs.
 fn rule(local: bool, own: Hosts, variable: &'static str) -> Rule {
     Rule { local, own, variable }
 }
 
-/// The socket's settings. To this machine no proxy is asked for: a plain
+/// The socket settings. No proxy is used for this machine, because a plain
 /// request would show it the key.
 fn client(loopback: bool) -> reqwest::ClientBuilder {
-    // An error says that the program has chosen another provider before.
+    // An error only means that a provider was chosen before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .redirect(redirect::Policy::none())
@@ -400,7 +399,7 @@ fn method(method: Method) -> reqwest::Method {
     }
 }
 
-/// Headers as they go out. Their values may be secrets and are not quoted.
+/// Converts headers. Values may be secrets and are not quoted.
 fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap, String> {
     let mut map = HeaderMap::with_capacity(headers.len() + 1);
     for (name, value) in headers {
@@ -413,7 +412,7 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap, String> {
     Ok(map)
 }
 
-/// An error and what is below it.
+/// An error and its causes.
 fn causes<'a>(why: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(why), |why: &&'a (dyn StdError + 'static)| {
         let why: &'a (dyn StdError + 'static) = *why;

@@ -1,34 +1,31 @@
-//! What is known of one operation's limit, and how it is learnt. Pure but for
-//! being told the time.
+//! What is known about one operation's limit, and how it is learnt. Pure: the
+//! time is an argument.
 //!
-//! We begin with what Whop documents
-//! ([errors and limits](crate::whop_api#errors-and-limits)) and believe better
-//! knowledge as it comes:
+//! The client starts with the documented limit ([errors and
+//! limits](crate::whop_api#errors-and-limits)) and learns from answers:
 //!
-//! * **Headers** name the limit, and what is left of it. None are documented,
-//!   so they are only believed where they are about a minute for sure, or name
-//!   the limit that we know. What is
-//!   left, and what we used ourselves, tell what others use: our share is
-//!   known before anything is refused. Only headers, or whoever sets up the
-//!   client, can raise the limit above the documented one: beyond what is
-//!   promised there is nothing to find by trying but refusals.
-//! * **A refusal** (429) tells our share by itself: it is what we got through
-//!   in the window, which began [`WINDOW`] before the moment that the answer
-//!   names for coming back. For a window that slides this is exact, whoever
-//!   else uses the key. Where that explains nothing, because we did not exceed
-//!   what we took for our share (a bucket that fills drop by drop), a part of
-//!   the share is given up, and bursts become smaller. Refusals of requests
-//!   that were on the way when the first one came teach nothing: they are the
-//!   same event.
-//! * **A trial**: below what is promised, others may have gone away since. One
-//!   request at a time goes out beyond our share, and when more got through in
-//!   a window than it holds, it is widened to that. So finding out that there
-//!   is no more costs one refusal, however slow the network; in windows that
-//!   begin anew one or two more, because the first of them seemed to have room.
-//!   While trials succeed they follow on each other's answers, so the rate goes
-//!   up at once. Once the share is steady every refusal, of whatever request,
-//!   puts the next trial off by [`TRIAL_REQUESTS`]: no more than one in so many
-//!   is refused, whatever a trial turns out to cost.
+//! * **Headers** state the limit and what is left of it. None are documented,
+//!   so they are believed only if they are certainly about a minute, or state
+//!   the limit that we know. What is left, together with our own use, shows
+//!   what others use: our share is known before anything is refused. Only
+//!   headers, or the creator of the client, can raise the limit above the
+//!   documented one: beyond that, trying would only cause refusals.
+//! * **A refusal** (429) shows our share by itself: it is what passed in the
+//!   window, which began [`WINDOW`] before the time at which the answer says to
+//!   come back. For a sliding window this is exact, whoever else uses the key.
+//!   If that explains nothing, because we did not exceed our assumed share (a
+//!   bucket that refills steadily), part of the share is given up and bursts
+//!   become smaller. Refusals of requests that were in flight when the first
+//!   one arrived are ignored: they are the same event.
+//! * **A trial**: if our share is below the limit, others may have stopped
+//!   since. One request at a time is sent beyond our share, and if more passed
+//!   in a window than it holds, the share is raised to that. Finding out that
+//!   there is no more costs one refusal, however slow the network; with fixed
+//!   windows one or two more, because the first trial seemed to have room.
+//!   While trials succeed, each follows the answer of the last, so the rate
+//!   rises at once. Once the share is steady, every refusal of any request
+//!   delays the next trial by [`TRIAL_REQUESTS`], so no more than one request
+//!   in that many is refused, whatever a trial costs.
 
 use std::time::Duration;
 
@@ -37,26 +34,26 @@ use tokio::time::Instant;
 use super::retry;
 use super::transport::Response;
 
-/// The span of Whop's limit.
+/// The period of Whop's limit.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
-/// The most requests that leave at once after a pause, at Whop's own limit.
+/// The most requests sent at once after a pause, at Whop's own limit.
 pub(super) const BURST: u32 = 20;
 
-/// When after a refusal more is tried for the first time; four times as late
-/// after each trial that fails.
+/// The delay from a refusal to the first trial; four times as long after each
+/// failed trial.
 const FIRST_TRIAL: Duration = Duration::from_secs(5);
 
-/// Once trials keep failing, this many requests are made for each refusal: it
-/// is to be less than one in a thousand.
+/// Once trials keep failing, this many requests are made per refusal, so that
+/// less than one in a thousand is refused.
 const TRIAL_REQUESTS: u32 = 1250;
 
-/// We never take less than this part of what is promised for our share: where
-/// everything is refused there is nothing to be learnt, and the pauses that
-/// Whop names are waited out besides.
+/// Our share never falls below this fraction of the limit: if everything is
+/// refused, nothing can be learnt, and pauses that Whop asks for are kept
+/// anyway.
 const LEAST_PART: usize = 20;
 
-/// What is left to others of a limit that headers tell to be shared.
+/// What is left to others of a limit that headers show to be shared.
 const RESERVE: usize = 2;
 
 /// Answers give whole seconds, rounded up.
@@ -65,17 +62,18 @@ const ROUNDED: Duration = Duration::from_secs(1);
 /// What an answer says about the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
-    /// Whether it got through the limit: nothing is known of a request that
-    /// met a fault, perhaps before it was counted.
+    /// Whether the request passed the limit. Unknown if it failed for another
+    /// reason, perhaps before it was counted.
     pub(super) passed: bool,
-    /// It was refused by the limit, and this long is to be waited if it says so.
+    /// It was refused by the limit, with the time to wait if the answer gives
+    /// one.
     pub(super) refused: Option<Option<Duration>>,
-    /// The limit that its headers name.
+    /// The limit in its headers.
     named: Option<Named>,
 }
 
 impl Heard {
-    /// Reads an answer of Whop's.
+    /// Reads an answer from Whop.
     pub(super) fn of(answer: &Response) -> Self {
         let refused = answer.status == 429;
         Self {
@@ -86,23 +84,23 @@ impl Heard {
     }
 }
 
-/// A limit that headers name.
+/// A limit from headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Named {
-    /// The requests a minute.
+    /// The requests per minute.
     limit: u32,
     /// How many of them are left now.
     left: Option<usize>,
-    /// Whether it is a minute for sure that these are about.
+    /// Whether it is certainly about a minute.
     is_sure: bool,
 }
 
 impl Named {
-    /// Reads the headers that are common: `X-RateLimit-*`, and `RateLimit-*` of
-    /// the IETF's drafts. `None` where there are none, or not about a minute: a
-    /// policy says its window, else the time to the reset must be within one. A
-    /// reset in a moment leaves it open: it may be a second's limit, or a minute
-    /// that slides.
+    /// Reads the common headers: `X-RateLimit-*`, and `RateLimit-*` of the IETF
+    /// drafts. `None` if there are none, or if they are not about a minute: a
+    /// policy states its window; otherwise the time to the reset must be within
+    /// one. A reset within a second leaves it open: it may be a limit per
+    /// second, or a sliding minute.
     fn of(answer: &Response) -> Option<Self> {
         let header = |name: &str| {
             let (long, short) = (format!("x-ratelimit-{name}"), format!("ratelimit-{name}"));
@@ -129,53 +127,53 @@ impl Named {
     }
 }
 
-/// A request that was answered, and its like at that moment.
+/// A request that was answered, with its circumstances.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Use {
     /// When it started.
     pub(super) began: Instant,
-    /// Whether it was one beyond our share.
+    /// Whether it was a trial beyond our share.
     pub(super) trial: bool,
-    /// How many got through in the last [`WINDOW`], this one included.
+    /// How many passed in the last [`WINDOW`], this one included.
     pub(super) ours: usize,
-    /// How many others are on their way.
+    /// How many others are in flight.
     pub(super) open: usize,
 }
 
-/// One operation's limit, as far as it is known.
+/// What is known about one operation's limit.
 #[derive(Debug)]
 pub(super) struct Limit {
-    /// What Whop promises a minute.
+    /// What Whop allows per minute.
     promised: u32,
-    /// What of it is ours: as many requests fit into any [`WINDOW`].
+    /// Our share of it: this many requests fit into any [`WINDOW`].
     share: usize,
-    /// Time between requests at this rate, rounded up.
+    /// The time between requests at this rate, rounded up.
     interval: Duration,
-    /// How far `due` may be ahead of the clock: all of a burst but one.
+    /// How far `due` may be ahead of the clock: a burst minus one request.
     ahead: Duration,
-    /// When the next request would be due if there were no bursts (a generic
-    /// cell rate algorithm: a token bucket that needs no refilling).
+    /// When the next request would be due without bursts (a generic cell rate
+    /// algorithm: a token bucket that needs no refilling).
     due: Instant,
-    /// Headers tell our share, so it need not be tried.
+    /// Whether headers show our share, so that no trials are needed.
     told: bool,
-    /// When a refusal last taught something.
+    /// When a refusal last changed the share.
     learnt: Option<Instant>,
-    /// Whether anything that began since then got through.
+    /// Whether any request that started since then passed.
     passed: bool,
-    /// Requests that may leave at once.
+    /// How many requests may be sent at once.
     burst: u32,
     trials: Trials,
 }
 
 #[derive(Debug)]
 struct Trials {
-    /// Whether one is on its way.
+    /// Whether one is in flight.
     open: bool,
-    /// When the next may go.
+    /// When the next may start.
     next: Instant,
-    /// How many failed since the last that was of use.
+    /// How many have failed since the last successful one.
     failed: u32,
-    /// The largest share that was left to us when one failed.
+    /// The largest share that remained when one failed.
     best: usize,
     /// The share before these trials, and what they have proven.
     base: usize,
@@ -207,7 +205,7 @@ impl Limit {
         limit
     }
 
-    /// Requests that fit into any [`WINDOW`].
+    /// How many requests fit into any [`WINDOW`].
     pub(super) fn share(&self) -> usize {
         self.share
     }
@@ -217,8 +215,8 @@ impl Limit {
         self.due.checked_sub(self.ahead)
     }
 
-    /// When one may be tried beyond our share; `None` while that is pointless
-    /// or one is on its way. Never faster than what is promised.
+    /// When a trial may start; `None` if it would be pointless or one is in
+    /// flight. Never faster than the limit.
     pub(super) fn trial(&self) -> Option<Instant> {
         let open = self.trials.open || self.told || self.share >= self.promised as usize;
         (!open).then_some(self.trials.next)
@@ -239,8 +237,8 @@ impl Limit {
         self.trials.open &= !trial;
     }
 
-    /// A request was answered. `recent` tells exactly how many that began in
-    /// the last so long got through.
+    /// A request was answered. `recent` returns exactly how many requests that
+    /// started within the given time passed.
     pub(super) fn hear(
         &mut self,
         heard: &Heard,
@@ -255,17 +253,18 @@ impl Limit {
     ) {
         self.lost(trial);
         self.passed |= heard.passed && self.learnt.is_none_or(|learnt| began >= learnt);
-        // The same number as is promised a minute is hardly that of a second.
+        // A limit equal to the documented one per minute is hardly a limit per
+        // second.
         let believed = heard.named.filter(|it| it.is_sure || it.limit == self.promised);
         if let Some(Named { limit, .. }) = believed {
             self.promise(limit);
         }
         if let Some(left) = believed.and_then(|named| named.left) {
             self.told = true;
-            // Whoever takes the rest takes one now and then meanwhile.
+            // Others who use the rest send requests in the meantime.
             let is_shared = self.share < self.promised as usize;
             let left = left.saturating_sub(if is_shared { RESERVE } else { 0 });
-            // What is on its way may be counted already or not.
+            // Requests in flight may or may not be counted yet.
             if ours + open + left < self.share {
                 self.set(ours + open + left);
             } else if ours + left > self.share && self.share < self.promised as usize {
@@ -284,9 +283,9 @@ impl Limit {
             }
             Some(_) => self.put_off_trials(now),
             None if trial && heard.passed => {
-                // A trial may have taken the place of one that has run out a
-                // moment ago. So it is one more for now, and when a trial fails,
-                // only what was counted for sure remains.
+                // A trial may have taken the place of a request that expired a
+                // moment ago. So it counts as one more for now, and if a trial
+                // fails, only what was certainly counted remains.
                 self.trials.proven = self.trials.proven.max(recent(WINDOW)).min(self.promised as usize);
                 self.set((self.share + 1).min(self.promised as usize));
             }
@@ -294,13 +293,13 @@ impl Limit {
         }
     }
 
-    /// A refusal taught that no more than so many get through.
+    /// A refusal showed that no more than this many pass.
     fn refused(&mut self, seen: usize, now: Instant) {
         let again = self.learnt.is_some_and(|learnt| now < learnt + WINDOW);
-        // Much less than our share tells little: perhaps it was the burst that was
-        // too large for a bucket. Whoever shares the key with so many others takes
-        // some refusals more to find out. And where nothing got through since, what
-        // was learnt then was not enough.
+        // Much less than our share says little: the burst may have been too
+        // large for a bucket. If the key is really shared with that many
+        // others, a few more refusals will show it. And if nothing has passed
+        // since, the last reduction was not enough.
         let share = if (self.share / 4..self.share).contains(&seen) && self.passed {
             seen
         } else {
@@ -318,15 +317,15 @@ impl Limit {
         self.put_off_trials(now);
     }
 
-    /// Counts what ends in a refusal though we are left with no more than before.
+    /// Counts a refusal that leaves our share no larger than before.
     fn count_failure(&mut self) {
         let further = self.share > self.trials.best + self.trials.best / 50;
         self.trials.failed = if further { 1 } else { self.trials.failed + 1 };
         self.trials.best = self.trials.best.max(self.share);
     }
 
-    /// Puts the next trial off: longer after each that failed, and in the end
-    /// once more for each refusal.
+    /// Delays the next trial: longer after each failure, and finally once more
+    /// for each refusal.
     fn put_off_trials(&mut self, now: Instant) {
         self.trials.base = self.share;
         self.trials.proven = 0;
@@ -339,7 +338,7 @@ impl Limit {
         };
     }
 
-    /// Whop promises another limit than we knew.
+    /// Whop states a limit other than the known one.
     fn promise(&mut self, limit: u32) {
         if limit != self.promised {
             let whole = self.share == self.promised as usize;
@@ -362,13 +361,13 @@ impl Limit {
     }
 }
 
-/// How long ago the window began in which so long is to be waited, and less than
-/// [`ROUNDED`] more.
+/// How long ago the window began if this is the time to wait, to within
+/// [`ROUNDED`].
 fn counted(wait: Option<Duration>) -> Duration {
     (WINDOW.saturating_sub(wait.unwrap_or_default()) + ROUNDED).min(WINDOW)
 }
 
-/// The time between requests of which so many fit into a [`WINDOW`].
+/// The time between requests if this many fit into a [`WINDOW`].
 fn interval(share: usize) -> Duration {
     Duration::from_nanos((WINDOW.as_nanos() as u64).div_ceil(share.max(1) as u64))
 }
@@ -377,7 +376,7 @@ fn interval(share: usize) -> Duration {
 mod tests {
     use super::*;
 
-    /// A limit of 600 that heard these headers, as `name value`.
+    /// A limit of 600 after these headers, given as `name value`.
     fn heard(headers: &[&str]) -> Limit {
         let header = |line: &&str| {
             let (name, value) = line.split_once(' ').expect("a name and a value");
@@ -401,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_believed_where_they_are_about_a_minute() {
+    fn headers_are_believed_if_they_are_about_a_minute() {
         let told = |headers: &[&str]| {
             let limit = heard(headers);
             (limit.promised, limit.share, limit.told)
@@ -420,7 +419,7 @@ mod tests {
             told(&["ratelimit-limit 300", "ratelimit-policy 300;w=60"]),
             (300, 300, false)
         );
-        // Of an hour, or of a second.
+        // Per hour, or per second.
         assert_eq!(
             told(&["x-ratelimit-limit 300", "x-ratelimit-reset 1800"]),
             nothing
@@ -431,7 +430,7 @@ mod tests {
         );
         let moment = ["x-ratelimit-reset 1", "x-ratelimit-remaining 200"];
         assert_eq!(told(&["x-ratelimit-limit 10", moment[0], moment[1]]), nothing);
-        // But a second hardly allows what is promised for a minute.
+        // But a second hardly allows what is documented for a minute.
         assert_eq!(
             told(&["x-ratelimit-limit 600", moment[0], moment[1]]),
             (600, 300, true)

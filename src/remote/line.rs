@@ -1,31 +1,31 @@
-//! Callers in line: one at a time has the turn. Whoever has the lowest rank is
-//! next, and among equals whoever came first.
+//! A queue of callers for a turn, which one at a time has. The lowest rank is
+//! next; among equals, the first to arrive.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The line.
+/// The queue.
 #[derive(Default)]
 pub(super) struct Line(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Whether anybody has the turn.
+    /// Whether a caller has the turn.
     is_taken: bool,
-    /// How many have come to wait.
+    /// How many callers have arrived.
     came: u64,
-    /// By rank and arrival. Those who have left stay until they are called.
+    /// By rank and arrival. Callers that gave up remain until they are called.
     waiting: BTreeMap<(usize, u64), oneshot::Sender<Turn>>,
 }
 
-/// The turn. It passes on when it is dropped, also where it is dropped on its
-/// way to somebody who no longer waits.
+/// The turn. It passes on when it is dropped, even if that happens on its way
+/// to a caller that no longer waits.
 pub(super) struct Turn(Option<Arc<Line>>);
 
 impl Line {
-    /// Waits for the turn. Dropping the future leaves the line.
+    /// Waits for the turn. Dropping the future leaves the queue.
     pub(super) async fn turn(self: &Arc<Self>, rank: usize) -> Turn {
         let called = {
             let mut state = self.state();
@@ -39,11 +39,11 @@ impl Line {
             state.waiting.insert(standing, call);
             called
         };
-        // Nobody else has the other end, and the line outlives its callers.
+        // The queue outlives its callers and owns the only sender.
         called.await.unwrap_or(Turn(None))
     }
 
-    /// Gives the turn to the next who still waits.
+    /// Passes the turn to the next caller that still waits.
     fn pass(self: Arc<Self>) {
         loop {
             let mut state = self.state();
@@ -54,14 +54,15 @@ impl Line {
             drop(state);
             match call.send(Turn(Some(self.clone()))) {
                 Ok(()) => return,
-                // Dropped as it is, each who left would be one deeper on the stack.
+                // Not dropped here, because each caller that gave up would
+                // recurse once more.
                 Err(mut turn) => turn.0 = None,
             }
         }
     }
 
-    /// The state stays consistent whoever panics: it is only ever changed by
-    /// whole steps that cannot.
+    /// Poisoning is ignored: every change of the state is complete before
+    /// anything can panic.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +89,7 @@ mod tests {
     fn come(line: &Arc<Line>, rank: usize) -> Coming {
         let line = line.clone();
         let mut coming: Coming = Box::pin(async move { line.turn(rank).await });
-        assert!(called(&mut coming).is_none(), "it is somebody's turn");
+        assert!(called(&mut coming).is_none(), "another caller has the turn");
         coming
     }
 
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_rank_is_next_and_among_equals_who_came_first() {
+    fn the_lowest_rank_is_next_and_among_equals_the_first() {
         let line = Arc::<Line>::default();
         let mut turn = called(
             &mut (Box::pin({
@@ -108,7 +109,7 @@ mod tests {
                 async move { line.turn(9).await }
             }) as Coming),
         );
-        assert!(turn.is_some(), "nobody else is there");
+        assert!(turn.is_some(), "no other caller is there");
         let ranks = [5, 3, 5, 0, 3];
         let mut waiting: Vec<_> = ranks.iter().map(|rank| come(&line, *rank)).collect();
         for next in [3, 1, 4, 0, 2] {
@@ -119,7 +120,7 @@ mod tests {
                 turn.is_some()
             });
             assert_eq!(which, Some(next));
-            // Who was called is not asked again.
+            // A caller that was called is not polled again.
             waiting[next] = Box::pin(std::future::pending());
         }
         drop(turn);
@@ -127,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_holds_nobody_up() {
+    fn callers_that_give_up_do_not_block_others() {
         let line = Arc::<Line>::default();
         let turn = Turn(Some(line.clone()));
         line.state().is_taken = true;
         let mut waiting: Vec<_> = (0..100_000).map(|rank| come(&line, rank)).collect();
         let mut last = waiting.pop().unwrap();
-        // One leaves after it was called, the others before.
+        // One gives up after it was called, the others before.
         drop(waiting.split_off(1));
         drop(turn);
         assert!(line.state().is_taken && called(&mut last).is_none());

@@ -1,27 +1,26 @@
-//! The list of connected accounts ([accounts](crate::whop_api#accounts),
-//! [companies](crate::whop_api#companies)), in one walk from the
-//! oldest to the newest or, where that would only wait for answers, in several
-//! at once.
+//! Lists connected accounts ([accounts](crate::whop_api#accounts),
+//! [companies](crate::whop_api#companies)), in one walk from the oldest to the
+//! newest or, if latency would dominate, in several at once.
 //!
-//! A cursor names the next page only, so one walk has one request on its way,
-//! and at a latency above the limit's pace the latency is what waits. Then
-//! further walks begin in the middle: some of the accounts that the mapping
-//! knows are asked when they were made, and a walk begins behind each moment
-//! that splits those evenly (`created_after`).
+//! A cursor only names the next page, so a walk has one request in flight; if
+//! latency exceeds the limit's pace, the walk mostly waits. Then further walks
+//! start in the middle: the creation times of some accounts in the mapping are
+//! requested, and a walk starts at each time that splits them evenly
+//! (`created_after`).
 //!
-//! Whether that filter does what it says decides only how much is gained. What
-//! is concluded rests on what one walk rests on, that its pages follow each
-//! other in the list: a walk ends when it has come to an account that was made
-//! *later* than the first one of the walk before it, so whatever lies between
-//! the two was on a page of one of them, in whatever order accounts of one
-//! moment come. The list is whole when such a chain leads from its beginning to
-//! a page that says it is the last. Where the chain breaks (a filter that is
-//! refused, a list in another order, a page that leads nowhere), the first walk
-//! goes on alone, as if there had been no other.
+//! Whether that filter works as documented only affects the speed. Correctness
+//! rests, as for a single walk, on pages following each other in the list: a
+//! walk ends when it has reached an account created *later* than the first one
+//! of the next walk, so everything between the two was on a page of one of
+//! them, in whatever order accounts of the same time appear. The list is
+//! complete if such a chain leads from its start to a page that says it is the
+//! last. If the chain breaks (a refused filter, a list in another order, a page
+//! that leads nowhere), the first walk continues alone, as if there had been no
+//! others.
 //!
-//! Each walk beyond the first costs about one page more, where two of them
-//! overlap, and four questions for moments; so few are made that this stays
-//! small beside the list.
+//! Each further walk costs about one extra page, where two of them overlap, and
+//! four requests for times. Few enough are made for this to stay small compared
+//! with the list.
 
 use std::collections::HashSet;
 use std::pin::{Pin, pin};
@@ -44,26 +43,27 @@ use crate::core::model::{Account, Dialect, Known};
 use crate::core::text::{KeyLists, fingerprint};
 use crate::core::value::AccountId;
 
-/// Entries of a page: the most that the API gives ([accounts](crate::whop_api#accounts)).
+/// Entries per page: the most that the API gives
+/// ([accounts](crate::whop_api#accounts)).
 const PAGE: usize = 50;
 
-/// A walk has at least this many pages to itself, or it does not pay.
+/// The least number of pages for which a walk pays off.
 const LEAST_PAGES: usize = 10;
 
-/// More walks at once than this gain little, whatever the latency.
+/// More walks at once gain little, whatever the latency.
 const MOST_WALKS: usize = 16;
 
-/// Moments asked for each walk: the longest of a few parts is then about one and
-/// a half times as long as it had to be, of many twice.
+/// Times requested per walk. The longest of a few parts is then about one and a
+/// half times as long as necessary, of many twice.
 const SAMPLE: usize = 4;
 
-/// What the accounts of a walk may take together, in bytes: so much for each,
-/// which is several times what a real one has, and so much besides for a few
-/// large ones. A list without end is noticed long before memory is.
+/// The most memory for the accounts of a walk, in bytes: this much per account,
+/// several times what a real one takes, plus a fixed amount for a few large
+/// ones. An endless list is detected long before memory is exhausted.
 const EACH: usize = 4 * 1024;
 const BESIDES: usize = 16 << 20;
 
-/// What every answer takes besides the limit's pace is not worth a walk.
+/// Latency beyond the limit's pace that does not justify a walk.
 const WORTH: Duration = Duration::from_millis(5);
 
 /// The platform's connected accounts, as far as they could be listed.
@@ -71,25 +71,25 @@ const WORTH: Duration = Duration::from_millis(5);
 pub struct Listing {
     /// The accounts, sorted by id, each once, without the platform itself.
     pub accounts: Vec<Account>,
-    /// Whether these are all. From an incomplete list nothing may be
-    /// concluded about what is missing in it.
+    /// Whether the list is complete. From an incomplete list, nothing may be
+    /// concluded about missing accounts.
     pub complete: bool,
 }
 
 impl Client {
-    /// Lists all connected accounts of the platform, 50 a request, oldest
-    /// first: accounts that are created meanwhile appear at the end.
+    /// Lists all connected accounts of the platform, 50 per request, oldest
+    /// first, so that accounts created meanwhile appear at the end.
     ///
     /// # Errors
-    /// Any call that fails, and an account of which id or owner cannot be
-    /// read: it is somebody's, and leaving it out would have it made again.
+    /// If a call fails, or the id or owner of an account cannot be read:
+    /// leaving it out would let it be created again.
     pub async fn list_accounts(&self) -> Result<Listing, CallError> {
         self.list_accounts_beside(&Known::default(), || {}).await
     }
 
-    /// The same, for whom some of the accounts are known: then the list may be
-    /// read in several places at once. `goes_on` is called when the first page
-    /// is there and is not all.
+    /// Like [`Client::list_accounts`], if some accounts are known: then the
+    /// list may be read in several places at once. `goes_on` is called after
+    /// the first page, unless it is the only one.
     ///
     /// # Errors
     /// As [`Client::list_accounts`].
@@ -106,7 +106,7 @@ impl Client {
         goes_on();
         let walks = self.walks(began.elapsed(), known.users.len());
         if walks == 1 {
-            // Nobody asks for its order.
+            // The order does not matter here.
             first.span = Span::Untold;
             let (walk, end) = first.go(0, &Starts::default()).await?;
             return Ok(whole([walk], end == End::Reached { complete: true }));
@@ -117,8 +117,8 @@ impl Client {
         Chain::new(first, walks).follow(sample).await
     }
 
-    /// How many walks keep the limit busy at this latency, as far as the list
-    /// is long enough for them.
+    /// How many walks use up the limit at this latency, as far as the list is
+    /// long enough.
     fn walks(&self, latency: Duration, accounts: usize) -> usize {
         let pace = self
             .per_second(Operation::ListAccounts)
@@ -131,8 +131,8 @@ impl Client {
         (busy as usize).min(worth).clamp(1, MOST_WALKS)
     }
 
-    /// The first page of a list, of the accounts made behind a moment if there
-    /// is one, or the page after a cursor.
+    /// The path of the first page, of accounts created after a time if given,
+    /// or of the page after a cursor.
     pub(super) fn list_path(&self, behind: Option<&str>, after: Option<&str>) -> String {
         let (at, parent) = match self.dialect() {
             Dialect::Accounts => ("/accounts", "parent_account_id"),
@@ -148,8 +148,8 @@ impl Client {
         path(at, &query)
     }
 
-    /// When an account was made, and how Whop writes that; `None` where it
-    /// does not say, for whatever reason.
+    /// When an account was created, and Whop's text of it; `None` if that is
+    /// unknown for any reason.
     async fn made(&self, id: &AccountId) -> Option<(SystemTime, String)> {
         let request = self.request(Method::Get, self.account_path(id.as_str()), None);
         let call = self.repeatable(Operation::RetrieveAccount, request);
@@ -159,9 +159,10 @@ impl Client {
     }
 }
 
-/// What the walks found, each account once.
+/// The accounts that the walks found, each once.
 fn whole(walks: impl IntoIterator<Item = Walk>, complete: bool) -> Listing {
-    // Behind the first one's, which are most: a million are not copied.
+    // Appended to the first one's, which are the most: a million are not
+    // copied.
     let accounts = walks.into_iter().map(|walk| walk.accounts);
     let accounts = accounts.reduce(|mut all, mut more| {
         all.append(&mut more);
@@ -173,7 +174,7 @@ fn whole(walks: impl IntoIterator<Item = Walk>, complete: bool) -> Listing {
     }
 }
 
-/// Sorted by id; of an account that was listed twice, as it was last.
+/// Sorts by id; if an account was listed twice, keeps the last.
 fn each_once(mut accounts: Vec<Account>) -> Vec<Account> {
     accounts.reverse();
     accounts.sort_by(|a, b| a.id.cmp(&b.id));
@@ -181,9 +182,9 @@ fn each_once(mut accounts: Vec<Account>) -> Vec<Account> {
     accounts
 }
 
-/// One page of a list. Entries are read one by one, so that a bad one can be
-/// named, and where they stand in the answer: a page may be as large as an
-/// answer can be, and there is one for each walk.
+/// A page of a list. Entries are parsed one by one, so that a bad one can be
+/// named, and borrow from the answer: a page may be as large as an answer, and
+/// there is one per walk.
 #[derive(Deserialize)]
 struct Page<'a> {
     #[serde(borrow)]
@@ -194,38 +195,38 @@ struct Page<'a> {
 /// Pages that follow each other.
 struct Walk {
     client: Client,
-    /// The moment behind which it begins; `None` for the list's beginning.
+    /// The time after which it starts; `None` for the start of the list.
     behind: Option<String>,
     cursor: Option<String>,
     pages: Pages,
-    /// The fingerprints of the ids that were on its pages.
+    /// The fingerprints of the ids on its pages.
     seen: HashSet<u64>,
     /// The metadata keys that its accounts have.
     lists: KeyLists,
     accounts: Vec<Account>,
-    /// What the accounts take, in bytes.
+    /// The memory of its accounts, in bytes.
     kept: usize,
     span: Span,
 }
 
-/// From when to when the accounts of a walk were made.
+/// The range of creation times in a walk.
 #[derive(Clone, Copy)]
 enum Span {
-    /// There was none yet.
+    /// No account yet.
     Nothing,
     Between(SystemTime, SystemTime),
-    /// Not told, or not in this order.
+    /// Unknown, or not in order.
     Untold,
 }
 
 /// How a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The list ended, or could not be followed further.
+    /// At the end of the list, or where it could not be followed.
     Reached { complete: bool },
-    /// Beyond the beginning of the next walk.
+    /// Beyond the start of the next walk.
     Met,
-    /// Began nowhere, or in a list of another order.
+    /// It did not start, or the list is in another order.
     Astray,
 }
 
@@ -284,7 +285,7 @@ impl Walk {
         Ok(turn)
     }
 
-    /// Walks on, as the one of this number, until it meets the next one.
+    /// Continues walk number `number` until it meets the next one.
     async fn go(mut self, number: usize, starts: &Starts) -> Walked {
         loop {
             if let Span::Between(_, last) = self.span
@@ -295,7 +296,7 @@ impl Walk {
             let turn = self.page().await?;
             match self.span {
                 Span::Between(first, _) => starts.note(number, first),
-                // The first one needs no order as long as it is alone.
+                // The first one needs no order while it is alone.
                 _ if number > 0 => return Ok((self, End::Astray)),
                 _ => {}
             }
@@ -307,8 +308,8 @@ impl Walk {
 }
 
 impl Span {
-    /// This and a page more. Every entry is looked at: what the order proves is
-    /// that nobody was left out.
+    /// Extends the range by a page. Every entry is checked, because the order
+    /// is the proof that no account was left out.
     fn and(self, page: &[&RawValue]) -> Self {
         page.iter().fold(self, |span, entry| {
             if matches!(span, Self::Untold) {
@@ -324,7 +325,7 @@ impl Span {
     }
 }
 
-/// When the first account of each walk was made, as far as they have come.
+/// When the first account of each walk was created, as far as is known.
 #[derive(Default)]
 struct Starts(Mutex<Vec<Option<SystemTime>>>);
 
@@ -339,29 +340,29 @@ impl Starts {
         }
     }
 
-    /// So many walks there are; with none, nobody meets anybody.
+    /// Sets the number of walks; with none, no walk meets another.
     fn expect(&self, walks: usize) {
         *self.lock() = vec![None; walks];
     }
 
-    /// Only ever changed by whole steps.
+    /// Only changed in complete steps.
     fn lock(&self) -> MutexGuard<'_, Vec<Option<SystemTime>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Walks that are to meet each other.
+/// Walks that should meet.
 struct Chain {
     client: Client,
     starts: Arc<Starts>,
     head: Pin<Box<dyn Future<Output = Walked> + Send>>,
-    /// By number; the head is the first.
+    /// By number; the first is the head.
     ended: Vec<Option<Walked>>,
 }
 
 /// How far a chain holds.
 enum Hold {
-    /// It is not known yet.
+    /// Not known yet.
     Open,
     /// To the end of the list, by this walk.
     Whole(usize),
@@ -369,7 +370,7 @@ enum Hold {
 }
 
 impl Chain {
-    /// Of at most so many walks, of which the first has begun.
+    /// Of at most this many walks, the first of which has started.
     fn new(first: Walk, walks: usize) -> Self {
         let client = first.client.clone();
         let starts = Arc::<Starts>::default();
@@ -381,7 +382,7 @@ impl Chain {
         }
     }
 
-    /// Splits the list by when some accounts were made, and follows it.
+    /// Splits the list by the creation times of some accounts, and follows it.
     async fn follow(mut self, sample: Vec<AccountId>) -> Result<Listing, CallError> {
         let client = self.client.clone();
         let mut splitting = pin!(split(&client, sample, self.ended.len()));
@@ -408,7 +409,7 @@ impl Chain {
         }
     }
 
-    /// Begins a walk behind each moment.
+    /// Starts a walk after each time.
     fn begin(&mut self, moments: Vec<String>, walking: &mut JoinSet<(usize, Walked)>) {
         self.ended.truncate(moments.len() + 1);
         self.starts.expect(self.ended.len());
@@ -428,17 +429,17 @@ impl Chain {
                 Some(_) => return Hold::Broken,
             }
         }
-        // The last walk meets nobody.
+        // The last walk has no next one to meet.
         if is_split { Hold::Broken } else { Hold::Open }
     }
 
-    /// What the walks up to this one found.
+    /// The accounts that the walks up to this one found.
     fn joined(self, last: usize) -> Listing {
         let walks = self.ended.into_iter().take(last + 1).flatten().flatten();
         whole(walks.map(|(walk, _)| walk), true)
     }
 
-    /// The first walk to its end.
+    /// Follows the first walk to its end.
     async fn alone(mut self) -> Result<Listing, CallError> {
         self.starts.expect(0);
         let (walk, end) = match self.ended[0].take() {
@@ -450,15 +451,14 @@ impl Chain {
     }
 }
 
-/// The first walk, going on by itself.
+/// The first walk, continuing alone.
 fn head(walk: Walk, starts: &Arc<Starts>) -> Pin<Box<dyn Future<Output = Walked> + Send>> {
     let starts = Arc::clone(starts);
     Box::pin(async move { walk.go(0, &starts).await })
 }
 
-/// Moments that split a list in so many parts of about the same length, by
-/// when some of its accounts were made. Fewer where that is not told, or where
-/// many were made at one moment.
+/// Times that split a list into this many parts of similar length, from the
+/// creation times of some accounts. Fewer if those are unknown or often equal.
 async fn split(client: &Client, sample: Vec<AccountId>, parts: usize) -> Vec<String> {
     let mut asking = JoinSet::new();
     for id in sample {

@@ -1,38 +1,39 @@
-//! Whop's API as typed calls over a one-method
-//! [`Transport`].
+//! Whop's API as typed calls over a [`Transport`] with one method.
 //!
-//! A [`Client`] knows one platform and one API [`Version`]. Each call waits
+//! A [`Client`] is for one platform and one API [`Version`]. Each call waits
 //! for its operation's budget, sends the same bytes until an answer is final,
 //! and ends in a value of [`crate::core`] or in a [`CallError`] that says what
-//! may have happened on Whop. Nothing here decides what should be changed,
-//! and nothing here writes to the disk.
+//! may have happened on Whop. Nothing here decides what to change, and nothing
+//! here writes to the disk.
 //!
 //! | file | subject |
 //! | --- | --- |
 //! | `transport` | the seam: one request in, one answer out |
-//! | `http` | the seam over a socket; alone knows the key and the HTTP library |
-//! | `client` | settings, counters, and the leave that every request needs |
-//! | `call` | the way of every call: leave, attempt, judgement, retry |
-//! | `budget` | how fast one operation may be called, and why that is safe |
-//! | `retry` | whether to try again, and when; pure |
+//! | `http` | the seam over a socket; the only part with the key and the HTTP library |
+//! | `client` | settings, counters, and the permits that requests need |
+//! | `call` | the life of a call: permit, attempt, classification, retry |
+//! | `budget`, `line` | how fast one operation may be called, and in which order |
+//! | `limit` | what is known about an operation's limit; pure |
+//! | `retry` | whether to retry, and when; pure |
 //! | `error` | what a failure means, and what it says about the effect |
-//! | `scrub` | foreign texts made fit to be shown |
-//! | `version`, `operation` | what is spoken, what can be asked |
+//! | `scrub` | makes foreign texts safe to show |
+//! | `version`, `operation` | the API versions and the kinds of requests |
 //! | `accounts`, `profiles`, `files`, `permissions` | the calls, in both dialects |
-//! | `listing` | every account, page by page, in several places at once where latency is what waits |
-//! | `probe` | what is assumed of Whop, put to the test by reading |
-//! | `download` | pictures that Whop showed, from hosts that nobody vouches for |
-//! | `reach` | the addresses that such a URL may lead to; pure |
-//! | `date` | the server's clock, from its answers |
+//! | `listing`, `refresh` | all accounts, in several walks if latency dominates; and their profiles |
+//! | `probe` | checks assumptions about Whop by reading |
+//! | `download` | pictures that Whop shows, from untrusted hosts |
+//! | `reach` | the addresses that foreign URLs may lead to; pure |
+//! | `date` | times as servers write them |
 //! | `wire`, `query` | the JSON of accounts; paths, queries and pages |
 //!
 //! What holds whatever the server does:
 //!
-//! * A profile is never changed without naming the platform ([`ProfileUpdate`]).
-//! * A create that may have happened is never sent again, unless under an
+//! * A profile is never changed without naming the platform
+//!   ([`ProfileUpdate`]).
+//! * A create that may have happened is never sent again, except under an
 //!   idempotency key that the server honours.
 //! * The key goes to the API's own origin only; redirects are not followed.
-//! * Absence is only reported as such when the list was read to its end
+//! * An account is reported as absent only if the list was read to its end
 //!   ([`Listing::complete`]).
 
 mod accounts;

@@ -1,36 +1,36 @@
-//! What the client can ask for. Whop counts requests by operation, so each
-//! has a budget of its own ([errors and limits](crate::whop_api#errors-and-limits)).
+//! The kinds of requests. Whop counts requests by operation, so each has its
+//! own budget ([errors and limits](crate::whop_api#errors-and-limits)).
 
 use crate::core::model::Dialect;
 
 /// One kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
-    /// One page of connected accounts.
+    /// Lists one page of connected accounts.
     ListAccounts,
-    /// A new connected account.
+    /// Creates a connected account.
     CreateAccount,
-    /// One account.
+    /// Reads one account.
     RetrieveAccount,
-    /// The account that owns the key.
+    /// Reads the account that owns the key.
     OwnAccount,
-    /// A change of an account.
+    /// Changes an account.
     UpdateAccount,
-    /// One profile as it shows in the platform's company.
+    /// Reads one profile in the platform's company.
     RetrieveUser,
-    /// A change of such a profile.
+    /// Changes such a profile.
     UpdateUser,
-    /// A new file record.
+    /// Creates a file record.
     CreateFile,
-    /// The state of many files.
+    /// Reads the state of many files.
     ListFiles,
-    /// The state of one file.
+    /// Reads the state of one file.
     RetrieveFile,
-    /// A file's bytes, sent to storage rather than to Whop.
+    /// Sends a file's bytes to storage rather than to Whop.
     UploadFile,
-    /// A picture that Whop showed, from wherever it is kept.
+    /// Downloads a picture that Whop shows, from its host.
     DownloadPicture,
-    /// What the key may do.
+    /// Reads what the key may do.
     ListPermissions,
 }
 
@@ -75,7 +75,7 @@ impl Operation {
         }
     }
 
-    /// The operation of this name, with the dialect it is called so in.
+    /// The operation with this name, and the dialect that uses the name.
     pub fn named(name: &str) -> Option<(Self, Dialect)> {
         let mut all = [Dialect::Accounts, Dialect::Companies]
             .into_iter()
@@ -83,11 +83,11 @@ impl Operation {
         all.find(|(operation, dialect)| operation.name(*dialect) == name)
     }
 
-    /// What the API key must be allowed to do, all of it; nothing where any key
-    /// will do ([accounts](crate::whop_api#accounts),
+    /// The scopes that the API key needs, all of them; none if any key will do
+    /// ([accounts](crate::whop_api#accounts),
     /// [companies](crate::whop_api#companies), [users](crate::whop_api#users),
-    /// [permissions](crate::whop_api#permissions)). The one list of it: advice,
-    /// `doctor` and the look before an apply go by it.
+    /// [permissions](crate::whop_api#permissions)). The only such list: error
+    /// advice, `doctor` and the check before an apply use it.
     pub fn scope(self, dialect: Dialect) -> &'static [&'static str] {
         match (self, dialect) {
             (Self::ListAccounts, Dialect::Accounts) => &["payout:account:read"],
@@ -111,14 +111,14 @@ impl Operation {
         }
     }
 
-    /// Whether Whop counts it. Storage is somebody else's and counts nothing.
+    /// Whether Whop counts it. Storage is another service and does not.
     pub fn is_counted(self) -> bool {
         !matches!(self, Self::UploadFile | Self::DownloadPicture)
     }
 }
 
-/// What no custom API key can be allowed to do: only a key with a role that
-/// has it, such as Owner ([permissions](crate::whop_api#permissions)).
+/// Scopes that no custom API key can have, only one with a role that includes
+/// them, such as Owner ([permissions](crate::whop_api#permissions)).
 pub const ROLE_ONLY: [&str; 2] = ["user:profile:update", "company:create"];
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_holds_each_once_at_its_own_place_under_its_own_name() {
+    fn each_operation_is_listed_once_in_order_with_its_own_name() {
         for dialect in [Dialect::Accounts, Dialect::Companies] {
             let names: BTreeSet<_> = Operation::ALL.iter().map(|op| op.name(dialect)).collect();
             assert_eq!(names.len(), Operation::ALL.len());

@@ -11,12 +11,12 @@ use super::query::path;
 use super::transport::Method;
 
 impl Client {
-    /// Which of these actions, such as `company:update`, the key may do on
-    /// the platform. Every action asked about is answered; Whop answers with
-    /// nothing granted where the platform is invisible to the key.
+    /// Which of these actions, such as `company:update`, the key may do on the
+    /// platform. Every requested action is in the result; if the platform is
+    /// invisible to the key, nothing is granted.
     ///
     /// # Errors
-    /// Any call that fails.
+    /// If the call fails.
     pub async fn permissions(&self, actions: &[&str]) -> Result<BTreeMap<String, bool>, CallError> {
         let list = actions.join(",");
         let query = [
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn every_action_asked_about_is_answered() {
+    async fn every_requested_action_is_in_the_result() {
         let data =
             r#"{"data":[{"action":"company:update","granted":true},{"action":"else","granted":true}]}"#;
         let script = Script::of([answer(200, data)]);

@@ -1,6 +1,6 @@
-//! Profiles as they show in the platform's company ([users](crate::whop_api#users)). The
-//! same path without the platform means the person's global profile, which is
-//! none of our business; so nothing here can be asked without it.
+//! Profiles in the platform's company ([users](crate::whop_api#users)). Without
+//! the platform, the same path means the person's global profile, which must
+//! not be touched; so no request here can be made without it.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use crate::core::value::{DisplayName, FileId, PlatformId, UserId};
 
 /// A change of one user's company-specific profile.
 ///
-/// It cannot exist without the platform, whatever the dialect does with it:
+/// It cannot exist without the platform, in either dialect:
 ///
 /// ```
 /// use whop_sync::core::value::{DisplayName, PlatformId, UserId};
@@ -30,7 +30,7 @@ use crate::core::value::{DisplayName, FileId, PlatformId, UserId};
 /// # Ok::<(), whop_sync::core::value::Invalid>(())
 /// ```
 ///
-/// Without it the program does not compile:
+/// Without it, the program does not compile:
 ///
 /// ```compile_fail,E0061
 /// # use whop_sync::core::value::{DisplayName, UserId};
@@ -40,7 +40,7 @@ use crate::core::value::{DisplayName, FileId, PlatformId, UserId};
 /// # Ok::<(), whop_sync::core::value::Invalid>(())
 /// ```
 ///
-/// nor with a child account in its place, nor by naming the fields:
+/// nor with a child account instead, nor by naming the fields:
 ///
 /// ```compile_fail,E0308
 /// # use whop_sync::core::value::{AccountId, DisplayName, UserId};
@@ -67,8 +67,8 @@ pub struct ProfileUpdate {
 }
 
 impl ProfileUpdate {
-    /// Sets the name, the picture, or both; `None` when nothing would change.
-    /// What is left out stays as it is on Whop.
+    /// Sets the name, the picture, or both; `None` if nothing would change.
+    /// What is not given is kept on Whop.
     pub fn new(
         platform: &PlatformId,
         user: &UserId,
@@ -83,8 +83,8 @@ impl ProfileUpdate {
         })
     }
 
-    /// Where it goes and what it says. The platform stands in the query, or
-    /// in the companies dialect in the body.
+    /// The path and body. The platform is in the query, or in the companies
+    /// dialect in the body.
     fn encode(&self, dialect: Dialect) -> (String, Bytes) {
         let Self {
             platform,
@@ -111,12 +111,12 @@ impl ProfileUpdate {
 }
 
 impl Client {
-    /// Reads one user's profile.
+    /// Reads a user's profile.
     ///
     /// # Errors
-    /// Whatever is not about this one user: key, version, limit, network,
-    /// server. A refusal or an answer that makes no sense is about the user,
-    /// and comes as [`ProfileRead::Unreadable`].
+    /// On failures that are not specific to this user: key, version, limit,
+    /// network, server. A refusal or an invalid answer is specific to the user
+    /// and returned as [`ProfileRead::Unreadable`].
     pub async fn read_profile(&self, user: &UserId) -> Result<ProfileRead, CallError> {
         let at = user_path(self.dialect(), self.platform(), user);
         let call = self.repeatable(Operation::RetrieveUser, self.request(Method::Get, at, None));
@@ -136,11 +136,11 @@ impl Client {
         }
     }
 
-    /// Changes one user's profile and gives it as it is afterwards.
+    /// Changes a user's profile and returns the result.
     ///
     /// # Errors
-    /// An update made for another platform than the client's is refused
-    /// without a request.
+    /// An update for another platform than the client's is refused without a
+    /// request.
     pub async fn update_profile(
         &self,
         permit: Permit,
@@ -159,8 +159,8 @@ impl Client {
     }
 }
 
-/// Where a user's company-specific profile is read, and in the accounts
-/// dialect changed.
+/// The path for reading a user's company-specific profile, and in the accounts
+/// dialect for changing it.
 fn user_path(dialect: Dialect, platform: &PlatformId, user: &UserId) -> String {
     let scope = match dialect {
         Dialect::Accounts => "account_id",
@@ -169,7 +169,7 @@ fn user_path(dialect: Dialect, platform: &PlatformId, user: &UserId) -> String {
     path(&format!("/users/{user}"), &[(scope, platform.as_str())])
 }
 
-/// The parts we read of a user.
+/// The parts of a user that are read.
 #[derive(Deserialize)]
 struct UserBody {
     id: String,
@@ -185,9 +185,9 @@ struct Picture {
     url: Option<Box<str>>,
 }
 
-/// The longest name, and the longest URL of a picture, that are kept, in bytes.
-/// Names that Whop takes have tens of characters. Every user has both, so this
-/// bounds the memory of a refresh.
+/// The longest name and picture URL that are kept, in bytes. Names that Whop
+/// accepts have tens of characters. Every user has both, so this bounds the
+/// memory of a refresh.
 const LONGEST: usize = 4096;
 
 fn read(body: &[u8], user: &UserId) -> Result<Profile, String> {
@@ -213,8 +213,8 @@ fn read(body: &[u8], user: &UserId) -> Result<Profile, String> {
     })
 }
 
-/// A URL without query and fragment: signatures and versions there change
-/// while the picture stays ([users](crate::whop_api#users)).
+/// A URL without query and fragment: signatures and versions there change while
+/// the picture stays the same ([users](crate::whop_api#users)).
 fn bare_url(url: &str) -> Box<str> {
     url.split(['?', '#']).next().unwrap_or_default().into()
 }
@@ -233,7 +233,7 @@ mod tests {
         UserId::parse("user_a1").unwrap()
     }
 
-    /// A profile with a name and a picture's URL of so many bytes.
+    /// A profile with a name and a picture URL of these lengths.
     fn named(name: usize, url: usize) -> Result<Response, Lost> {
         let name = "n".repeat(name);
         let url = format!("{:x<url$}", "https://i.test/");
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_about_one_user_does_not_end_the_refresh() {
+    async fn a_failure_of_one_user_does_not_end_the_refresh() {
         for (given, read) in [
             (answer(404, ""), Ok("missing")),
             (answer(403, ""), Ok("unreadable")),

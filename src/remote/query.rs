@@ -10,7 +10,7 @@ const MOST_PAGES: u32 = 200_000;
 /// The longest cursor that is sent back. Real ones have tens of characters.
 const LONGEST_CURSOR: usize = 2048;
 
-/// A path with its query. Names and values are escaped here and nowhere else.
+/// A path with its query. Names and values are escaped only here.
 pub(super) fn path(path: &str, query: &[(&str, &str)]) -> String {
     let mut whole = path.to_owned();
     for (n, (name, value)) in query.iter().enumerate() {
@@ -22,8 +22,8 @@ pub(super) fn path(path: &str, query: &[(&str, &str)]) -> String {
     whole
 }
 
-/// Percent-encodes all but what RFC 3986 calls unreserved, and the colon and
-/// comma that lists of permissions are made of.
+/// Percent-encodes everything but RFC 3986's unreserved characters, and the
+/// colon and comma used in lists of permissions.
 fn escape(text: &str, into: &mut String) {
     for byte in text.bytes() {
         match byte {
@@ -37,7 +37,8 @@ fn escape(text: &str, into: &mut String) {
 }
 
 /// What a page says about the next one. The companies dialect promises only
-/// `end_cursor` ([accounts](crate::whop_api#accounts), [companies](crate::whop_api#companies)).
+/// `end_cursor` ([accounts](crate::whop_api#accounts),
+/// [companies](crate::whop_api#companies)).
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PageInfo {
     #[serde(default)]
@@ -46,19 +47,19 @@ pub(super) struct PageInfo {
     has_next_page: Option<bool>,
 }
 
-/// Where to go after a page.
+/// What to do after a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// On to the page after this cursor.
+    /// Read the page after this cursor.
     Page(String),
-    /// The list is at its end, or cannot be followed there.
+    /// The list ended, or cannot be followed further.
     End {
-        /// Whether it is the end.
+        /// Whether it ended.
         complete: bool,
     },
 }
 
-/// Follows a list from page to page, and notices when that leads nowhere.
+/// Follows a list from page to page, and detects if it leads nowhere.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     last: Option<String>,
@@ -66,15 +67,16 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Decides after a page of so many entries, of which so many were new.
-    /// Every page must bring something new, so cursors that lead in a circle
-    /// end the list too.
+    /// Decides what to do after a page with this many entries and new entries.
+    /// Every page must bring something new, so circular cursors end the list
+    /// too.
     pub(super) fn turn(&mut self, info: PageInfo, entries: usize, new: usize) -> Turn {
         self.turned += 1;
         let cursor = info.end_cursor.filter(|cursor| !cursor.is_empty());
         let goes_on = match info.has_next_page {
             Some(goes_on) => goes_on,
-            // Where that is not told, the end is an empty page or no cursor.
+            // If the page does not say, an empty page or a missing cursor is
+            // the end.
             None => entries > 0 && cursor.is_some(),
         };
         if !goes_on {
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_ends_where_it_says_so_and_is_incomplete_where_it_misleads() {
+    fn a_list_ends_as_it_says_and_is_incomplete_if_it_misleads() {
         let end = |complete| Turn::End { complete };
         for (page, entries, new, turn) in [
             (info(Some("c"), Some(true)), 50, 50, Turn::Page("c".to_owned())),
@@ -130,7 +132,7 @@ mod tests {
             (info(Some("c"), Some(true)), 50, 0, end(false)),
             (info(Some("c"), Some(true)), 0, 0, end(false)),
             (info(Some(&"c".repeat(5000)), Some(true)), 50, 50, end(false)),
-            // The companies dialect need not tell whether there is more.
+            // The companies dialect need not say whether there is more.
             (info(None, None), 50, 50, end(true)),
             (info(Some("c"), None), 50, 50, Turn::Page("c".to_owned())),
             (info(Some("c"), None), 0, 0, end(true)),

@@ -1,13 +1,11 @@
-//! The addresses that a foreign URL may lead to. A picture's URL comes from
-//! whoever set the picture, and storage's from an answer: followed blindly,
-//! they would let a stranger send requests from inside a pipeline's own
-//! network.
+//! Which addresses foreign URLs may lead to. A picture's URL comes from whoever
+//! set the picture, and a storage URL from an answer: without this check, they
+//! would let others send requests from inside a pipeline's network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address belongs to the public internet: neither to this
-/// machine, nor to a private network, nor to one of the special ranges
-/// (IANA's special-purpose address registries).
+/// Whether an address is on the public internet: not this machine, not a
+/// private network, and not one of IANA's special-purpose ranges.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -15,9 +13,9 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Whether an address belongs to a private network: one that a company or a
-/// carrier gives out inside (RFC 1918, RFC 6598, RFC 4193). Neither this
-/// machine nor its link is one, where services for the machine alone listen.
+/// Whether an address is in a private network of a company or carrier (RFC
+/// 1918, RFC 6598, RFC 4193). This machine and its link-local network do not
+/// count, because services for the machine alone listen there.
 pub(super) fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -45,8 +43,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// Only what has been given out as global unicast (`2000::/3`) can be public.
-/// Addresses that carry an IPv4 one inside are judged by that.
+/// Only addresses assigned as global unicast (`2000::/3`) can be public.
+/// Addresses that embed an IPv4 address are judged by that.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let v4 = |high: u16, low: u16| {

@@ -1,4 +1,4 @@
-//! A refresh: every account listed, and the profiles that are worth reading.
+//! A refresh: lists every account and reads the profiles that need it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::pin::pin;
@@ -12,28 +12,28 @@ use crate::core::link::{mapped_profiles_to_read, profiles_to_read};
 use crate::core::model::{Desired, Guard, Known, Link, Observed, Policy, ProfileRead};
 use crate::core::value::{AccountId, UserId};
 
-/// Profile reads handed out at a time. The client bounds how many are on the
-/// wire; this bounds how many wait for it.
+/// Profile reads started at a time. The client bounds how many are on the wire;
+/// this bounds how many wait for it.
 const WINDOW: usize = 256;
 
-/// Mapped accounts that the list leaves out are asked for one by one up to
-/// this many: one minute of Whop's limit.
+/// How many mapped accounts that the list lacks are requested one by one: one
+/// minute of Whop's limit.
 const MOST_MISSING: usize = 600;
 
-/// How far a refresh is.
+/// The progress of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// So many accounts were listed, which is all of them.
+    /// This many accounts were listed, which is all of them.
     Listed(usize),
-    /// So many of so many profiles were read.
+    /// This many of this many profiles were read.
     Read(usize, usize),
 }
 
-/// Looks at Whop. Sends GET requests only.
+/// Reads Whop's state. Sends GET requests only.
 ///
 /// # Errors
-/// The first call that failed for good. One user's unreadable profile is not
-/// an error: it is noted, and the planner holds that user.
+/// The first call that failed for good. A single user's unreadable profile is
+/// not an error: it is recorded, and the planner holds that user.
 pub async fn refresh(
     client: &Client,
     desired: &Desired,
@@ -51,8 +51,8 @@ pub async fn refresh(
         ..Observed::default()
     };
     let all_there = look_for_missing(client, known, policy, &mut observed).await?;
-    // To link a million users, only to find that nobody else is wanted, takes
-    // as long as planning them.
+    // Linking a million users just to find that no further profile is needed
+    // takes as long as planning them.
     if !(all_there && mapped.everybody && mapped.owners.is_empty()) {
         reads.want(profiles_to_read(desired, &observed, known, policy));
     }
@@ -61,7 +61,7 @@ pub async fn refresh(
     Ok(observed)
 }
 
-/// Reads the profiles of these owners. Sends GET only.
+/// Reads the profiles of these owners. Sends GET requests only.
 ///
 /// # Errors
 /// As [`refresh`].
@@ -75,10 +75,10 @@ pub async fn read_profiles(
     reads.all(progress).await
 }
 
-/// The list. While it goes on, profiles are read that will be wanted as far as
-/// the mapping tells: the two have budgets of their own, and neither waits for
-/// the other. Not before the first page, which shows that key and company are
-/// right. Those of whom that is so are taken from `mapped`.
+/// Lists accounts and meanwhile reads profiles that the mapping suggests will
+/// be needed: the two have separate budgets, so neither waits for the other.
+/// Starts after the first page, which shows that key and company are right.
+/// Owners whose profile is read are taken from `mapped`.
 async fn list(
     client: &Client,
     known: &Known,
@@ -102,10 +102,10 @@ async fn list(
     }
 }
 
-/// Profiles that are being read, each owner's once.
+/// Profiles being read, each owner's once.
 struct Reads {
     client: Client,
-    /// What was ever wanted.
+    /// All owners that were requested.
     known: HashSet<UserId>,
     waiting: VecDeque<UserId>,
     reading: JoinSet<(UserId, Result<ProfileRead, CallError>)>,
@@ -124,7 +124,7 @@ impl Reads {
     }
 
     fn want(&mut self, mut owners: Vec<UserId>) {
-        // In an order that does not depend on the manifest's.
+        // In an order that does not depend on the manifest.
         owners.sort_unstable();
         for owner in owners {
             if !self.known.contains(&owner) {
@@ -138,7 +138,7 @@ impl Reads {
         !(self.waiting.is_empty() && self.reading.is_empty())
     }
 
-    /// Reads one more. Dropped, it loses nothing.
+    /// Reads one more. Cancelling it loses nothing.
     async fn next(&mut self) -> Result<(), CallError> {
         while self.reading.len() < WINDOW
             && let Some(owner) = self.waiting.pop_front()
@@ -166,11 +166,11 @@ impl Reads {
     }
 }
 
-/// A list may lag behind a create, and a mapped account that it leaves out is
-/// not gone for that: making it again would make a second one. So each is
-/// asked for by its id. Beyond [`MOST_MISSING`] and a tenth the list is suspect,
-/// and is left to the guard that says so. Whether the list itself has all, each
-/// with the owner that the mapping has.
+/// A list may lag behind a create, so a mapped account that it lacks may still
+/// exist, and creating it again would make a second one. Each is therefore
+/// requested by id. Beyond [`MOST_MISSING`] and a tenth, the list itself is
+/// suspect and left to the guard. Returns whether the list has all mapped
+/// accounts, each with its mapped owner.
 async fn look_for_missing(
     client: &Client,
     known: &Known,
@@ -195,7 +195,7 @@ async fn look_for_missing(
     }
     all_there &= missing.is_empty();
     let listed_nobody = listed.is_empty();
-    // Only where that guard then holds every create may looking be left out.
+    // Skipped only if that guard then holds every create.
     let guarded = missing.len() * 10 > known.users.len() && policy.enforces(Guard::Vanished);
     if missing.len() > MOST_MISSING && guarded {
         return Ok(false);
@@ -213,14 +213,14 @@ async fn look_for_missing(
         let (id, answer) = asked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
         match answer {
             Ok(account) => {
-                // A list that knows nobody, where somebody is, knows nothing
-                // about those who are not in the mapping either.
+                // A list that lacks existing accounts says nothing about those
+                // that are not in the mapping either.
                 observed.complete &= !(listed_nobody && account.is_some());
                 observed.accounts.extend(account);
             }
             Err(error) if error.is_fatal() => return Err(error),
-            // Nobody else has to wait for it: whoever is listed is updated,
-            // and nothing is created while it cannot be told what is there.
+            // Others need not wait for this: listed users are updated, and
+            // nothing is created while it is unknown what exists.
             Err(error) => {
                 observed.complete = false;
                 let why = format!("account `{id}`: {}", error.message);

@@ -1,13 +1,14 @@
-//! Whether to try again, and how long to wait first. Pure: the caller sleeps.
+//! Decides whether to retry, and how long to wait first. Pure: the caller
+//! sleeps.
 //!
-//! * A limit (429) is waited out for as long as Whop names, in a header or in
-//!   its message; without a name, longer each time. It does not use up the
-//!   attempts that faults have, but ends after [`MOST_LIMITED`] of its kind.
-//! * A fault (5xx, no answer) is tried again after a random time below a bound
-//!   that doubles: many callers that failed together do not come back together.
-//!   A call whose repetition could act twice is only tried again when nothing
-//!   can have happened.
-//! * Everything else is final: Whop would say the same again.
+//! * A limit (429) is waited out for the time that Whop gives, in a header or
+//!   in its message; otherwise longer each time. It does not use up the
+//!   attempts for failures, but ends after [`MOST_LIMITED`] refusals.
+//! * A failure (5xx, no answer) is retried after a random time below a bound
+//!   that doubles, so that callers that failed together do not retry together.
+//!   A call that could have two effects is retried only if nothing can have
+//!   happened.
+//! * Everything else is final: Whop would give the same answer.
 
 use std::time::Duration;
 
@@ -15,39 +16,40 @@ use super::date;
 use super::error::{CallError, CallErrorKind, Effect};
 use super::transport::Response;
 
-/// The bound of the first wait after a fault; doubles with each.
+/// The bound of the first wait after a failure; doubles each time.
 const FAULT_BASE: Duration = Duration::from_millis(500);
 
-/// The longest bound after faults.
+/// The longest bound after failures.
 const FAULT_CAP: Duration = Duration::from_secs(30);
 
-/// The bound of the first wait after a limit that names no time.
+/// The bound of the first wait after a limit without a given time.
 const LIMIT_BASE: Duration = Duration::from_secs(2);
 
 /// The shortest wait after a limit: "0 seconds" must not become a busy loop.
 pub(super) const LIMIT_LEAST: Duration = Duration::from_secs(1);
 
-/// The longest wait of any kind, named or not.
+/// The longest wait of any kind, given or not.
 pub(super) const CAP: Duration = Duration::from_secs(120);
 
-/// How many times one call may meet the limit. With [`CAP`] an hour: whoever
-/// uses the key that much is not going to stop.
+/// How many times a call may be refused by the limit. With [`CAP`] that is an
+/// hour: others who use the key that much will not stop.
 const MOST_LIMITED: u32 = 30;
 
-/// Whether sending a call twice could act twice.
+/// Whether sending a call twice could have two effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
     /// It could not: a read, a change to given values, or a create under an
     /// idempotency key that the server honours.
     Safe,
-    /// It could: a create in the companies dialect ([companies](crate::whop_api#companies)).
+    /// It could: a create in the companies dialect
+    /// ([companies](crate::whop_api#companies)).
     OnlyIfUndone,
 }
 
-/// What one call has met so far, the present failure included.
+/// The failures of a call so far, including the current one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Met {
-    /// Faults and requests in progress.
+    /// Failures, and requests in progress.
     pub(super) faults: u32,
     /// Limits.
     pub(super) limits: u32,
@@ -66,16 +68,16 @@ impl Met {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Try again after this time.
+    /// Retry after this time.
     Wait(Duration),
-    /// Stop the whole operation for this time, then try again.
+    /// Pause the whole operation for this time, then retry.
     Pause(Duration),
     /// The failure is final.
     Stop,
 }
 
-/// Decides after a failure. `attempts` is how often a call may be sent when
-/// it meets faults; `jitter` is from 0 to 1.
+/// Decides after a failure. `attempts` is how many times a failing call may be
+/// sent; `jitter` is from 0 to 1.
 pub(super) fn next(
     failure: &CallError,
     answer: Option<&Response>,
@@ -84,7 +86,7 @@ pub(super) fn next(
     repeat: Repeat,
     jitter: f64,
 ) -> Next {
-    // A stored answer stays the same for as long as the key is remembered
+    // A stored answer stays the same while the key is remembered
     // (`whop_api#idempotency`).
     let replayed = answer
         .and_then(|answer| answer.header("idempotent-replayed"))
@@ -112,15 +114,15 @@ pub(super) fn next(
     }
 }
 
-/// A random time below `base` × 2^(n-1), `cap` at most.
+/// A random time below `base` × 2^(n-1), at most `cap`.
 fn backoff(base: Duration, cap: Duration, n: u32, jitter: f64) -> Duration {
     let doublings = n.saturating_sub(1).min(16);
     (base * (1 << doublings)).min(cap).mul_f64(jitter.clamp(0.0, 1.0))
 }
 
-/// How long the answer asks to wait: `Retry-After`, `X-RateLimit-Reset`, else
-/// the message of a 429. The headers are not documented but honoured by
-/// Whop's own SDKs ([errors and limits](crate::whop_api#errors-and-limits)).
+/// How long the answer asks to wait: `Retry-After`, `X-RateLimit-Reset`, or the
+/// message of a 429. The headers are not documented, but Whop's own SDKs honour
+/// them ([errors and limits](crate::whop_api#errors-and-limits)).
 pub(super) fn named_wait(answer: &Response, message: &str) -> Option<Duration> {
     let date = answer.header("date").and_then(http_date);
     let after = answer
@@ -130,8 +132,7 @@ pub(super) fn named_wait(answer: &Response, message: &str) -> Option<Duration> {
     after.or_else(|| named_reset(answer)).or_else(in_words)
 }
 
-/// When the limit begins anew, as `X-RateLimit-Reset` or `RateLimit-Reset`
-/// tells it.
+/// When the limit resets, by `X-RateLimit-Reset` or `RateLimit-Reset`.
 pub(super) fn named_reset(answer: &Response) -> Option<Duration> {
     let header = |name| answer.header(name);
     let text = header("x-ratelimit-reset").or_else(|| header("ratelimit-reset"))?;
@@ -148,25 +149,24 @@ fn seconds(text: &str) -> Option<Duration> {
     text.trim().parse::<f64>().ok().and_then(seconds_of)
 }
 
-/// A length of time, if it is one; too long ones are bounded later.
+/// A duration, if valid; bounded later.
 fn seconds_of(seconds: f64) -> Option<Duration> {
     (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e6)))
 }
 
-/// From the answer's own date to a time: our clock may be wrong, and is not
-/// ours to read here.
+/// From the answer's own date to a time, because the local clock may be wrong
+/// and is not available here.
 fn until(at: f64, date: Option<f64>) -> Option<Duration> {
     date.and_then(|now| seconds_of((at - now).max(0.0)))
 }
 
-/// A time of day as HTTP writes it, in seconds since 1970.
+/// An HTTP date, in seconds since 1970.
 fn http_date(text: &str) -> Option<f64> {
     date::seconds(text).map(|seconds| seconds as f64)
 }
 
-/// Reads "Try again in 7 seconds." and its like. Looks behind the words that
-/// announce a delay first, so that "600 per minute" before them is not taken
-/// for one.
+/// Parses "Try again in 7 seconds." and the like. Looks first after words that
+/// announce a delay, so that an earlier "600 per minute" is not taken for one.
 fn words_wait(message: &str) -> Option<Duration> {
     let message = message.to_ascii_lowercase();
     let announced = ["again in", "retry in", "retry after", "again after", "wait"]
@@ -178,9 +178,9 @@ fn words_wait(message: &str) -> Option<Duration> {
     }
 }
 
-/// The sum of the numbers with units of time at the beginning of a text: "1
-/// minute and 30 seconds". A bare number is seconds where a delay was
-/// announced, and nothing otherwise.
+/// The sum of the numbers with time units at the start of a text: "1 minute and
+/// 30 seconds". A bare number counts as seconds if a delay was announced, and
+/// not at all otherwise.
 fn amounts(text: &str, announced: bool) -> Option<Duration> {
     let mut total = None;
     let mut rest = text;
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// Decides for an answer met for the first time, with a jitter of ½.
+    /// Decides after a first answer, with a jitter of ½.
     fn after(answer: &Response, repeat: Repeat) -> Next {
         let failure = asked().refused(answer);
         let mut met = Met::default();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn only_limits_and_faults_are_tried_again() {
+    fn only_limits_and_failures_are_retried() {
         for status in [302, 400, 401, 403, 404, 409, 410, 413, 422] {
             assert_eq!(
                 after(&answer(status, &[], "no"), Repeat::Safe),
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_act_twice_is_sent_again_only_if_nothing_happened() {
+    fn what_could_act_twice_is_retried_only_if_nothing_happened() {
         let wait = Next::Wait(Duration::from_millis(250));
         let unsent = Lost::NotSent("x".to_owned());
         let silent = Lost::NoAnswer("x".to_owned());
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_answer_is_not_asked_for_again() {
+    fn a_stored_answer_is_final() {
         let replayed = [("idempotent-replayed", "true")];
         for status in [429, 500] {
             assert_eq!(
@@ -352,7 +352,7 @@ mod tests {
                 message,
                 1.0,
             ),
-            // A date is worth nothing without the answer's own.
+            // A date is useless without the answer's own.
             (
                 vec![("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")],
                 message,

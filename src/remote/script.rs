@@ -1,5 +1,5 @@
-//! A transport for tests: answers from a script, in order, and remembers what
-//! it was asked and when.
+//! A scripted transport for tests: gives answers in order, and records requests
+//! and their times.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -14,7 +14,7 @@ use super::transport::{Lost, Request, Response, Sending, Target, Transport};
 use super::version::Version;
 use crate::core::value::PlatformId;
 
-/// Decides the answer to a request by how many came before it.
+/// Decides the answer from the number of earlier requests.
 type Rule = Box<dyn Fn(usize, &Request) -> Result<Response, Lost> + Send + Sync>;
 
 /// The transport.
@@ -34,7 +34,7 @@ impl Script {
         Self::slowly(Duration::ZERO, rule)
     }
 
-    /// Answers by a rule, after some time.
+    /// Answers by a rule, after a delay.
     pub(super) fn slowly(
         latency: Duration,
         rule: impl Fn(usize, &Request) -> Result<Response, Lost> + Send + Sync + 'static,
@@ -47,7 +47,7 @@ impl Script {
         })
     }
 
-    /// Gives these answers one after the other; asking for more is a failure.
+    /// Gives these answers in order; a further request is a failure.
     pub(super) fn of(answers: impl IntoIterator<Item = Result<Response, Lost>>) -> Arc<Self> {
         let left: Mutex<VecDeque<_>> = Mutex::new(answers.into_iter().collect());
         Self::by(move |_, request| {
@@ -56,12 +56,12 @@ impl Script {
         })
     }
 
-    /// A client over it in this version, for the platform `biz_p1`.
+    /// A client for it in this version, for the platform `biz_p1`.
     pub(super) fn client(self: &Arc<Self>, version: &str) -> Client {
         self.client_with(version, Options::default())
     }
 
-    /// The same without a limit on requests a minute.
+    /// The same without a limit on requests per minute.
     pub(super) fn unlimited(self: &Arc<Self>, version: &str) -> Client {
         let per_minute: Option<NonZeroU32> = None;
         self.client_with(
@@ -89,7 +89,7 @@ impl Script {
         self.seen().iter().map(line).collect()
     }
 
-    /// When the requests were sent, since the script was made.
+    /// When the requests were sent, since the script was created.
     pub(super) fn times(&self) -> Vec<Duration> {
         self.seen.lock().unwrap().iter().map(|(time, _)| *time).collect()
     }
@@ -137,7 +137,7 @@ pub(super) fn answer(status: u16, body: impl Into<String>) -> Result<Response, L
     })
 }
 
-/// An answer that is an error with this code and message.
+/// An error answer with this code and message.
 pub(super) fn refusal(status: u16, code: &str, message: &str) -> Result<Response, Lost> {
     answer(
         status,
@@ -145,7 +145,7 @@ pub(super) fn refusal(status: u16, code: &str, message: &str) -> Result<Response
     )
 }
 
-/// Silence after the request was sent.
+/// No answer after the request was sent.
 pub(super) fn silence() -> Result<Response, Lost> {
     Err(Lost::NoAnswer("cut".to_owned()))
 }

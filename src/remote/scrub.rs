@@ -1,32 +1,34 @@
-//! Makes a text that came from outside fit to be shown: one line, bounded,
-//! and without anything that looks like a secret.
+//! Makes foreign texts safe to show: one line, bounded, and without anything
+//! that looks like a secret.
 //!
 //! Whop's messages are useful to people, but they may echo what was sent, and
-//! proxies on the way may write what they like.
+//! proxies may write anything.
 
 /// The most characters of a message that are kept.
 const MOST: usize = 500;
 
-/// How much of a text is looked at. More than [`MOST`], since hiding shortens.
+/// How much of a text is processed. More than [`MOST`], since hiding shortens
+/// it.
 const LOOKED_AT: usize = 4096;
 
-/// What stands in a secret's place.
+/// The replacement for secrets.
 const HIDDEN: &str = "<hidden>";
 
-/// The prefixes of Whop's secrets that are telling enough to be looked for
-/// inside words ([transport](crate::whop_api#transport)).
+/// Prefixes of Whop's secrets that are distinctive enough to be found inside
+/// words ([transport](crate::whop_api#transport)).
 const ANYWHERE: [&str; 2] = ["apik_", "whsec_"];
 
-/// Those that also end ordinary words, with how many characters must follow.
+/// Prefixes that ordinary words may end with, and how many characters must
+/// follow.
 const AT_WORD_START: [(&str, usize); 5] = [("sk_", 1), ("rt_", 4), ("at_", 4), ("ws_", 4), ("eyJ", 16)];
 
-/// How newer keys begin, and how many characters must follow. Names of fields
-/// and of this program begin so too, and those of its environment variables in
-/// upper case.
+/// The prefix of newer keys, and how many characters must follow. Field names
+/// and this program's name start the same way, and its environment variables do
+/// in upper case.
 const NEWER: (&str, usize) = ("whop_", 10);
 
-/// The text as it may be shown: at most [`MOST`] characters, secrets hidden,
-/// line breaks turned into spaces and other invisible characters into U+FFFD.
+/// The text, safe to show: at most [`MOST`] characters, secrets hidden, line
+/// breaks as spaces and other invisible characters as U+FFFD.
 pub(super) fn clean(text: &str) -> String {
     let visible: String = text.chars().take(LOOKED_AT).map(visible).collect();
     let safe = hide_secrets(&visible);
@@ -37,15 +39,14 @@ pub(super) fn clean(text: &str) -> String {
     }
 }
 
-/// Whop's id of a request, if it is harmless: 1 to 128 visible ASCII
-/// characters.
+/// Whop's request id, if it is harmless: 1 to 128 visible ASCII characters.
 pub(super) fn clean_id(text: &str) -> Option<String> {
     let fits = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic());
     fits.then(|| hide_secrets(text))
 }
 
-/// Control, bidirectional and zero-width characters could rewrite what a
-/// terminal or a page shows around them.
+/// Control, bidirectional and zero-width characters could change how a terminal
+/// or page shows the text around them.
 fn visible(c: char) -> char {
     match c {
         '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
@@ -77,7 +78,7 @@ fn hide_secrets(text: &str) -> String {
     shown
 }
 
-/// How many bytes at the beginning of `rest` are a secret, if any are.
+/// The length in bytes of a secret at the start of `rest`, if there is one.
 fn secret_length(rest: &str, in_word: bool) -> Option<usize> {
     let with_prefix = |prefix: &str, least: usize| {
         let after = strip_prefix_ignoring_case(rest, prefix)?;
@@ -98,7 +99,7 @@ fn secret_length(rest: &str, in_word: bool) -> Option<usize> {
         .or_else(|| url_length(rest))
 }
 
-/// `Bearer`, what separates, and a token of at least 8 characters.
+/// `Bearer`, separators, and a token of at least 8 characters.
 fn bearer_length(rest: &str) -> Option<usize> {
     let after = strip_prefix_ignoring_case(rest, "bearer")?;
     let token = after.trim_start_matches([' ', ':', '=', '"', '\'']);
@@ -106,8 +107,8 @@ fn bearer_length(rest: &str) -> Option<usize> {
     (token.len() < after.len() && length >= 8).then(|| rest.len() - token.len() + length)
 }
 
-/// A URL with a query or with credentials: presigned ones carry their
-/// signature there. Hidden whole, since its path may be telling too.
+/// A URL with a query or with credentials: presigned ones carry their signature
+/// there. Hidden as a whole, since its path may be sensitive too.
 fn url_length(rest: &str) -> Option<usize> {
     let after = ["https://", "http://"]
         .iter()
@@ -118,8 +119,7 @@ fn url_length(rest: &str) -> Option<usize> {
         .then(|| rest.len() - after.len() + url.len())
 }
 
-/// The length of the run of characters that tokens are made of, without a
-/// full stop at its end.
+/// The length of the run of token characters, without a trailing full stop.
 fn token_length(text: &str) -> usize {
     let part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '~' | '+' | '/' | '=' | '%');
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_hidden_wherever_they_stand() {
+    fn secrets_are_hidden_everywhere() {
         for (text, shown) in [
             ("key apik_abc123 is gone.", "key <hidden> is gone."),
             ("key=sk_live_9.", "key=<hidden>."),
@@ -154,7 +154,7 @@ mod tests {
                 "PUT \"<hidden>\" failed",
             ),
             ("http://user:pw@host/x", "<hidden>"),
-            // And what only looks a little like one stays readable.
+            // What only resembles a secret stays readable.
             (
                 "task_1 format_2 created_at_3 at_ sk_",
                 "task_1 format_2 created_at_3 at_ sk_",

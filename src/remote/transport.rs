@@ -1,8 +1,8 @@
 //! The seam below the client: one request in, one answer out.
 //!
-//! Everything above it (paging, JSON, retries, budgets, error mapping) runs
-//! identically over a socket ([`super::HttpTransport`]) and inside the process
-//! ([`crate::emulator`]). The types here are plain values and know nothing of
+//! Everything above it (paging, JSON, retries, budgets, error mapping) works
+//! the same over a socket ([`super::HttpTransport`]) and inside the process
+//! ([`crate::emulator`]). The types here are plain values without knowledge of
 //! Whop's JSON.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-/// The HTTP methods the client uses.
+/// The HTTP methods that the client uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Reads; safe to repeat.
@@ -27,7 +27,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method as it stands in a request line.
+    /// The method as written in a request line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -39,18 +39,18 @@ impl Method {
     }
 }
 
-/// Where a request goes. The transport adds the key to [`Target::Api`] and to
-/// nothing else, so that a presigned URL can never receive it.
+/// Where a request goes. The transport adds the key to [`Target::Api`] only, so
+/// that a presigned URL never receives it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Target {
-    /// Path and query below the API's base, beginning with `/`, already
+    /// Path and query below the API's base, starting with `/`, already
     /// percent-encoded.
     Api(String),
-    /// A whole presigned URL of the file storage. It is a secret, and whoever
-    /// wrote the answer chose it, so the transport checks where it leads.
+    /// A full presigned URL of the file storage. It is a secret, and it comes
+    /// from an answer, so the transport checks where it leads.
     Storage(String),
-    /// The whole URL of a picture that Whop showed. Whoever set the picture
-    /// may have chosen it, so the transport checks where it leads.
+    /// The full URL of a picture that Whop shows. Whoever set the picture may
+    /// have chosen it, so the transport checks where it leads.
     Picture(String),
 }
 
@@ -59,7 +59,7 @@ impl fmt::Debug for Target {
         match self {
             Self::Api(path) => write!(f, "Api({path:?})"),
             Self::Storage(_) => f.write_str("Storage(<presigned>)"),
-            // Some hosts sign these as well.
+            // Some hosts sign these too.
             Self::Picture(_) => f.write_str("Picture(<url>)"),
         }
     }
@@ -72,14 +72,15 @@ pub struct Request {
     pub method: Method,
     /// Where.
     pub target: Target,
-    /// Headers besides the key, which the transport alone knows.
+    /// Headers other than the key, which only the transport has.
     pub headers: Vec<(String, String)>,
-    /// The exact bytes to send; empty for none.
+    /// The exact bytes to send; empty if there are none.
     pub body: Bytes,
 }
 
 impl fmt::Debug for Request {
-    /// Headers and body may hold secrets or personal data: neither is shown.
+    /// Headers and body may contain secrets or personal data, so neither is
+    /// shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
@@ -102,7 +103,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The first header of this lower-case name.
+    /// The first header with this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -111,17 +112,17 @@ impl Response {
     }
 }
 
-/// No whole answer arrived.
+/// No complete answer arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// The request never left: name look-up, refused connection, TLS. The
+    /// The request was never sent: name look-up, refused connection, TLS. The
     /// server cannot have acted.
     NotSent(String),
-    /// It left, or may have left: the server may have acted.
+    /// It was sent, or may have been: the server may have acted.
     NoAnswer(String),
     /// The answer is larger than the client accepts, in bytes.
     TooLarge(u64),
-    /// Never tried, because nobody may be asked there.
+    /// Not attempted, because requests to this target are not allowed.
     Forbidden(String),
 }
 
@@ -139,10 +140,10 @@ impl fmt::Display for Lost {
 /// A boxed future, so that a transport can be a trait object.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response, Lost>> + Send + 'a>>;
 
-/// Carries requests. One method, so that a test can put anything below the
-/// client.
+/// Carries requests. It has one method, so that a test can put anything below
+/// the client.
 pub trait Transport: Send + Sync {
-    /// Sends one request and waits for its whole answer. Never retries and
+    /// Sends one request and waits for its complete answer. Never retries and
     /// never follows a redirect.
     fn send(&self, request: Request) -> Sending<'_>;
 }

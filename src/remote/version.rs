@@ -1,7 +1,7 @@
-//! Which version of Whop's API is spoken, and what follows from it.
+//! The version of Whop's API in use, and what follows from it.
 //!
-//! Every request names its version: without one, Whop answers in the shape
-//! that happens to be stored on the key ([versions](crate::whop_api#versions)).
+//! Every request names its version. Without one, Whop answers in the shape that
+//! happens to be stored for the key ([versions](crate::whop_api#versions)).
 
 use std::fmt;
 
@@ -11,29 +11,31 @@ use crate::core::value::Invalid;
 /// The original version, which speaks the companies dialect.
 pub(super) const LEGACY: &str = "2025-01-01";
 
-/// The version used where nobody asks for another: the newest in [`KNOWN`].
+/// The default version: the newest in [`KNOWN`].
 const DEFAULT: &str = "2026-10-15-1";
 
-/// The oldest dated version in which everything we need has the shape we
-/// know, files above all ([versions](crate::whop_api#versions), [files](crate::whop_api#files)).
+/// The oldest dated version in which everything we need has the known shape,
+/// files above all ([versions](crate::whop_api#versions),
+/// [files](crate::whop_api#files)).
 const FLOOR: &str = "2026-08-21-1";
 
 /// The first version in which `GET /files?file_ids=` was seen
 /// ([versions](crate::whop_api#versions)).
 const LISTS_FILES: &str = "2026-09-02-1";
 
-/// Well-formed, and no version: a server is asked in it to hear which it has.
+/// Well-formed, but not a version: used to ask a server which versions it
+/// supports.
 pub(super) const NOWHERE: &str = "0000-01-01";
 
 /// The first version whose accounts are assumed to have a top-level
 /// `external_id` ([versions](crate::whop_api#versions)).
 const EXTERNAL_ID: &str = "2026-10-15-1";
 
-/// The longest message in which versions are looked for, in bytes. The 70
-/// known when this was written take 900.
+/// The longest message in which versions are searched for, in bytes. The 70
+/// known at the time of writing take 900.
 const LONGEST_LIST: usize = 65_536;
 
-/// The dated versions known when this was written, oldest first
+/// The dated versions known at the time of writing, oldest first
 /// ([versions](crate::whop_api#versions)).
 const KNOWN: [&str; 69] = [
     "2026-06-08",
@@ -107,24 +109,24 @@ const KNOWN: [&str; 69] = [
     DEFAULT,
 ];
 
-/// A value for `api-version-date`. To Whop it is an opaque label; what we
-/// derive from it comes from its position among those known here.
+/// A value for `api-version-date`. To Whop it is an opaque label; we derive its
+/// properties from its position among the known ones.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Version {
     text: Box<str>,
-    /// Worked out once, so that nothing else ever looks at the text.
+    /// Derived once, so that nothing else looks at the text.
     lists_files: bool,
 }
 
 impl Version {
-    /// Parses a version. One that we do not know but that has the right shape
-    /// is accepted as [`Dialect::Accounts`]: Whop judges it.
+    /// Parses a version. An unknown one of the right shape is accepted as
+    /// [`Dialect::Accounts`] and left for Whop to judge.
     ///
     /// # Errors
-    /// It has another shape, or is older than the oldest we can be sure of.
-    /// The age of an unknown one is read from its text, against Whop's advice,
-    /// because the risk is one-sided: in an old shape a change meant for the
-    /// company-specific profile would hit the person's global one
+    /// If it has another shape, or is older than the oldest supported one. The
+    /// age of an unknown version is read from its text, against Whop's advice,
+    /// because the risk is one-sided: in an old version a change of the
+    /// company-specific profile would change the person's global one
     /// ([traps](crate::whop_api#traps)).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text == LEGACY {
@@ -141,7 +143,7 @@ impl Version {
         if Some(age) < self::age(FLOOR) {
             return Err(Invalid(format!(
                 "is older than {FLOOR}, the oldest dated version that is supported; use {DEFAULT}, or \
-                 {LEGACY} for the companies of before"
+                 {LEGACY} for the older companies API"
             )));
         }
         Ok(Self {
@@ -150,12 +152,12 @@ impl Version {
         })
     }
 
-    /// The value as it is sent.
+    /// The value as sent.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Which generation of the API answers to it.
+    /// The API dialect of this version.
     pub fn dialect(&self) -> Dialect {
         if &*self.text == LEGACY {
             Dialect::Companies
@@ -165,17 +167,17 @@ impl Version {
     }
 
     /// Whether accounts are assumed to have a top-level `external_id`; `None`
-    /// in the generation that has no accounts.
+    /// in the dialect without accounts.
     pub(super) fn has_external_id(&self) -> Option<bool> {
         (self.dialect() == Dialect::Accounts).then(|| age(&self.text) >= age(EXTERNAL_ID))
     }
 
-    /// What a server's refusal of a version names as supported. `None` where
-    /// that lacks this very version, although it is in use: then it is no such
-    /// list, or not a whole one.
+    /// What a server's refusal of a version names as supported. `None` if this
+    /// very version is missing although it is in use: then it is not such a
+    /// list, or not a complete one.
     ///
-    /// What came after [`Version::default`] is told by its text, against Whop's
-    /// advice: nothing but a remark to people hangs on it.
+    /// What is newer than [`Version::default`] is judged by its text, against
+    /// Whop's advice: the result is only a remark for people.
     pub(super) fn among(&self, message: &str) -> Option<Named> {
         let is_part = |c: char| c.is_ascii_digit() || c == '-';
         let mut end = message.len().min(LONGEST_LIST);
@@ -195,16 +197,17 @@ impl Version {
         })
     }
 
-    /// Whether many files can be asked about in one request.
+    /// Whether one request can ask about many files.
     pub fn lists_files(&self) -> bool {
         self.lists_files
     }
 }
 
-/// What a server said about the versions it has.
+/// What a server said about its versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// Its newest, if that came after the one that this program is made for.
+    /// The newest one, if it is newer than the one that this program is made
+    /// for.
     pub newer: Option<String>,
 }
 
@@ -229,9 +232,9 @@ impl fmt::Debug for Version {
     }
 }
 
-/// By position for a known one. An unknown one that looks newer than all of
-/// them is taken to have it; one that looks older goes without, which costs
-/// requests and breaks nothing.
+/// By position for a known version. An unknown one that looks newer than all
+/// known ones is assumed to support it; one that looks older is not, which
+/// costs requests but breaks nothing.
 fn lists_files(text: &str) -> bool {
     let position = |wanted: &str| KNOWN.iter().position(|known| *known == wanted);
     match position(text) {
@@ -240,8 +243,8 @@ fn lists_files(text: &str) -> bool {
     }
 }
 
-/// The date's eight digits and the counter after it, 0 where there is none;
-/// `None` for a text of another shape than `2026-10-15-1`.
+/// The date's eight digits and the counter after it, 0 if there is none; `None`
+/// for a text of another shape than `2026-10-15-1`.
 fn age(text: &str) -> Option<(u32, u32)> {
     let number = |digits: &str| {
         let fits = !digits.is_empty() && digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_digit());
@@ -328,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn newer_versions_are_heard_of_and_nothing_is_believed_lightly() {
+    fn newer_versions_are_noticed_only_in_a_plausible_list() {
         let newer = |message: &str| Version::default().among(message).map(|named| named.newer);
         let list = format!(
             "Unknown Api-Version-Date. Supported versions: {LEGACY}, {}",
@@ -339,7 +342,7 @@ mod tests {
         assert_eq!(newer(&more), Some(Some("2027-01-05".to_owned())));
         let quoted = format!("`{NOWHERE}` is none of [\"{DEFAULT}\",\"2026-10-15-2\"]");
         assert_eq!(newer(&quoted), Some(Some("2026-10-15-2".to_owned())));
-        // One that we merely do not know, and that looks older, is no news.
+        // One that is merely unknown and looks older is not reported.
         assert_eq!(newer(&format!("{DEFAULT} 2026-09-03")), Some(None));
         for nothing in [
             "",

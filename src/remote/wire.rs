@@ -1,6 +1,6 @@
-//! The JSON of accounts. Both dialects are read by the same shape: what one
-//! lacks is optional in it, and fields that we do not know are passed over,
-//! as Whop asks of clients ([versions](crate::whop_api#versions)).
+//! The JSON of accounts. Both dialects use the same struct: what one lacks is
+//! optional, and unknown fields are ignored, as Whop asks of clients
+//! ([versions](crate::whop_api#versions)).
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,15 +14,15 @@ use crate::core::model::{Account, MetaValue};
 use crate::core::text::{Sorted, Text};
 use crate::core::value::{AccountId, PlatformId, UserId};
 
-/// The most that is kept of one account, in bytes: its title, its address and
-/// its metadata, which rides along on changes and so must be kept whole. Whop
-/// names no limit; what it documents of metadata elsewhere, 50 keys of 100
-/// characters with values of 500, is a thirtieth of this. It is generous, since
-/// the list fails beyond it: one odd account should not stop the others' runs.
-/// The memory of a whole list has a limit of its own.
+/// The most that is kept of an account, in bytes: its title, its email and its
+/// metadata, which is sent along with changes and so must be complete. Whop
+/// documents no limit; what it documents for metadata elsewhere, 50 keys of 100
+/// characters with values of 500, is a thirtieth of this. It is generous
+/// because the list fails beyond it, and one odd account should not stop the
+/// runs of others. The memory of a whole list has its own limit.
 const MOST_KEPT: usize = 1 << 20;
 
-/// What an entry of metadata takes besides its texts, in bytes.
+/// The overhead of a metadata entry, in bytes.
 const ENTRY: usize = 64;
 
 /// The one part that everything has.
@@ -31,7 +31,7 @@ pub(super) struct Named {
     pub(super) id: String,
 }
 
-/// When an account was made, in Whop's own writing.
+/// When an account was created, in Whop's own format.
 #[derive(Deserialize)]
 pub(super) struct Made {
     #[serde(default)]
@@ -39,19 +39,19 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// The moment, if it is told.
+    /// The time, if it is known.
     pub(super) fn at(&self) -> Option<SystemTime> {
         moment(self.created_at.as_deref()?)
     }
 }
 
-/// Reads one account. Its content is `None` for the platform itself and for
-/// one that says it belongs to another platform: neither is a user.
+/// Parses an account. `None` instead of an account for the platform itself and
+/// for accounts of another platform: neither is a user.
 ///
 /// # Errors
-/// What cannot be read, naming the account as far as it can be named. One that
-/// is larger than what is kept counts as such: without its metadata nobody
-/// could say whose it is, and leaving it out would have it made again.
+/// What cannot be read, naming the account if possible. This includes accounts
+/// above the size limit: without the metadata it would be unknown whose they
+/// are, and leaving them out would let them be created again.
 pub(super) fn read_account(
     entry: &RawValue,
     platform: &PlatformId,
@@ -72,7 +72,7 @@ pub(super) fn read_account(
     Ok((id, Some(account)))
 }
 
-/// The parts we read of an account, in either dialect.
+/// The parts of an account that are read, in either dialect.
 #[derive(Deserialize)]
 struct AccountBody {
     #[serde(default)]
@@ -85,21 +85,21 @@ struct AccountBody {
     status: Option<String>,
     #[serde(default)]
     owner: Option<Named>,
-    /// The companies dialect's name of `owner`.
+    /// The name of `owner` in the companies dialect.
     #[serde(default)]
     owner_user: Option<Named>,
-    /// A moment in ISO 8601. One that is not there or cannot be read makes the
-    /// account an old one, which no limit is lifted for.
+    /// An ISO 8601 time. If it is missing or invalid, the account counts as
+    /// old, for which no limit is lifted.
     #[serde(default)]
     created_at: Option<Value>,
-    /// An object with an id, null, or not there at all.
+    /// An object with an id, null, or missing.
     #[serde(default)]
     parent_account: Value,
 }
 
 impl AccountBody {
-    /// The account. Its owner is the one part that cannot be done without:
-    /// whose profile would be managed is not to be guessed.
+    /// The account. Its owner is the one indispensable part: it must not be
+    /// guessed whose profile would be managed.
     fn into_account(self, id: AccountId) -> Result<Account, String> {
         let owner = self
             .owner
@@ -125,10 +125,10 @@ impl AccountBody {
     }
 }
 
-/// The memory that an account's texts take, in bytes.
+/// The memory of an account's texts, in bytes.
 pub(super) fn kept(account: &Account) -> usize {
     let Account {
-        // Ids are short, or they are none.
+        // Ids are short, or they are invalid.
         id: _,
         owner: _,
         email,
@@ -142,13 +142,13 @@ pub(super) fn kept(account: &Account) -> usize {
     texts + metadata.iter().map(entry).sum::<usize>()
 }
 
-/// The seconds from 1970 to a moment; `None` for any other text.
+/// The seconds from 1970 to a time; `None` for any other text.
 fn seconds(stamp: &str) -> Option<u64> {
     let since = moment(stamp)?.duration_since(UNIX_EPOCH).ok()?;
     Some(since.as_secs())
 }
 
-/// A text as such, anything else as it was written.
+/// A text as such, anything else as written.
 fn read_meta(value: &RawValue) -> MetaValue {
     match serde_json::from_str(value.get()) {
         Ok(text) => MetaValue::Text(text),
@@ -156,8 +156,7 @@ fn read_meta(value: &RawValue) -> MetaValue {
     }
 }
 
-/// What a change of an account sends (`whop-openapi.yaml`, `UpdateAccount`
-/// and `UpdateCompany`).
+/// The body of an account change.
 #[derive(Serialize)]
 pub(super) struct AccountChange<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,7 +165,7 @@ pub(super) struct AccountChange<'a> {
     pub(super) metadata: Option<BTreeMap<&'a str, Written<'a>>>,
 }
 
-/// A metadata value as it is sent: what others wrote goes back unchanged.
+/// A metadata value as sent: foreign values go back unchanged.
 pub(super) struct Written<'a>(pub(super) &'a MetaValue);
 
 impl Serialize for Written<'_> {
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_account_is_in_either_dialect() {
+    fn an_account_is_read_in_either_dialect() {
         let whole = r#"{"id":"biz_c1","title":"Ana","email":"A@b.test","status":"suspended","unknown":[{}],
             "created_at":"2026-10-20T09:00:00.500Z",
             "metadata":{"external_id":"u-1","n":1.0000000000000000001,"deep":{"a":[null, 1]},"text":"\u00e9"},
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_whop_leaves_open_changes_nothing() {
+    fn order_and_unknown_fields_change_nothing() {
         let plain = r#"{"id":"biz_c1","title":"Ana","metadata":{"a":"1","b":"2"},"owner":{"id":"user_1"},
             "created_at":"2026-09-09T23:56:08.000Z"}"#;
         let open = r#"{"recommended_action":{"url":"x"},"status":null,"status_reason":null,"email":null,
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_larger_than_what_is_kept_is_named_and_not_kept() {
+    fn an_account_above_the_size_limit_is_named_and_not_kept() {
         let account = |title: usize, keys: usize, value: usize| {
             let entries: Vec<_> = (0..keys)
                 .map(|n| format!(r#""k{n:06}":"{}""#, "v".repeat(value)))
@@ -315,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_goes_back_as_it_came() {
+    fn metadata_is_sent_back_unchanged() {
         let odd = r#"{"a":"\ud800","b":1e400,"c":"plain","d":"é"}"#;
         let read: Sorted<Box<RawValue>> = serde_json::from_str(odd).unwrap();
         let read: Sorted<_> = read

@@ -1,5 +1,5 @@
-//! Authorities to trust besides the platform's: a company's own, whose proxy
-//! opens TLS, or that of a gateway in its network.
+//! Certificate authorities to trust in addition to the platform's: those of a
+//! company's TLS proxy or of a gateway in its network.
 
 use std::fmt;
 
@@ -7,35 +7,35 @@ use reqwest::{Certificate, ClientBuilder};
 
 use crate::core::value::Invalid;
 
-/// Certificates of authorities. They add to the platform's and replace none;
-/// the default is none.
+/// Certificates of authorities. They add to the platform's and replace none; by
+/// default there are none.
 #[derive(Clone, Default)]
 pub struct Authorities(Vec<Certificate>);
 
 impl Authorities {
-    /// Parses one or more certificates in PEM form; what stands around them is
-    /// passed over.
+    /// Parses one or more certificates in PEM form; other text around them is
+    /// ignored.
     ///
     /// # Errors
-    /// Says what is wrong, as a fragment that follows the file's name. Never
-    /// quotes it: somebody may have named the private key's file.
+    /// Says what is wrong, as a phrase that follows the file's name. Never
+    /// quotes the file, which may be a private key by mistake.
     pub fn parse(pem: &[u8]) -> Result<Self, Invalid> {
         let refuse = |why: &str| Err(Invalid(why.to_owned()));
         match Certificate::from_pem_bundle(pem) {
-            Ok(found) if found.is_empty() => refuse("holds no certificate in PEM form"),
+            Ok(found) if found.is_empty() => refuse("contains no certificate in PEM form"),
             Ok(found) => {
-                // Whether they can be used is told only when they are.
+                // Whether they are usable shows only when they are used.
                 let usable = Self(found);
                 match usable.add_to(super::client(false)).build() {
                     Ok(_) => Ok(usable),
-                    Err(_) => refuse("holds a certificate that cannot be used"),
+                    Err(_) => refuse("contains a certificate that cannot be used"),
                 }
             }
-            Err(_) => refuse("holds a certificate that cannot be read"),
+            Err(_) => refuse("contains a certificate that cannot be read"),
         }
     }
 
-    /// A client that trusts them too.
+    /// A client that also trusts them.
     pub(super) fn add_to(&self, client: ClientBuilder) -> ClientBuilder {
         if self.0.is_empty() {
             return client;

@@ -1,10 +1,10 @@
-//! Takes the key out of what comes back. Errors end up in messages and pages
-//! in plans; a server must not get the key there by echoing what it was sent.
+//! Removes the key from answers. Errors end up in messages and pages in plans;
+//! a server must not put the key there by echoing it.
 //!
-//! What is printed is made of texts, so texts are looked at, after JSON's
+//! Everything printed comes from texts, so texts are searched after JSON
 //! escapes are undone: it does not matter how a server writes them. Within a
-//! text the key may be written once more, as in a URL, in HTML or in JSON that
-//! is quoted; the ways that programs use are known to [`spelling`].
+//! text the key may be encoded once more, as in a URL, in HTML or in quoted
+//! JSON; [`spelling`] knows the encodings that programs use.
 
 mod spelling;
 
@@ -16,15 +16,15 @@ use serde::de::IgnoredAny;
 
 use spelling::Spellings;
 
-/// What stands in the key's place.
+/// The replacement for the key.
 const HIDDEN: &str = "<key>";
 
-/// A key shorter than this is looked for in errors only. Whop gives out none;
-/// the emulator takes any, and one such as `any` stands in half of all words,
-/// ids among them.
+/// A shorter key is searched for in errors only. Whop issues none, but the
+/// emulator accepts any, and one such as `any` is part of many words, ids among
+/// them.
 const SHORT: usize = 16;
 
-/// A key to be taken out.
+/// The key to remove.
 pub(super) struct Echo {
     key: SecretString,
     spellings: Spellings,
@@ -43,8 +43,8 @@ impl Echo {
         self.without(text).into_owned()
     }
 
-    /// A body without the key. Where it holds none, it stays as it is to the
-    /// byte; else that is true of all but the texts with the key.
+    /// A body without the key. Only texts that contain the key are changed;
+    /// everything else is kept byte for byte.
     pub(super) fn body(&self, status: u16, body: Bytes) -> Bytes {
         let is_error = !(200..300).contains(&status);
         if !is_error && self.key.expose_secret().len() < SHORT {
@@ -60,11 +60,11 @@ impl Echo {
         clean.map_or(body, Bytes::from)
     }
 
-    /// JSON without the key in any of its texts, names included; `None` where
-    /// it is in none.
+    /// JSON without the key in any of its texts, names included; `None` if it
+    /// has none.
     fn json(&self, body: &[u8]) -> Option<Vec<u8>> {
         let mut clean: Option<Vec<u8>> = None;
-        // Up to where `body` has been dealt with, and what is ahead.
+        // How much of `body` was copied, and how much was searched.
         let (mut done, mut at) = (0, 0);
         while let Some(begin) = body[at..].iter().position(|byte| *byte == b'"') {
             let begin = at + begin + 1;
@@ -87,8 +87,8 @@ impl Echo {
         let mut clean = String::new();
         let mut done = 0;
         while let Some(found) = self.spellings.find(text.as_bytes(), done) {
-            // A key is ASCII however it is spelt, so these are borders of
-            // characters.
+            // A key is ASCII in every spelling, so these are character
+            // boundaries.
             clean.push_str(&text[done..found.start]);
             clean.push_str(HIDDEN);
             done = found.end;
@@ -114,7 +114,7 @@ fn text_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// What a JSON text says. Half a pair of surrogates, which no text can hold,
+/// The content of a JSON text. An unpaired surrogate, which no text can hold,
 /// becomes U+FFFD.
 fn unescaped(text: &[u8]) -> Cow<'_, str> {
     if !text.contains(&b'\\') {
@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn a_word_for_a_key_spoils_no_answer() {
+    fn a_common_word_as_key_changes_no_answer() {
         let page = r#"{"parent_company":"biz_many"}"#;
         assert_eq!(shown("any", 200, page), page);
         assert_eq!(shown("any", 400, "not any"), "not <key>");
     }
 
     #[test]
-    fn all_else_stays_to_the_byte() {
+    fn everything_else_is_kept_byte_for_byte() {
         let echo = echo(LONG);
         for bytes in [
             &b""[..],

@@ -1,35 +1,34 @@
-//! The hosts that an operator vouches for. Where names lead is judged by this
-//! machine's own look-up; of some hosts it cannot know, or knows a private
-//! address. Those are named by the operator, who alone can tell that a picture
-//! or an upload may go there.
+//! Hosts that the operator vouches for. Whether a name is public is judged by
+//! this machine's own look-up. For some hosts that fails, or gives a private
+//! address. The operator names those that pictures and uploads may use anyway.
 
 use crate::core::value::Invalid;
 
-/// Host names, and domains whose hosts all count. The default is none.
+/// Host names, and domains whose hosts all count. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts(Vec<Pattern>);
 
-/// One of them, in lower case and without a full stop at its end.
+/// One entry, in lower case and without a trailing full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
-    /// This host alone.
+    /// Only this host.
     Host(Box<str>),
-    /// Every host below this domain; the domain itself is none of them.
+    /// Every host below this domain, but not the domain itself.
     Below(Box<str>),
 }
 
 impl Hosts {
-    /// Parses names with commas between them: `img.example.com` is that host,
+    /// Parses comma-separated names: `img.example.com` is that host,
     /// `*.example.com` every host below the domain. White space around a name
-    /// is dropped, and case does not count.
+    /// and case are ignored.
     ///
     /// # Errors
-    /// Quotes what is no host name, as a fragment that follows the list's name.
+    /// Quotes the invalid name, as a phrase that follows the list's name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         text.split(',').map(pattern).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether a host is one of them.
+    /// Whether a host is in the list.
     pub(super) fn name(&self, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         self.0.iter().any(|pattern| match pattern {
@@ -50,7 +49,7 @@ fn pattern(text: &str) -> Result<Pattern, Invalid> {
     };
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let is_label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(is_part);
-    // An address is judged as such, whatever is named.
+    // Addresses are always judged as addresses, whatever is named.
     let is_address = name
         .split('.')
         .next_back()
@@ -58,13 +57,13 @@ fn pattern(text: &str) -> Result<Pattern, Invalid> {
     if name.len() > 253 || is_address || !name.split('.').all(is_label) {
         return Err(Invalid(format!(
             "must be host names with commas between them, such as img.example.com or *.example.com; `{trimmed}` is \
-             none"
+             not one"
         )));
     }
     Ok(whole(name.to_ascii_lowercase().into()))
 }
 
-/// The operator's hosts, by what may lead there.
+/// The operator's hosts, by purpose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnHosts {
     /// For reading pictures that Whop shows.

@@ -1,7 +1,7 @@
-//! Where the URLs of storage and pictures may lead: judges addresses, and
-//! looks names up for direct connections. A name is judged at the very look-up
-//! that the connection uses: one that answers differently the second time
-//! gains nothing.
+//! Decides which addresses storage and picture URLs may lead to, and resolves
+//! names for direct connections. The look-up that is judged is the one that the
+//! connection uses, so a name that answers differently the second time gains
+//! nothing.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,11 +13,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::super::reach::{is_private, is_public};
 use super::hosts::Hosts;
 
-/// Which addresses such a URL may lead to.
+/// Which addresses a foreign URL may lead to.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     /// Whether the API itself is on this machine. A server on this machine, as
-    /// in tests, keeps its files on this machine too.
+    /// in tests, keeps its files here too.
     pub(super) local: bool,
     /// The hosts that may be in a private network.
     pub(super) own: Hosts,
@@ -26,7 +26,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Whether a host may be at this address.
+    /// Whether a host may have this address.
     pub(super) fn permits(&self, host: &str, address: IpAddr) -> bool {
         is_public(address)
             || (self.local && address.is_loopback())
@@ -39,7 +39,7 @@ impl Rule {
     }
 }
 
-/// The system's look-up, which gives the addresses that the rule permits.
+/// The system's resolver, reduced to the addresses that the rule permits.
 #[derive(Clone, Debug)]
 pub(super) struct Guarded(pub(super) Arc<Rule>);
 
@@ -60,13 +60,13 @@ impl Resolve for Guarded {
     }
 }
 
-/// A name's addresses, by the system.
+/// The addresses of a name, by the system's resolver.
 pub(super) async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((name, 0)).await?.collect())
 }
 
-/// A host has no address that a stranger's URL may lead to. Holds the variable
-/// that would name the host.
+/// The host has no address that a foreign URL may lead to. Contains the
+/// variable that could name the host.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotPublic(&'static str);
 

@@ -1,15 +1,15 @@
-//! The way to hosts that somebody else chose: storage's come from Whop's
-//! answers, and a picture's from whoever set the picture. Without the key, over
-//! https, and to the public internet only, or a private network's host that
-//! the operator named.
+//! Requests to hosts that others chose: storage hosts come from Whop's answers,
+//! picture hosts from whoever set the picture. They are sent without the key,
+//! over https, and only to the public internet or to hosts of a private network
+//! that the operator named.
 //!
-//! Directly, what is judged is what is connected to ([`Guarded`]). A proxy
-//! looks names up itself, and may stand where more can be reached than from
-//! here. So a name is looked up and judged here before the proxy hears it, and
-//! one that cannot be looked up here is refused unless the operator named it.
-//! What remains: who owns a name can answer the proxy otherwise than us, within
-//! the same second; only the proxy's own rules keep that from a private
-//! network.
+//! In a direct connection, the address that is judged is the one connected to
+//! ([`Guarded`]). A proxy resolves names itself and may reach more than this
+//! machine. A name is therefore resolved and judged here before it is passed to
+//! the proxy, and one that cannot be resolved here is refused unless the
+//! operator named it. One gap remains: the owner of a name can answer the proxy
+//! differently within the same second. Only the proxy's own rules can keep that
+//! out of a private network.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -21,19 +21,19 @@ use reqwest::{Client, Url};
 use super::resolve::{Guarded, Rule, look_up};
 use super::{Authorities, CONNECT_TIMEOUT, address, is_loopback};
 
-/// The way to strangers' hosts of one kind.
+/// Requests to foreign hosts for one purpose.
 pub(super) struct Strangers {
-    /// What the URLs are of, for messages.
+    /// What the URLs are for, in messages.
     what: &'static str,
     rule: Arc<Rule>,
-    /// Which hosts the environment sends through a proxy. It asks the same as
+    /// Which hosts the environment sends through a proxy. It decides as
     /// `proxied` does.
     proxies: Matcher,
     authorities: Authorities,
-    /// Asks no proxy, and connects to nothing but what the rule permits. Made
-    /// when it is first needed: reading the platform's authorities takes time.
+    /// Uses no proxy and connects only to what the rule permits. Created on
+    /// first use, because reading the platform's authorities takes time.
     direct: OnceLock<Result<Client, String>>,
-    /// Goes through the proxy.
+    /// Uses the proxy.
     proxied: Client,
 }
 
@@ -47,9 +47,9 @@ impl fmt::Debug for Strangers {
 }
 
 impl Strangers {
-    /// The way under this rule, trusting these authorities besides the
-    /// platform's. `proxied` is a client that asks for proxies as the
-    /// environment says.
+    /// Requests under this rule, trusting these authorities in addition to the
+    /// platform's. `proxied` is a client that uses proxies as the environment
+    /// says.
     pub(super) fn new(what: &'static str, rule: Rule, proxied: &Client, authorities: &Authorities) -> Self {
         Self {
             what,
@@ -71,26 +71,26 @@ impl Strangers {
         made.as_ref().map_err(Clone::clone)
     }
 
-    /// Parses a URL, and finds the client that may go there.
+    /// Parses a URL and finds the client for it.
     ///
     /// # Errors
     /// Why nothing may be sent there, without the URL.
     pub(super) async fn way(&self, url: &str) -> Result<(&Client, Url), String> {
         let url = foreign(self.what, url, &self.rule)?;
-        // To this machine no proxy is asked.
+        // No proxy is used for this machine.
         let is_proxied = !self.rule.local && self.is_proxied(&url)?;
         if !is_proxied {
             return Ok((self.direct()?, url));
         }
-        // An address was judged while it was parsed.
+        // An address was judged during parsing.
         if let Some(name) = url.domain() {
             self.judge(name).await?;
         }
         Ok((&self.proxied, url))
     }
 
-    /// Whether a URL is one that the rule permits, as far as can be seen
-    /// without looking its name up.
+    /// Whether the rule permits a URL, as far as can be seen without resolving
+    /// its name.
     #[cfg(test)]
     pub(super) fn takes(&self, url: &str) -> bool {
         foreign(self.what, url, &self.rule).is_ok()
@@ -104,8 +104,8 @@ impl Strangers {
         Ok(self.proxies.intercept(&uri).is_some())
     }
 
-    /// Judges a name that a proxy is to look up. Every address counts, since
-    /// the proxy may take any.
+    /// Judges a name that a proxy will resolve. Every address must be
+    /// permitted, since the proxy may use any.
     async fn judge(&self, name: &str) -> Result<(), String> {
         let found = tokio::time::timeout(CONNECT_TIMEOUT, look_up(name)).await;
         match found.ok().and_then(Result::ok) {
@@ -120,10 +120,9 @@ impl Strangers {
     }
 }
 
-/// Parses a URL that somebody else chose: https, to an address that the rule
-/// permits where it names one; beside a server on this machine, plainly to
-/// this machine too. Otherwise an answer could make a pipeline write into its
-/// own network.
+/// Parses a foreign URL: https, to an address that the rule permits if the host
+/// is one; beside a server on this machine, plain http to this machine too.
+/// Otherwise an answer could make a pipeline send into its own network.
 pub(super) fn foreign(what: &str, url: &str, rule: &Rule) -> Result<Url, String> {
     // The parser's own message could quote the URL.
     let url = Url::parse(url).map_err(|_| format!("the {what} URL is not a URL"))?;
@@ -132,7 +131,7 @@ pub(super) fn foreign(what: &str, url: &str, rule: &Rule) -> Result<Url, String>
         return Err(format!("the {what} URL is not https"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("the {what} URL holds a user name or a password"));
+        return Err(format!("the {what} URL contains a user name or a password"));
     }
     let host = url.host_str().unwrap_or_default();
     match address(&url) {

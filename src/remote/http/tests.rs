@@ -7,21 +7,21 @@ use super::*;
 
 const KEY: &str = "apik_very_secret";
 
-/// What the server does with one connection after it has read a request.
+/// What the server does with a connection once it has read a request.
 #[derive(Clone, Copy)]
 enum Act {
     /// Answers with these bytes and closes.
     Answer(&'static [u8]),
-    /// Answers, keeps the connection, and closes it when the next request
-    /// has been read.
+    /// Answers, keeps the connection, and closes it when the next request has
+    /// been read.
     AnswerThenDrop(&'static [u8]),
-    /// Announces and sends more than the client takes.
+    /// Announces and sends more than the client accepts.
     Flood { announced: bool },
 }
 
 const FINE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nX-Request-Id: r1\r\n\r\n{}";
 
-/// A server on this machine that writes down the requests it reads.
+/// A server on this machine that records the requests it reads.
 struct Server {
     address: String,
     seen: Arc<Mutex<Vec<String>>>,
@@ -314,13 +314,13 @@ async fn answers_have_a_limit_announced_or_not() {
 }
 
 #[tokio::test]
-async fn what_was_never_sent_is_told_from_what_may_have_arrived() {
+async fn what_was_never_sent_differs_from_what_may_have_arrived() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
     let refused = transport(&format!("http://{address}")).send(get("/x")).await;
     assert!(matches!(refused, Err(Lost::NotSent(_))), "{refused:?}");
-    // Closed without a word, and in the middle of a body.
+    // Closed without an answer, and in the middle of a body.
     for act in [
         &b""[..],
         b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
@@ -362,7 +362,7 @@ async fn an_echoed_key_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn what_went_wrong_is_said_without_the_url() {
+async fn errors_do_not_contain_the_url() {
     let local = transport("http://127.0.0.1:1");
     let target = Target::Storage("http://127.0.0.1:1/put?sig=secret".to_owned());
     let lost = local.send(request(Method::Put, target, "x")).await.unwrap_err();

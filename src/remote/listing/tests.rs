@@ -60,7 +60,7 @@ async fn both_dialects_ask_for_the_platforms_own_children_only() {
     }
 }
 
-/// A list that never ends, of accounts that each take so many bytes.
+/// A list that never ends, of accounts of this many bytes each.
 fn endless(bytes: usize, each: usize) -> Arc<Script> {
     Script::by(move |nth, _| {
         let entries: Vec<_> = (nth * each..(nth + 1) * each)
@@ -80,7 +80,7 @@ async fn a_list_takes_no_more_memory_than_its_accounts_need() {
     assert_eq!(error.kind, CallErrorKind::Malformed);
     assert!(error.message.contains("`biz_c0`"), "{error}");
     assert_eq!(script.seen().len(), 1);
-    // Each fits, and all together would not.
+    // Each fits, but all together do not.
     for (bytes, each) in [(60 << 10, 50), (60 << 10, 1), (8 << 10, 50)] {
         let script = endless(bytes, each);
         let error = script.unlimited(NEW).list_accounts().await.unwrap_err();
@@ -127,7 +127,7 @@ async fn pages_that_shift_give_each_account_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lists_that_lead_nowhere_are_incomplete() {
+async fn lists_that_cannot_be_followed_are_incomplete() {
     // The same cursor again; a circle of two; an endless repetition.
     let same = Script::by(|nth, _| page(&[entry(nth)], &more("a")));
     assert_eq!(
@@ -154,8 +154,7 @@ async fn a_page_that_fails_fails_the_list() {
     );
 }
 
-/// A platform whose accounts were made at these seconds, in an order of
-/// their own.
+/// A platform whose accounts were created at these seconds, in their own order.
 #[derive(Clone, Debug)]
 struct Platform {
     made: Vec<u64>,
@@ -163,13 +162,13 @@ struct Platform {
     stamps: Stamps,
 }
 
-/// How the moments are written.
+/// How times are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stamps {
     /// In UTC, with milliseconds.
     Utc,
-    /// In whole seconds, with an offset that goes back by an hour and thereby
-    /// puts the texts in another order than the moments.
+    /// In whole seconds, with an offset that goes back by an hour, so that the
+    /// texts are in another order than the times.
     Offset,
 }
 
@@ -186,22 +185,22 @@ impl Stamps {
     }
 }
 
-/// What becomes of `created_after`.
+/// How the server treats `created_after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Filter {
     Exclusive,
     Inclusive,
-    /// Begins in the midst of the accounts of one moment.
+    /// Starts in the middle of the accounts of one time.
     Halfway,
     Ignored,
     Refused,
-    /// Says that there is nothing.
+    /// Says that there are none.
     Empty,
-    /// The moments are never told, not even in the list.
+    /// Times are never given, not even in the list.
     Untold,
-    /// The list is in no order of time.
+    /// The list is not ordered by time.
     Shuffled,
-    /// Every page but the first of a walk that was split off is refused.
+    /// Every page of a split-off walk but the first is refused.
     Breaking,
 }
 
@@ -226,7 +225,7 @@ impl Platform {
         };
         let query: BTreeMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let behind = query.get("created_after").map(|text| {
-            // A bare plus is a blank to a server.
+            // A server reads a bare plus as a blank.
             let text = text.replace('+', " ").replace("%3A", ":").replace("%2B", "+");
             let at: jiff::Timestamp = text.parse().unwrap();
             at.as_second().try_into().unwrap()
@@ -266,8 +265,8 @@ impl Platform {
         }
     }
 
-    /// The listing by a client that knows all of these, the requests it
-    /// took, and how long.
+    /// The listing by a client that knows all of these, its requests, and the
+    /// time it took.
     async fn list(&self, per_minute: u32) -> (Listing, usize, usize, Duration) {
         let platform = self.clone();
         let script = Script::slowly(LATENCY, move |_, request| platform.serve(request));
@@ -282,7 +281,7 @@ impl Platform {
                         account: AccountId::parse(&format!("biz_c{n}")).unwrap(),
                         owner: UserId::parse(&format!("user_{n}")).unwrap(),
                     });
-                    // As a platform's ids are: in no order of time.
+                    // Not ordered by time, as a platform's ids are.
                     let key = UserKey::parse(&format!("u-{}", n * 7919 % 100_003)).unwrap();
                     (key, user)
                 })
@@ -324,7 +323,7 @@ async fn walks_at_once_keep_the_limit_busy() {
         // 16 walks: 13 pages each.
         (Stamps::Utc, 0, 216, LATENCY * 13),
         (Stamps::Offset, 0, 216, LATENCY * 13),
-        // The limit waits longer than the answer.
+        // The limit takes longer than the answers.
         (Stamps::Offset, 120, 200, Duration::from_secs(100)),
     ] {
         let platform = Platform {
@@ -366,7 +365,7 @@ fn a_span_goes_by_moments_and_not_by_their_texts() {
         let entries = stamps.map(entry);
         Span::Nothing.and(&entries.each_ref().map(|entry| &**entry))
     };
-    // Summer time ends between the two: an hour happens twice.
+    // Summer time ends between the two: an hour occurs twice.
     let (before, after) = ("2026-10-25T02:59:59+02:00", "2026-10-25T02:00:00+01:00");
     assert!(matches!(page([before, after]), Span::Between(first, last) if first < last));
     assert!(matches!(page([after, before]), Span::Untold));
@@ -386,10 +385,10 @@ async fn a_short_list_is_walked_once() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the server makes of the filter, and however many accounts
-    /// were made at one moment: a list that is said to be whole is whole.
+    /// However the server treats the filter, and however many accounts were
+    /// created at one time: a list that is called complete is complete.
     #[test]
-    fn nobody_is_lost_between_two_walks(
+    fn no_account_is_lost_between_two_walks(
         filter in prop::sample::select(vec![
             Filter::Exclusive, Filter::Inclusive, Filter::Halfway, Filter::Ignored, Filter::Refused,
             Filter::Empty, Filter::Untold, Filter::Shuffled, Filter::Breaking,
@@ -408,8 +407,9 @@ proptest! {
         // Broken chains cost what their walks had read.
         let alone = platform.made.len().div_ceil(PAGE);
         let most = match filter {
-            // Every walk then begins at the list's beginning, and with many
-            // accounts of one moment it reads most of it before it meets the next.
+            // Every walk then starts at the start of the list, and with many
+            // accounts of one time it reads most of it before it meets the
+            // next.
             Filter::Ignored => alone * (1 + alone / LEAST_PAGES).min(MOST_WALKS),
             _ => 2 * alone + MOST_WALKS,
         };
