@@ -18,7 +18,7 @@ use whop_sync::core::planner;
 use whop_sync::core::value::PlatformId;
 use whop_sync::execute::{self, Run};
 use whop_sync::manifest::{self, Memory};
-use whop_sync::remote::transport::{Lost, Method, Request, Response, Sending, Target, Transport};
+use whop_sync::remote::transport::{Method, Request, Response, Sending, Target, Transport, TransportError};
 use whop_sync::remote::{Client, Options, Version, refresh};
 use whop_sync::store::{Holder, Identity, OsDisk, Paths, Session};
 
@@ -114,7 +114,7 @@ impl Transport for Watched {
             return self.whop.send(request);
         }
         self.changes.lock().unwrap().push(Instant::now());
-        Box::pin(async move { Ok::<_, Lost>(changed(&request)) })
+        Box::pin(async move { Ok::<_, TransportError>(changed(&request)) })
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use whop_sync::remote::transport::{Lost, Request, Response, Sending, Target, Transport};
+use whop_sync::remote::transport::{Request, Response, Sending, Target, Transport, TransportError};
 
 /// The platform.
 pub(crate) const PLATFORM: &str = "biz_platform";
@@ -229,7 +229,7 @@ impl Transport for Whop {
         let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.nanos.fetch_add(took, Ordering::Relaxed);
         Box::pin(async move {
-            Ok::<_, Lost>(Response {
+            Ok::<_, TransportError>(Response {
                 status: 200,
                 headers: Vec::new(),
                 body,

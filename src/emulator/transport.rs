@@ -4,7 +4,7 @@
 use super::operation::BASE;
 use super::request::Call;
 use super::{Emulator, Reply};
-use crate::remote::transport::{Lost, Request, Response, Sending, Target, Transport};
+use crate::remote::transport::{Request, Response, Sending, Target, Transport, TransportError};
 
 /// The scheme and host of URLs that the emulator hands out inside the process.
 /// Port 0 cannot be connected to, so such a URL cannot leave it.
@@ -28,7 +28,7 @@ impl InProcess {
 
     /// The request as it would arrive: the key goes to the API and to nothing
     /// else.
-    fn call(&self, request: Request) -> Result<Call, Lost> {
+    fn call(&self, request: Request) -> Result<Call, TransportError> {
         let mut headers = request.headers;
         let path = match request.target {
             Target::Api(path) => {
@@ -38,7 +38,11 @@ impl InProcess {
             }
             Target::Storage(url) | Target::Picture(url) => match url.strip_prefix(ORIGIN) {
                 Some(path) => path.to_owned(),
-                None => return Err(Lost::NotSent("the storage's host is unknown here".to_owned())),
+                None => {
+                    return Err(TransportError::NotSent(
+                        "the storage's host is unknown here".to_owned(),
+                    ));
+                }
             },
         };
         Ok(Call {
@@ -50,13 +54,13 @@ impl InProcess {
         })
     }
 
-    async fn exchange(&self, request: Request) -> Result<Response, Lost> {
+    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let call = self.call(request)?;
         let Reply { answer, after } = self.emulator.handle(&call);
         if !after.is_zero() {
             tokio::time::sleep(after).await;
         }
-        answer.ok_or_else(|| Lost::NoAnswer("the connection was closed".to_owned()))
+        answer.ok_or_else(|| TransportError::NoAnswer("the connection was closed".to_owned()))
     }
 }
 
@@ -129,7 +133,10 @@ mod tests {
         assert!(waited.is_err());
         assert_eq!(emulator.accounts().len(), 1);
         emulator.fault(Fault::next(Operation::CreateAccount, Strike::ResetAfter));
-        assert!(matches!(way.send(create()).await, Err(Lost::NoAnswer(_))));
+        assert!(matches!(
+            way.send(create()).await,
+            Err(TransportError::NoAnswer(_))
+        ));
     }
 
     #[tokio::test(start_paused = true)]
@@ -154,7 +161,7 @@ mod tests {
         assert_eq!(way.send(put).await.unwrap().status, 200);
         let elsewhere = Target::Storage("https://example.com/put".to_owned());
         let lost = way.send(request(Method::Put, elsewhere, b"hello")).await;
-        assert!(matches!(lost, Err(Lost::NotSent(_))));
+        assert!(matches!(lost, Err(TransportError::NotSent(_))));
         let keyless = emulator.transport(None);
         let answer = keyless.send(create()).await.unwrap();
         assert_eq!(answer.status, 401);

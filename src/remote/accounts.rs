@@ -12,7 +12,7 @@ use super::operation::Operation;
 use super::retry::Repeat;
 use super::transport::Method;
 use super::version::Version;
-use super::wire::{AccountChange, Named, Written, read_account};
+use super::wire::{AccountChange, SentValue, WithId, read_account};
 use crate::core::model::{Account, Dialect, MetaValue, PreparedCall};
 use crate::core::plan::NewAccount;
 use crate::core::text::Sorted;
@@ -62,7 +62,7 @@ impl Client {
     ) -> Result<Answered<Account>, CallError> {
         let own = self.asked(Operation::CreateAccount, self.version(), false);
         let version = Version::parse(&call.version)
-            .map_err(|why| own.nonsense(&format!("the prepared request's API version {why}")))?;
+            .map_err(|why| own.invalid(&format!("the prepared request's API version {why}")))?;
         let (at, repeat) = match version.dialect() {
             Dialect::Accounts => ("/accounts", Repeat::Safe),
             Dialect::Companies => ("/companies", Repeat::OnlyIfUndone),
@@ -97,17 +97,21 @@ impl Client {
     ) -> Result<Answered<Account>, CallError> {
         let asked = self.asked(Operation::UpdateAccount, self.version(), false);
         if title.is_none() && metadata.is_none() {
-            return Err(asked.nonsense("nothing to change"));
+            return Err(asked.invalid("nothing to change"));
         }
         if metadata.is_some() && self.dialect() == Dialect::Companies {
-            return Err(asked.nonsense("this API version cannot change metadata"));
+            return Err(asked.invalid("this API version cannot change metadata"));
         }
         let change = AccountChange {
             title: title.map(Title::as_str),
-            metadata: metadata.map(|map| map.iter().map(|(key, value)| (&**key, Written(value))).collect()),
+            metadata: metadata.map(|map| {
+                map.iter()
+                    .map(|(key, value)| (&**key, SentValue(value)))
+                    .collect()
+            }),
         };
         let body = serde_json::to_vec(&change)
-            .map_err(|why| asked.nonsense(&format!("the metadata cannot be written: {why}")))?;
+            .map_err(|why| asked.invalid(&format!("the metadata cannot be written: {why}")))?;
         let request = self.request(Method::Patch, self.account_path(id.as_str()), Some(body.into()));
         let call = self.repeatable(Operation::UpdateAccount, request);
         self.one(Some(permit), &call, Some(id)).await
@@ -138,7 +142,7 @@ impl Client {
         let request = self.request(Method::Get, "/accounts/me".to_owned(), None);
         let call = self.repeatable(Operation::OwnAccount, request);
         let answer = self.call(None, &call).await?;
-        serde_json::from_slice::<Named>(&answer.body)
+        serde_json::from_slice::<WithId>(&answer.body)
             .map_err(|why| why.to_string())
             .and_then(|own| PlatformId::parse(&own.id).map_err(|why| format!("its id {why}")))
             .map_err(|why| self.about(&call).malformed(&answer, &why))

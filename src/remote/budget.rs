@@ -41,13 +41,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::limit::{Heard, Limit, Use, WINDOW};
-use super::line::Line;
+use super::limit::{Limit, LimitSignal, WINDOW, WindowUse};
+use super::turn_queue::PriorityQueue;
 
 /// One operation's budget.
 pub(super) struct Budget {
     /// The caller with the turn is next.
-    line: Arc<Line>,
+    line: Arc<PriorityQueue>,
     state: Mutex<State>,
     /// Wakes the caller with the turn when an answer has arrived: a slot began
     /// to expire, or the limit changed.
@@ -87,7 +87,7 @@ enum Ready {
 }
 
 /// Permission for one request. Dropping it means that no answer will come.
-pub(super) struct Slot {
+pub(super) struct BudgetPermit {
     budget: Arc<Budget>,
     /// Its place among the requests in flight, released with it.
     _place: OwnedSemaphorePermit,
@@ -116,14 +116,18 @@ impl Budget {
     /// requests in flight; in this order, so that no caller holds a place while
     /// waiting for a rule. `None` once places are no longer given out. Dropping
     /// the future releases everything.
-    pub(super) async fn admit(self: &Arc<Self>, places: &Arc<Semaphore>, rank: usize) -> Option<Slot> {
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        places: &Arc<Semaphore>,
+        rank: usize,
+    ) -> Option<BudgetPermit> {
         let _turn = self.line.turn(rank).await;
         loop {
             self.ready().await;
             let place = Arc::clone(places).acquire_owned().await.ok()?;
             // A pause may have started while waiting for the place.
             if let Some((began, trial)) = self.take() {
-                return Some(Slot {
+                return Some(BudgetPermit {
                     budget: Arc::clone(self),
                     _place: place,
                     began,
@@ -230,9 +234,9 @@ impl State {
     }
 }
 
-impl Slot {
+impl BudgetPermit {
     /// The answer has arrived; `heard` is what it says about the limit.
-    pub(super) fn answered(mut self, heard: &Heard) {
+    pub(super) fn answered(mut self, heard: &LimitSignal) {
         let now = Instant::now();
         self.passed = heard.passed;
         let mut guard = self.budget.state();
@@ -250,7 +254,7 @@ impl Slot {
                 .filter(|answer| answer.passed && is_recent(answer.began));
             noted.count() + if is_recent(began) { own } else { 0 }
         };
-        let used = Use {
+        let used = WindowUse {
             began,
             trial: self.trial,
             ours: state.passed + own,
@@ -264,7 +268,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for BudgetPermit {
     fn drop(&mut self) {
         let mut state = self.budget.state();
         state.open -= 1;

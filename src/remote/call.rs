@@ -18,8 +18,8 @@ use tracing::debug;
 use super::client::{Client, Permit};
 use super::error::{Asked, CallError, CallErrorKind, Effect};
 use super::operation::Operation;
-use super::retry::{self, Met, Next, Repeat};
-use super::transport::{Lost, Method, Request, Response, Target};
+use super::retry::{self, FailureCounts, Next, Repeat};
+use super::transport::{Method, Request, Response, Target, TransportError};
 use super::version::Version;
 use crate::core::model::Dialect;
 use crate::core::report::Trace;
@@ -166,16 +166,16 @@ impl Client {
     /// The last failure, with the combined effect of all attempts.
     pub(super) async fn call(&self, permit: Option<Permit>, call: &Call<'_>) -> Result<Response, CallError> {
         let mut permit = permit;
-        let mut met = Met::default();
+        let mut failures = FailureCounts::default();
         let mut doubt = Effect::None;
         let mut last = None;
         for attempt in 1.. {
             let asked = Instant::now();
-            let Ok(leave) = self.leave(permit.take(), call.operation).await else {
+            let Ok(permit) = self.permit(permit.take(), call.operation).await else {
                 break;
             };
-            let log = Log::new(call, attempt, asked);
-            let (sent, outcome) = self.send(leave, call).await;
+            let log = RequestLog::new(call, attempt, asked);
+            let (sent, outcome) = self.send(permit, call).await;
             let (mut failure, answer) = match outcome {
                 Ok(answer) => {
                     log.write(&sent, Next::Stop);
@@ -190,11 +190,11 @@ impl Client {
             }
             // The decision below must take earlier attempts into account.
             failure.effect = doubt;
-            met.count(failure.kind);
+            failures.count(failure.kind);
             let next = retry::next(
                 &failure,
                 answer.as_ref(),
-                met,
+                failures,
                 self.attempts(),
                 call.repeat,
                 self.jitter(),
@@ -214,25 +214,25 @@ impl Client {
     /// there is no answer.
     pub(super) async fn send_once(&self, call: &Call<'_>) -> Result<Response, String> {
         let asked = Instant::now();
-        let leave = self
+        let permit = self
             .admit(call.operation)
             .await
             .map_err(|stopped| stopped.message)?;
-        let log = Log::new(call, 1, asked);
-        let outcome = self.transmit(leave, call.request.clone()).await;
-        log.write(&Sent::of(&outcome), Next::Stop);
+        let log = RequestLog::new(call, 1, asked);
+        let outcome = self.transmit(permit, call.request.clone()).await;
+        log.write(&SendSummary::of(&outcome), Next::Stop);
         outcome.map_err(|lost| lost.to_string())
     }
 
     /// A single attempt. A failure comes with its answer, whose headers may say
     /// when to retry. The summary for the log is always returned.
-    async fn send(&self, leave: Permit, call: &Call<'_>) -> (Sent, Attempt) {
-        let outcome = self.transmit(leave, call.request.clone()).await;
-        (Sent::of(&outcome), self.judge(outcome, call))
+    async fn send(&self, permit: Permit, call: &Call<'_>) -> (SendSummary, Attempt) {
+        let outcome = self.transmit(permit, call.request.clone()).await;
+        (SendSummary::of(&outcome), self.judge(outcome, call))
     }
 
     /// Whether an answer is a success.
-    fn judge(&self, outcome: Result<Response, Lost>, call: &Call<'_>) -> Attempt {
+    fn judge(&self, outcome: Result<Response, TransportError>, call: &Call<'_>) -> Attempt {
         let about = self.about(call);
         let mut answer = outcome.map_err(|lost| Box::new((about.lost(&lost), None)))?;
         let of_whop = matches!(call.request.target, Target::Api(_));
@@ -274,22 +274,22 @@ type Attempt = Result<Response, Box<(CallError, Option<Response>)>>;
 
 /// The outcome of sending a request, for the log: never headers, bodies or
 /// URLs.
-struct Sent {
+struct SendSummary {
     outcome: &'static str,
     status: Option<u16>,
     request_id: Option<String>,
 }
 
-impl Sent {
-    fn of(outcome: &Result<Response, Lost>) -> Self {
+impl SendSummary {
+    fn of(outcome: &Result<Response, TransportError>) -> Self {
         let answer = outcome.as_ref().ok();
         Self {
             outcome: match outcome {
                 Ok(_) => "answered",
-                Err(Lost::NotSent(_)) => "not_sent",
-                Err(Lost::NoAnswer(_)) => "no_answer",
-                Err(Lost::TooLarge(_)) => "too_large",
-                Err(Lost::Forbidden(_)) => "not_allowed",
+                Err(TransportError::NotSent(_)) => "not_sent",
+                Err(TransportError::NoAnswer(_)) => "no_answer",
+                Err(TransportError::TooLarge(_)) => "too_large",
+                Err(TransportError::Forbidden(_)) => "not_allowed",
             },
             status: answer.map(|answer| answer.status),
             request_id: answer.and_then(super::error::request_id),
@@ -298,7 +298,7 @@ impl Sent {
 }
 
 /// A request in progress, for the log line written at its end.
-struct Log {
+struct RequestLog {
     method: &'static str,
     operation: &'static str,
     attempt: u32,
@@ -308,7 +308,7 @@ struct Log {
     began: Instant,
 }
 
-impl Log {
+impl RequestLog {
     /// A request that may go now and was `asked` for earlier.
     fn new(call: &Call<'_>, attempt: u32, asked: Instant) -> Self {
         let began = Instant::now();
@@ -322,7 +322,7 @@ impl Log {
     }
 
     /// Logs how it ended and what is waited for before the next attempt.
-    fn write(self, sent: &Sent, next: Next) {
+    fn write(self, sent: &SendSummary, next: Next) {
         let (wait, time) = match next {
             Next::Stop => ("none", Duration::ZERO),
             Next::Wait(time) => ("fault", time),
@@ -372,7 +372,7 @@ mod tests {
     /// Sends a create that gets these answers.
     async fn create(
         version: &str,
-        answers: Vec<Result<Response, Lost>>,
+        answers: Vec<Result<Response, TransportError>>,
     ) -> (Arc<Script>, Result<(), CallError>) {
         let script = Script::of(answers);
         let client = script.client(version);
@@ -403,8 +403,9 @@ mod tests {
         let forbidden = || refusal(403, "", "no");
         let busy = || refusal(409, "idempotency_request_in_progress", "still running");
         let limited = || refusal(429, "", "Try again in 1 second.");
-        let many =
-            |of: &dyn Fn() -> Result<Response, Lost>, count| (0..count).map(|_| of()).collect::<Vec<_>>();
+        let many = |of: &dyn Fn() -> Result<Response, TransportError>, count| {
+            (0..count).map(|_| of()).collect::<Vec<_>>()
+        };
         // Version, answers, and the outcome: requests, kind, effect.
         for (version, answers, sent, kind, effect) in [
             (NEW, vec![forbidden()], 1, K::Forbidden, Nothing),
@@ -422,7 +423,13 @@ mod tests {
                 Unknown,
             ),
             (NEW, vec![answer(200, "<html>")], 1, K::Malformed, Unknown),
-            (NEW, vec![Err(Lost::TooLarge(9))], 1, K::Malformed, Unknown),
+            (
+                NEW,
+                vec![Err(TransportError::TooLarge(9))],
+                1,
+                K::Malformed,
+                Unknown,
+            ),
             (NEW, vec![answer(302, "")], 1, K::Malformed, Unknown),
             // An answer under the same key covers the lost attempt too,
             (NEW, vec![silence(), forbidden()], 2, K::Forbidden, Nothing),

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::budget::{Budget, Slot};
+use super::budget::{Budget, BudgetPermit};
 use super::error::{CallError, CallErrorKind, Effect};
-use super::limit::Heard;
+use super::limit::LimitSignal;
 use super::operation::Operation;
-use super::transport::{Lost, Request, Response, Target, Transport};
+use super::transport::{Request, Response, Target, Transport, TransportError};
 use super::version::Version;
 use crate::core::model::Dialect;
 use crate::core::value::PlatformId;
@@ -95,22 +95,22 @@ pub struct Waiting {
 /// How many callers are in each state.
 #[derive(Default)]
 struct Gauges {
-    leave: AtomicU64,
+    permit: AtomicU64,
     answers: AtomicU64,
     retries: AtomicU64,
 }
 
 /// Counts a caller while it exists: callers may be dropped while they wait.
-struct Counted<'g>(&'g AtomicU64);
+struct GaugeGuard<'g>(&'g AtomicU64);
 
-impl<'g> Counted<'g> {
+impl<'g> GaugeGuard<'g> {
     fn new(gauge: &'g AtomicU64) -> Self {
         gauge.fetch_add(1, Ordering::Relaxed);
         Self(gauge)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for GaugeGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -121,7 +121,7 @@ impl Drop for Counted<'_> {
 #[must_use = "dropping a permit wastes it"]
 pub struct Permit {
     operation: Operation,
-    slot: Slot,
+    slot: BudgetPermit,
 }
 
 impl fmt::Debug for Permit {
@@ -227,13 +227,13 @@ impl Client {
     /// What callers wait for at this moment.
     pub fn waiting(&self) -> Waiting {
         let Gauges {
-            leave,
+            permit,
             answers,
             retries,
         } = &self.inner.gauges;
         let read = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         Waiting {
-            for_leave: read(leave),
+            for_leave: read(permit),
             for_answers: read(answers),
             for_retries: read(retries),
         }
@@ -262,7 +262,7 @@ impl Client {
     /// # Errors
     /// Only [`CallErrorKind::Stopped`].
     pub async fn admit(&self, operation: Operation) -> Result<Permit, CallError> {
-        let _waiting = Counted::new(&self.inner.gauges.leave);
+        let _waiting = GaugeGuard::new(&self.inner.gauges.permit);
         let mut stopped = self.inner.stopped.subscribe();
         let admitted = tokio::select! {
             biased;
@@ -304,7 +304,7 @@ impl Client {
     /// A permit for the next attempt; uses the given one if it is still valid.
     /// One taken before a pause is returned, because the pause applies to
     /// everyone.
-    pub(super) async fn leave(
+    pub(super) async fn permit(
         &self,
         permit: Option<Permit>,
         operation: Operation,
@@ -319,16 +319,20 @@ impl Client {
     }
 
     /// Sends one request and counts it. The permit ends with the answer.
-    pub(super) async fn transmit(&self, leave: Permit, request: Request) -> Result<Response, Lost> {
-        self.inner.sent[leave.operation as usize].fetch_add(1, Ordering::Relaxed);
+    pub(super) async fn transmit(
+        &self,
+        permit: Permit,
+        request: Request,
+    ) -> Result<Response, TransportError> {
+        self.inner.sent[permit.operation as usize].fetch_add(1, Ordering::Relaxed);
         // Storage and picture hosts have clocks of their own.
         let of_whop = matches!(request.target, Target::Api(_));
-        let waiting = Counted::new(&self.inner.gauges.answers);
+        let waiting = GaugeGuard::new(&self.inner.gauges.answers);
         let outcome = self.inner.transport.send(request).await;
         drop(waiting);
         match outcome.as_ref().ok().filter(|_| of_whop) {
-            Some(answer) => leave.slot.answered(&Heard::of(answer)),
-            None => drop(leave.slot),
+            Some(answer) => permit.slot.answered(&LimitSignal::of(answer)),
+            None => drop(permit.slot),
         }
         let date = outcome
             .as_ref()
@@ -347,7 +351,7 @@ impl Client {
 
     /// Waits, but not beyond a stop.
     pub(super) async fn wait(&self, time: Duration) {
-        let _waiting = Counted::new(&self.inner.gauges.retries);
+        let _waiting = GaugeGuard::new(&self.inner.gauges.retries);
         let mut stopped = self.inner.stopped.subscribe();
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => {}

@@ -2,7 +2,7 @@
 //!
 //! Such a URL is not trustworthy: it was chosen by whoever set the picture. It
 //! is therefore read with GET only, without key and cookies, over https from
-//! the public internet only ([`super::reach`]), without following redirects, up
+//! the public internet only ([`super::public_address`]), without following redirects, up
 //! to [`MOST_BYTES`] and a time limit; and the content must be a complete
 //! picture.
 
@@ -122,14 +122,14 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::super::script::{Script, answer, header_of, silence};
-    use super::super::transport::{Lost, Response};
+    use super::super::transport::{Response, TransportError};
     use super::*;
 
     const VERSION: &str = "2026-10-15-1";
     const URL: &str = "https://img.test/a?sig=secret";
     const PNG: &[u8] = include_bytes!("../../examples/avatars/jane.png");
 
-    fn found(bytes: &'static [u8]) -> Result<Response, Lost> {
+    fn found(bytes: &'static [u8]) -> Result<Response, TransportError> {
         Ok(Response {
             status: 200,
             headers: Vec::new(),
@@ -155,7 +155,10 @@ mod tests {
         let large: &'static [u8] = vec![0; MOST_BYTES as usize + 1].leak();
         for (answer, why) in [
             (found(large), "it is larger than 5 MB"),
-            (Err(Lost::TooLarge(MOST_BYTES)), "it is larger than 5 MB"),
+            (
+                Err(TransportError::TooLarge(MOST_BYTES)),
+                "it is larger than 5 MB",
+            ),
             (answer(404, "<Key>secret</Key>"), "it is no longer there"),
             (answer(403, "secret"), "its host answered HTTP 403"),
             (
@@ -167,7 +170,10 @@ mod tests {
                 "it is not a PNG, JPEG, GIF or WebP picture but a web page",
             ),
             (found(&PNG[..5_000]), "the PNG ends too early"),
-            (Err(Lost::Forbidden("not there".to_owned())), "not there"),
+            (
+                Err(TransportError::Forbidden("not there".to_owned())),
+                "not there",
+            ),
         ] {
             let script = Script::of([answer]);
             let outcome = script.client(VERSION).download_picture(URL).await;

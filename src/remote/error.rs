@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::Value;
 
 use super::operation::{Operation, ROLE_ONLY};
-use super::scrub;
-use super::transport::{Lost, Response};
+use super::sanitize;
+use super::transport::{Response, TransportError};
 use crate::error::{Code, Error};
 
 /// A call that failed, after all its retries.
@@ -89,24 +89,24 @@ impl Asked<'_> {
             operation: self.operation,
             kind,
             status: None,
-            message: scrub::clean(message),
+            message: sanitize::clean(message),
             request_id: None,
             effect: if self.reads { Effect::None } else { effect },
         }
     }
 
     /// A call that was not sent because it is invalid.
-    pub(super) fn nonsense(self, message: &str) -> CallError {
+    pub(super) fn invalid(self, message: &str) -> CallError {
         self.failed(CallErrorKind::Refused, message, Effect::None)
     }
 
     /// No complete answer arrived.
-    pub(super) fn lost(self, lost: &Lost) -> CallError {
+    pub(super) fn lost(self, lost: &TransportError) -> CallError {
         let (kind, effect) = match lost {
-            Lost::NotSent(_) => (CallErrorKind::Network, Effect::None),
-            Lost::NoAnswer(_) => (CallErrorKind::Network, Effect::Unknown),
-            Lost::TooLarge(_) => (CallErrorKind::Malformed, Effect::Unknown),
-            Lost::Forbidden(_) => (CallErrorKind::Refused, Effect::None),
+            TransportError::NotSent(_) => (CallErrorKind::Network, Effect::None),
+            TransportError::NoAnswer(_) => (CallErrorKind::Network, Effect::Unknown),
+            TransportError::TooLarge(_) => (CallErrorKind::Malformed, Effect::Unknown),
+            TransportError::Forbidden(_) => (CallErrorKind::Refused, Effect::None),
         };
         self.failed(kind, &lost.to_string(), effect)
     }
@@ -123,7 +123,7 @@ impl Asked<'_> {
 
     /// An answer that is not a success.
     pub(super) fn refused(self, answer: &Response) -> CallError {
-        let told = Told::read(answer);
+        let told = ErrorBody::read(answer);
         let kind = self.kind(answer.status, &told);
         CallError {
             status: Some(answer.status),
@@ -132,7 +132,7 @@ impl Asked<'_> {
         }
     }
 
-    fn kind(self, status: u16, told: &Told) -> CallErrorKind {
+    fn kind(self, status: u16, told: &ErrorBody) -> CallErrorKind {
         match (status, told.code.as_str()) {
             (400 | 409 | 422, "idempotency_key_mismatch") => CallErrorKind::KeyMismatch,
             (409, "idempotency_request_in_progress") => CallErrorKind::InProgress,
@@ -154,7 +154,7 @@ impl Asked<'_> {
     /// Whop documents that the message names the supported versions, but
     /// documents neither a type nor a code
     /// ([versions](crate::whop_api#versions)).
-    fn is_about_version(self, told: &Told) -> bool {
+    fn is_about_version(self, told: &ErrorBody) -> bool {
         let message = told.message.to_lowercase();
         let named = message.contains("api-version-date")
             || message.contains("api version")
@@ -182,14 +182,14 @@ fn effect(kind: CallErrorKind) -> Effect {
 
 /// The parts of an error answer. Each is optional, and a proxy may answer with
 /// HTML ([errors and limits](crate::whop_api#errors-and-limits)).
-pub(super) struct Told {
+pub(super) struct ErrorBody {
     /// The message, or else the raw text.
     pub(super) message: String,
     /// The code, empty if there is none.
     pub(super) code: String,
 }
 
-impl Told {
+impl ErrorBody {
     /// Parses an error answer of any shape.
     pub(super) fn read(answer: &Response) -> Self {
         let whole: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
@@ -210,7 +210,7 @@ impl Told {
     }
 }
 
-impl Told {
+impl ErrorBody {
     /// Whether a 400 is about permissions, as with some endpoints ([errors and
     /// limits](crate::whop_api#errors-and-limits)).
     fn is_about_permission(&self) -> bool {
@@ -257,7 +257,7 @@ fn raw_text(answer: &Response) -> String {
 /// Whop's id of the request ([transport](crate::whop_api#transport)).
 pub(super) fn request_id(answer: &Response) -> Option<String> {
     let id = answer.header("x-request-id").or_else(|| answer.header("cf-ray"));
-    id.and_then(scrub::clean_id)
+    id.and_then(sanitize::clean_id)
 }
 
 impl CallError {
@@ -501,10 +501,18 @@ mod tests {
     fn silence_has_an_unknown_effect_unless_nothing_was_sent() {
         use CallErrorKind as K;
         for (lost, kind, effect) in [
-            (Lost::NotSent("x".to_owned()), K::Network, Effect::None),
-            (Lost::NoAnswer("x".to_owned()), K::Network, Effect::Unknown),
-            (Lost::TooLarge(9), K::Malformed, Effect::Unknown),
-            (Lost::Forbidden("x".to_owned()), K::Refused, Effect::None),
+            (TransportError::NotSent("x".to_owned()), K::Network, Effect::None),
+            (
+                TransportError::NoAnswer("x".to_owned()),
+                K::Network,
+                Effect::Unknown,
+            ),
+            (TransportError::TooLarge(9), K::Malformed, Effect::Unknown),
+            (
+                TransportError::Forbidden("x".to_owned()),
+                K::Refused,
+                Effect::None,
+            ),
         ] {
             let error = ASKED.lost(&lost);
             assert_eq!((error.kind, error.effect), (kind, effect));
@@ -525,7 +533,7 @@ mod tests {
         }
         let in_progress = r#"{"error":{"code":"idempotency_request_in_progress"}}"#;
         assert!(!ASKED.refused(&answer(409, in_progress)).settles());
-        assert!(!ASKED.nonsense("never sent").settles());
+        assert!(!ASKED.invalid("never sent").settles());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::client::{Client, Options};
 use super::error::{Asked, CallError};
-use super::retry::{CAP, LIMIT_LEAST, Met, Next, Repeat, next};
-use super::transport::{Lost, Request, Response, Sending, Transport};
+use super::retry::{CAP, FailureCounts, LIMIT_LEAST, Next, Repeat, next};
+use super::transport::{Request, Response, Sending, Transport, TransportError};
 use super::version::Version;
 use super::{ApiBase, CallErrorKind, date};
 use crate::core::model::{Account, ProfileRead};
@@ -37,10 +37,10 @@ pub(crate) fn judged(status: u16, headers: Vec<(String, String)>, body: &[u8], r
     };
     let failure = asked.refused(&answer);
     showable(&failure);
-    let mut met = Met::default();
-    met.count(failure.kind);
+    let mut failures = FailureCounts::default();
+    failures.count(failure.kind);
     for repeat in [Repeat::Safe, Repeat::OnlyIfUndone] {
-        match next(&failure, Some(&answer), met, 6, repeat, 0.5) {
+        match next(&failure, Some(&answer), failures, 6, repeat, 0.5) {
             Next::Wait(time) => assert!(time <= CAP, "{time:?}"),
             Next::Pause(time) => {
                 assert_eq!(failure.kind, CallErrorKind::RateLimited);
@@ -102,7 +102,10 @@ pub(crate) fn followed(url: &str) {
         match address {
             Some(address) => {
                 let here = local && address.is_loopback();
-                assert!(super::reach::is_public(address) || here, "{url}: {address}");
+                assert!(
+                    super::public_address::is_public(address) || here,
+                    "{url}: {address}"
+                );
                 assert!(scheme == "https" || here, "{url}: {address}");
             }
             None => assert!(
@@ -191,7 +194,7 @@ impl Transport for Bodies {
             headers: Vec::new(),
             body,
         };
-        Box::pin(async move { Ok::<_, Lost>(answer) })
+        Box::pin(async move { Ok::<_, TransportError>(answer) })
     }
 }
 

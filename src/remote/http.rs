@@ -19,7 +19,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::transport::{Lost, Method, Request, Response, Sending, Target, Transport};
+use super::transport::{Method, Request, Response, Sending, Target, Transport, TransportError};
 use crate::core::value::Invalid;
 use crate::error::{Code, Error};
 use crate::picture::MOST_BYTES;
@@ -37,7 +37,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// would let one byte a minute block a run forever. A retried call may take
 /// this long each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// For an API request; 30 s.
     pub api: Duration,
     /// For sending a file's bytes; 120 s.
@@ -46,7 +46,7 @@ pub struct Patience {
     pub picture: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             api: Duration::from_secs(30),
@@ -194,7 +194,7 @@ pub struct HttpTransport {
     client: reqwest::Client,
     storage: Strangers,
     pictures: Strangers,
-    patience: Patience,
+    patience: Timeouts,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -252,13 +252,13 @@ impl HttpTransport {
             storage: strangers("upload", storage, "WHOP_SYNC_STORAGE_HOSTS"),
             client: ours,
             base,
-            patience: Patience::default(),
+            patience: Timeouts::default(),
         })
     }
 
     /// The same with other time limits.
     #[must_use]
-    pub fn within(self, patience: Patience) -> Self {
+    pub fn within(self, patience: Timeouts) -> Self {
         Self { patience, ..self }
     }
 
@@ -268,20 +268,20 @@ impl HttpTransport {
     }
 
     /// The checked URL of a request, and the client for it.
-    async fn way(&self, target: &Target) -> Result<(&reqwest::Client, Url), Lost> {
+    async fn way(&self, target: &Target) -> Result<(&reqwest::Client, Url), TransportError> {
         match target {
             Target::Api(path) => {
-                let url = self.base.join(path).map_err(Lost::NotSent)?;
+                let url = self.base.join(path).map_err(TransportError::NotSent)?;
                 Ok((&self.client, url))
             }
-            Target::Storage(url) => self.storage.way(url).await.map_err(Lost::Forbidden),
-            Target::Picture(url) => self.pictures.way(url).await.map_err(Lost::Forbidden),
+            Target::Storage(url) => self.storage.way(url).await.map_err(TransportError::Forbidden),
+            Target::Picture(url) => self.pictures.way(url).await.map_err(TransportError::Forbidden),
         }
     }
 
-    async fn exchange(&self, request: Request) -> Result<Response, Lost> {
+    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let (client, url) = self.way(&request.target).await?;
-        let mut headers = parse_headers(&request.headers).map_err(Lost::NotSent)?;
+        let mut headers = parse_headers(&request.headers).map_err(TransportError::NotSent)?;
         // A picture is not a text and may contain any bytes.
         let pages = !matches!(request.target, Target::Picture(_));
         let (timeout, limit) = match request.target {
@@ -318,14 +318,14 @@ impl HttpTransport {
     }
 
     /// Reads the body up to the limit, whatever length was announced.
-    async fn read_body(&self, answer: &mut reqwest::Response, limit: u64) -> Result<Bytes, Lost> {
+    async fn read_body(&self, answer: &mut reqwest::Response, limit: u64) -> Result<Bytes, TransportError> {
         if answer.content_length().is_some_and(|length| length > limit) {
-            return Err(Lost::TooLarge(limit));
+            return Err(TransportError::TooLarge(limit));
         }
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(|why| self.lost(why))? {
             if (body.len() + chunk.len()) as u64 > limit {
-                return Err(Lost::TooLarge(limit));
+                return Err(TransportError::TooLarge(limit));
             }
             body.extend_from_slice(&chunk);
         }
@@ -338,9 +338,9 @@ impl HttpTransport {
     /// connection was closed, the request may or may not have been sent; hyper
     /// says "canceled" only for requests that it never began to write. In all
     /// other cases it may have arrived.
-    fn lost(&self, why: reqwest::Error) -> Lost {
+    fn lost(&self, why: reqwest::Error) -> TransportError {
         if let Some(refusal) = causes(&why).find(|cause| cause.is::<NotPublic>()) {
-            return Lost::Forbidden(refusal.to_string());
+            return TransportError::Forbidden(refusal.to_string());
         }
         let unsent = why.is_builder() || why.is_connect() || causes(&why).any(is_canceled);
         // The URL may be presigned, so it is removed.
@@ -357,9 +357,9 @@ impl HttpTransport {
         }
         let text = self.echo.text(&text);
         if unsent {
-            Lost::NotSent(text)
+            TransportError::NotSent(text)
         } else {
-            Lost::NoAnswer(text)
+            TransportError::NoAnswer(text)
         }
     }
 }

@@ -61,7 +61,7 @@ const ROUNDED: Duration = Duration::from_secs(1);
 
 /// What an answer says about the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct LimitSignal {
     /// Whether the request passed the limit. Unknown if it failed for another
     /// reason, perhaps before it was counted.
     pub(super) passed: bool,
@@ -69,24 +69,24 @@ pub(super) struct Heard {
     /// one.
     pub(super) refused: Option<Option<Duration>>,
     /// The limit in its headers.
-    named: Option<Named>,
+    named: Option<HeaderLimit>,
 }
 
-impl Heard {
+impl LimitSignal {
     /// Reads an answer from Whop.
     pub(super) fn of(answer: &Response) -> Self {
         let refused = answer.status == 429;
         Self {
             passed: !refused && answer.status < 500,
             refused: refused.then(|| retry::named_wait(answer, &String::from_utf8_lossy(&answer.body))),
-            named: Named::of(answer),
+            named: HeaderLimit::of(answer),
         }
     }
 }
 
 /// A limit from headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Named {
+struct HeaderLimit {
     /// The requests per minute.
     limit: u32,
     /// How many of them are left now.
@@ -95,7 +95,7 @@ struct Named {
     is_sure: bool,
 }
 
-impl Named {
+impl HeaderLimit {
     /// Reads the common headers: `X-RateLimit-*`, and `RateLimit-*` of the IETF
     /// drafts. `None` if there are none, or if they are not about a minute: a
     /// policy states its window; otherwise the time to the reset must be within
@@ -129,7 +129,7 @@ impl Named {
 
 /// A request that was answered, with its circumstances.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Use {
+pub(super) struct WindowUse {
     /// When it started.
     pub(super) began: Instant,
     /// Whether it was a trial beyond our share.
@@ -241,13 +241,13 @@ impl Limit {
     /// started within the given time passed.
     pub(super) fn hear(
         &mut self,
-        heard: &Heard,
-        Use {
+        heard: &LimitSignal,
+        WindowUse {
             began,
             trial,
             ours,
             open,
-        }: Use,
+        }: WindowUse,
         now: Instant,
         recent: impl Fn(Duration) -> usize,
     ) {
@@ -256,7 +256,7 @@ impl Limit {
         // A limit equal to the documented one per minute is hardly a limit per
         // second.
         let believed = heard.named.filter(|it| it.is_sure || it.limit == self.promised);
-        if let Some(Named { limit, .. }) = believed {
+        if let Some(HeaderLimit { limit, .. }) = believed {
             self.promise(limit);
         }
         if let Some(left) = believed.and_then(|named| named.left) {
@@ -389,13 +389,13 @@ mod tests {
         };
         let now = Instant::now();
         let mut limit = Limit::new(600, now);
-        let used = Use {
+        let used = WindowUse {
             began: now,
             trial: false,
             ours: 100,
             open: 0,
         };
-        limit.hear(&Heard::of(&answer), used, now, |_| 100);
+        limit.hear(&LimitSignal::of(&answer), used, now, |_| 100);
         limit
     }
 

@@ -38,7 +38,7 @@ use super::error::{CallError, CallErrorKind, Effect};
 use super::operation::Operation;
 use super::query::{PageInfo, Pages, Turn, path};
 use super::transport::Method;
-use super::wire::{Made, kept, read_account};
+use super::wire::{CreationTime, kept, read_account};
 use crate::core::model::{Account, Dialect, Known};
 use crate::core::text::{KeyLists, fingerprint};
 use crate::core::value::AccountId;
@@ -154,7 +154,7 @@ impl Client {
         let request = self.request(Method::Get, self.account_path(id.as_str()), None);
         let call = self.repeatable(Operation::RetrieveAccount, request);
         let answer = self.call(None, &call).await.ok()?;
-        let made: Made = serde_json::from_slice(&answer.body).ok()?;
+        let made: CreationTime = serde_json::from_slice(&answer.body).ok()?;
         Some((made.at()?, made.created_at?))
     }
 }
@@ -315,7 +315,7 @@ impl Span {
             if matches!(span, Self::Untold) {
                 return span;
             }
-            let made = serde_json::from_str::<Made>(entry.get()).ok();
+            let made = serde_json::from_str::<CreationTime>(entry.get()).ok();
             match (span, made.and_then(|made| made.at())) {
                 (Self::Nothing, Some(at)) => Self::Between(at, at),
                 (Self::Between(first, last), Some(at)) if last <= at => Self::Between(first, at),

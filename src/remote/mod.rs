@@ -12,17 +12,17 @@
 //! | `http` | the seam over a socket; the only part with the key and the HTTP library |
 //! | `client` | settings, counters, and the permits that requests need |
 //! | `call` | the life of a call: permit, attempt, classification, retry |
-//! | `budget`, `line` | how fast one operation may be called, and in which order |
+//! | `budget`, `turn_queue` | how fast one operation may be called, and in which order |
 //! | `limit` | what is known about an operation's limit; pure |
 //! | `retry` | whether to retry, and when; pure |
 //! | `error` | what a failure means, and what it says about the effect |
-//! | `scrub` | makes foreign texts safe to show |
+//! | `sanitize` | makes foreign texts safe to show |
 //! | `version`, `operation` | the API versions and the kinds of requests |
 //! | `accounts`, `profiles`, `files`, `permissions` | the calls, in both dialects |
 //! | `listing`, `refresh` | all accounts, in several walks if latency dominates; and their profiles |
 //! | `probe` | checks assumptions about Whop by reading |
 //! | `download` | pictures that Whop shows, from untrusted hosts |
-//! | `reach` | the addresses that foreign URLs may lead to; pure |
+//! | `public_address` | the addresses that foreign URLs may lead to; pure |
 //! | `date` | times as servers write them |
 //! | `wire`, `query` | the JSON of accounts; paths, queries and pages |
 //!
@@ -48,20 +48,20 @@ mod files;
 pub(crate) mod fuzz;
 mod http;
 mod limit;
-mod line;
 mod listing;
 mod operation;
 mod permissions;
 mod probe;
 mod profiles;
+mod public_address;
 mod query;
-mod reach;
 pub mod refresh;
 mod retry;
+mod sanitize;
 #[cfg(test)]
 mod script;
-mod scrub;
 pub mod transport;
+mod turn_queue;
 mod version;
 mod wire;
 
@@ -70,9 +70,9 @@ pub use client::{Client, Options, Permit, Waiting};
 pub use download::Downloaded;
 pub use error::{CallError, CallErrorKind, Effect, where_to_get};
 pub use files::{FileState, NewFile, UploadTarget};
-pub use http::{ApiBase, Authorities, Hosts, HttpTransport, OwnHosts, Patience};
+pub use http::{ApiBase, Authorities, Hosts, HttpTransport, OwnHosts, Timeouts};
 pub use listing::Listing;
 pub use operation::{Operation, ROLE_ONLY};
 pub use profiles::ProfileUpdate;
 pub use transport::Transport;
-pub use version::{Named, Version};
+pub use version::{NamedVersions, Version};

@@ -41,11 +41,11 @@ impl Client {
 
 #[derive(Deserialize)]
 struct Answer {
-    data: Vec<Told>,
+    data: Vec<Grant>,
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct Grant {
     action: String,
     granted: bool,
 }

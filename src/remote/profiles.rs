@@ -148,7 +148,7 @@ impl Client {
     ) -> Result<Answered<Profile>, CallError> {
         if update.platform != *self.platform() {
             let asked = self.asked(Operation::UpdateUser, self.version(), false);
-            return Err(asked.nonsense("the update is for another platform"));
+            return Err(asked.invalid("the update is for another platform"));
         }
         let (at, body) = update.encode(self.dialect());
         let call = self.repeatable(Operation::UpdateUser, self.request(Method::Patch, at, Some(body)));
@@ -223,7 +223,7 @@ fn bare_url(url: &str) -> Box<str> {
 mod tests {
     use super::super::Effect;
     use super::super::script::{Script, answer, body_of, header_of, unsent};
-    use super::super::transport::{Lost, Response};
+    use super::super::transport::{Response, TransportError};
     use super::*;
 
     const NEW: &str = "2026-10-15-1";
@@ -234,7 +234,7 @@ mod tests {
     }
 
     /// A profile with a name and a picture URL of these lengths.
-    fn named(name: usize, url: usize) -> Result<Response, Lost> {
+    fn named(name: usize, url: usize) -> Result<Response, TransportError> {
         let name = "n".repeat(name);
         let url = format!("{:x<url$}", "https://i.test/");
         answer(

@@ -48,14 +48,14 @@ pub(super) enum Repeat {
 
 /// The failures of a call so far, including the current one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Met {
+pub(super) struct FailureCounts {
     /// Failures, and requests in progress.
     pub(super) faults: u32,
     /// Limits.
     pub(super) limits: u32,
 }
 
-impl Met {
+impl FailureCounts {
     /// Counts one more failure.
     pub(super) fn count(&mut self, kind: CallErrorKind) {
         match kind {
@@ -81,7 +81,7 @@ pub(super) enum Next {
 pub(super) fn next(
     failure: &CallError,
     answer: Option<&Response>,
-    met: Met,
+    failures: FailureCounts,
     attempts: u32,
     repeat: Repeat,
     jitter: f64,
@@ -93,20 +93,20 @@ pub(super) fn next(
         .is_some_and(|v| v == "true");
     let named = answer.and_then(|answer| named_wait(answer, &failure.message));
     match failure.kind {
-        CallErrorKind::RateLimited if replayed || met.limits >= MOST_LIMITED => Next::Stop,
+        CallErrorKind::RateLimited if replayed || failures.limits >= MOST_LIMITED => Next::Stop,
         CallErrorKind::RateLimited => {
-            let wait = named.unwrap_or_else(|| backoff(LIMIT_BASE, CAP, met.limits, jitter));
+            let wait = named.unwrap_or_else(|| backoff(LIMIT_BASE, CAP, failures.limits, jitter));
             Next::Pause(wait.clamp(LIMIT_LEAST, CAP))
         }
         CallErrorKind::Server | CallErrorKind::Network | CallErrorKind::InProgress => {
             let undone = repeat == Repeat::Safe || failure.effect == Effect::None;
-            if replayed && failure.kind == CallErrorKind::Server || met.faults >= attempts || !undone {
+            if replayed && failure.kind == CallErrorKind::Server || failures.faults >= attempts || !undone {
                 return Next::Stop;
             }
             let named = named.filter(|_| failure.kind == CallErrorKind::Server);
             Next::Wait(
                 named
-                    .unwrap_or_else(|| backoff(FAULT_BASE, FAULT_CAP, met.faults, jitter))
+                    .unwrap_or_else(|| backoff(FAULT_BASE, FAULT_CAP, failures.faults, jitter))
                     .min(CAP),
             )
         }
@@ -212,7 +212,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::error::Asked;
-    use super::super::transport::Lost;
+    use super::super::transport::TransportError;
     use super::*;
 
     fn answer(status: u16, headers: &[(&str, &str)], message: &str) -> Response {
@@ -236,16 +236,16 @@ mod tests {
     /// Decides after a first answer, with a jitter of ½.
     fn after(answer: &Response, repeat: Repeat) -> Next {
         let failure = asked().refused(answer);
-        let mut met = Met::default();
-        met.count(failure.kind);
-        next(&failure, Some(answer), met, 6, repeat, 0.5)
+        let mut failures = FailureCounts::default();
+        failures.count(failure.kind);
+        next(&failure, Some(answer), failures, 6, repeat, 0.5)
     }
 
-    fn after_loss(lost: &Lost, repeat: Repeat) -> Next {
+    fn after_loss(lost: &TransportError, repeat: Repeat) -> Next {
         next(
             &asked().lost(lost),
             None,
-            Met { faults: 1, limits: 0 },
+            FailureCounts { faults: 1, limits: 0 },
             6,
             repeat,
             0.5,
@@ -270,12 +270,12 @@ mod tests {
     #[test]
     fn what_could_act_twice_is_retried_only_if_nothing_happened() {
         let wait = Next::Wait(Duration::from_millis(250));
-        let unsent = Lost::NotSent("x".to_owned());
-        let silent = Lost::NoAnswer("x".to_owned());
+        let unsent = TransportError::NotSent("x".to_owned());
+        let silent = TransportError::NoAnswer("x".to_owned());
         assert_eq!(after_loss(&unsent, Repeat::OnlyIfUndone), wait);
         assert_eq!(after_loss(&silent, Repeat::OnlyIfUndone), Next::Stop);
         assert_eq!(after_loss(&silent, Repeat::Safe), wait);
-        assert_eq!(after_loss(&Lost::TooLarge(1), Repeat::Safe), Next::Stop);
+        assert_eq!(after_loss(&TransportError::TooLarge(1), Repeat::Safe), Next::Stop);
         assert_eq!(after(&answer(500, &[], ""), Repeat::OnlyIfUndone), Next::Stop);
         let limited = answer(429, &[], "Try again in 7 seconds.");
         assert_eq!(
@@ -296,9 +296,18 @@ mod tests {
 
     #[test]
     fn waits_grow_and_end() {
-        let failure = asked().lost(&Lost::NoAnswer("x".to_owned()));
+        let failure = asked().lost(&TransportError::NoAnswer("x".to_owned()));
         let waits: Vec<_> = (1..=8)
-            .map(|faults| next(&failure, None, Met { faults, limits: 29 }, 8, Repeat::Safe, 1.0))
+            .map(|faults| {
+                next(
+                    &failure,
+                    None,
+                    FailureCounts { faults, limits: 29 },
+                    8,
+                    Repeat::Safe,
+                    1.0,
+                )
+            })
             .collect();
         let millis = |ms| Next::Wait(Duration::from_millis(ms));
         let growing = [500, 1000, 2000, 4000, 8000, 16_000, 30_000].map(millis);
@@ -310,7 +319,7 @@ mod tests {
             next(
                 &failure,
                 Some(&limited),
-                Met { faults: 9, limits },
+                FailureCounts { faults: 9, limits },
                 6,
                 Repeat::Safe,
                 jitter,

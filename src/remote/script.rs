@@ -10,12 +10,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::client::{Client, Options};
-use super::transport::{Lost, Request, Response, Sending, Target, Transport};
+use super::transport::{Request, Response, Sending, Target, Transport, TransportError};
 use super::version::Version;
 use crate::core::value::PlatformId;
 
 /// Decides the answer from the number of earlier requests.
-type Rule = Box<dyn Fn(usize, &Request) -> Result<Response, Lost> + Send + Sync>;
+type Rule = Box<dyn Fn(usize, &Request) -> Result<Response, TransportError> + Send + Sync>;
 
 /// The transport.
 pub(super) struct Script {
@@ -29,7 +29,7 @@ pub(super) struct Script {
 impl Script {
     /// Answers by a rule, at once.
     pub(super) fn by(
-        rule: impl Fn(usize, &Request) -> Result<Response, Lost> + Send + Sync + 'static,
+        rule: impl Fn(usize, &Request) -> Result<Response, TransportError> + Send + Sync + 'static,
     ) -> Arc<Self> {
         Self::slowly(Duration::ZERO, rule)
     }
@@ -37,7 +37,7 @@ impl Script {
     /// Answers by a rule, after a delay.
     pub(super) fn slowly(
         latency: Duration,
-        rule: impl Fn(usize, &Request) -> Result<Response, Lost> + Send + Sync + 'static,
+        rule: impl Fn(usize, &Request) -> Result<Response, TransportError> + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             rule: Box::new(rule),
@@ -48,7 +48,7 @@ impl Script {
     }
 
     /// Gives these answers in order; a further request is a failure.
-    pub(super) fn of(answers: impl IntoIterator<Item = Result<Response, Lost>>) -> Arc<Self> {
+    pub(super) fn of(answers: impl IntoIterator<Item = Result<Response, TransportError>>) -> Arc<Self> {
         let left: Mutex<VecDeque<_>> = Mutex::new(answers.into_iter().collect());
         Self::by(move |_, request| {
             let next = left.lock().unwrap().pop_front();
@@ -129,7 +129,7 @@ pub(super) fn body_of(request: &Request) -> &str {
 }
 
 /// An answer.
-pub(super) fn answer(status: u16, body: impl Into<String>) -> Result<Response, Lost> {
+pub(super) fn answer(status: u16, body: impl Into<String>) -> Result<Response, TransportError> {
     Ok(Response {
         status,
         headers: Vec::new(),
@@ -138,7 +138,7 @@ pub(super) fn answer(status: u16, body: impl Into<String>) -> Result<Response, L
 }
 
 /// An error answer with this code and message.
-pub(super) fn refusal(status: u16, code: &str, message: &str) -> Result<Response, Lost> {
+pub(super) fn refusal(status: u16, code: &str, message: &str) -> Result<Response, TransportError> {
     answer(
         status,
         format!(r#"{{"error":{{"type":"t","code":"{code}","message":"{message}"}}}}"#),
@@ -146,11 +146,11 @@ pub(super) fn refusal(status: u16, code: &str, message: &str) -> Result<Response
 }
 
 /// No answer after the request was sent.
-pub(super) fn silence() -> Result<Response, Lost> {
-    Err(Lost::NoAnswer("cut".to_owned()))
+pub(super) fn silence() -> Result<Response, TransportError> {
+    Err(TransportError::NoAnswer("cut".to_owned()))
 }
 
 /// No connection.
-pub(super) fn unsent() -> Result<Response, Lost> {
-    Err(Lost::NotSent("refused".to_owned()))
+pub(super) fn unsent() -> Result<Response, TransportError> {
+    Err(TransportError::NotSent("refused".to_owned()))
 }

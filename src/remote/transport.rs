@@ -97,7 +97,7 @@ pub struct Response {
     pub status: u16,
     /// Headers with lower-case names, in the order received.
     pub headers: Vec<(String, String)>,
-    /// The whole body. A transport gives up ([`Lost::TooLarge`]) rather than
+    /// The whole body. A transport gives up ([`TransportError::TooLarge`]) rather than
     /// hold more than its limit.
     pub body: Bytes,
 }
@@ -114,7 +114,7 @@ impl Response {
 
 /// No complete answer arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
+pub enum TransportError {
     /// The request was never sent: name look-up, refused connection, TLS. The
     /// server cannot have acted.
     NotSent(String),
@@ -126,7 +126,7 @@ pub enum Lost {
     Forbidden(String),
 }
 
-impl fmt::Display for Lost {
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSent(why) => write!(f, "could not connect: {why}"),
@@ -138,7 +138,7 @@ impl fmt::Display for Lost {
 }
 
 /// A boxed future, so that a transport can be a trait object.
-pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response, Lost>> + Send + 'a>>;
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
 
 /// Carries requests. It has one method, so that a test can put anything below
 /// the client.

@@ -178,7 +178,7 @@ impl Version {
     ///
     /// What is newer than [`Version::default`] is judged by its text, against
     /// Whop's advice: the result is only a remark for people.
-    pub(super) fn among(&self, message: &str) -> Option<Named> {
+    pub(super) fn among(&self, message: &str) -> Option<NamedVersions> {
         let is_part = |c: char| c.is_ascii_digit() || c == '-';
         let mut end = message.len().min(LONGEST_LIST);
         while !message.is_char_boundary(end) {
@@ -192,7 +192,7 @@ impl Version {
             return None;
         }
         let newer = named.into_iter().filter(|word| age(word) > age(DEFAULT));
-        Some(Named {
+        Some(NamedVersions {
             newer: newer.max_by_key(|word| age(word)).map(str::to_owned),
         })
     }
@@ -205,7 +205,7 @@ impl Version {
 
 /// What a server said about its versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedVersions {
     /// The newest one, if it is newer than the one that this program is made
     /// for.
     pub newer: Option<String>,

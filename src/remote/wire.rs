@@ -27,18 +27,18 @@ const ENTRY: usize = 64;
 
 /// The one part that everything has.
 #[derive(Deserialize)]
-pub(super) struct Named {
+pub(super) struct WithId {
     pub(super) id: String,
 }
 
 /// When an account was created, in Whop's own format.
 #[derive(Deserialize)]
-pub(super) struct Made {
+pub(super) struct CreationTime {
     #[serde(default)]
     pub(super) created_at: Option<String>,
 }
 
-impl Made {
+impl CreationTime {
     /// The time, if it is known.
     pub(super) fn at(&self) -> Option<SystemTime> {
         moment(self.created_at.as_deref()?)
@@ -56,7 +56,7 @@ pub(super) fn read_account(
     entry: &RawValue,
     platform: &PlatformId,
 ) -> Result<(AccountId, Option<Account>), String> {
-    let Named { id } =
+    let WithId { id } =
         serde_json::from_str(entry.get()).map_err(|why| format!("an account without a usable id: {why}"))?;
     let about = |why: String| format!("account `{id}`: {why}");
     let id = AccountId::parse(&id).map_err(|why| about(format!("its id {why}")))?;
@@ -84,10 +84,10 @@ struct AccountBody {
     #[serde(default)]
     status: Option<String>,
     #[serde(default)]
-    owner: Option<Named>,
+    owner: Option<WithId>,
     /// The name of `owner` in the companies dialect.
     #[serde(default)]
-    owner_user: Option<Named>,
+    owner_user: Option<WithId>,
     /// An ISO 8601 time. If it is missing or invalid, the account counts as
     /// old, for which no limit is lifted.
     #[serde(default)]
@@ -162,13 +162,13 @@ pub(super) struct AccountChange<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) title: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) metadata: Option<BTreeMap<&'a str, Written<'a>>>,
+    pub(super) metadata: Option<BTreeMap<&'a str, SentValue<'a>>>,
 }
 
 /// A metadata value as sent: foreign values go back unchanged.
-pub(super) struct Written<'a>(pub(super) &'a MetaValue);
+pub(super) struct SentValue<'a>(pub(super) &'a MetaValue);
 
-impl Serialize for Written<'_> {
+impl Serialize for SentValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             MetaValue::Text(text) => serializer.serialize_str(text),
@@ -323,13 +323,17 @@ mod tests {
             .collect();
         let change = AccountChange {
             title: None,
-            metadata: Some(read.iter().map(|(key, value)| (&**key, Written(value))).collect()),
+            metadata: Some(
+                read.iter()
+                    .map(|(key, value)| (&**key, SentValue(value)))
+                    .collect(),
+            ),
         };
         assert_eq!(
             serde_json::to_string(&change).unwrap(),
             format!(r#"{{"metadata":{odd}}}"#)
         );
         assert_eq!(read["c"], MetaValue::Text("plain".into()));
-        assert!(serde_json::to_string(&Written(&MetaValue::Json("{".into()))).is_err());
+        assert!(serde_json::to_string(&SentValue(&MetaValue::Json("{".into()))).is_err());
     }
 }

@@ -12,8 +12,8 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use whop_sync::core::model::Dialect;
-use whop_sync::remote::transport::{Lost, Method, Request, Target};
-use whop_sync::remote::{ApiBase, Client, HttpTransport, Options, Patience, Transport};
+use whop_sync::remote::transport::{Method, Request, Target, TransportError};
+use whop_sync::remote::{ApiBase, Client, HttpTransport, Options, Timeouts, Transport};
 
 use crate::lab::Lab;
 
@@ -131,11 +131,16 @@ async fn slow(mut stream: TcpStream, how: Slow) -> Option<()> {
 fn transport(address: &str, api: Duration, upload: Duration, picture: Duration) -> HttpTransport {
     let base = ApiBase::parse(&format!("http://{address}/api/v1")).unwrap();
     let http = HttpTransport::new(base, SecretString::from("key")).unwrap();
-    http.within(Patience { api, upload, picture })
+    http.within(Timeouts { api, upload, picture })
 }
 
 /// Sends one request that is never answered in full; how long that took.
-async fn wait(http: &HttpTransport, method: Method, target: Target, body: Bytes) -> (Lost, Duration) {
+async fn wait(
+    http: &HttpTransport,
+    method: Method,
+    target: Target,
+    body: Bytes,
+) -> (TransportError, Duration) {
     let request = Request {
         method,
         target,
@@ -177,7 +182,7 @@ async fn whoever_keeps_us_waiting_is_given_up() {
             ] {
                 let case = format!("{how:?}, {what}: {lost:?} after {took:?}");
                 // It may have arrived, and says that it was time that ran out.
-                let said = matches!(&lost, Lost::NoAnswer(why) if why.starts_with("timed out"));
+                let said = matches!(&lost, TransportError::NoAnswer(why) if why.starts_with("timed out"));
                 assert!(said, "{case}");
                 assert!((LIMIT..LIMIT + SLACK).contains(&took), "{case}");
             }
@@ -200,9 +205,9 @@ async fn a_greeting_that_is_never_returned_is_given_up() {
     let (address, _) = serve(Slow::Silent).await;
     let base = ApiBase::parse(&format!("https://{address}/api/v1")).unwrap();
     let http = HttpTransport::new(base, SecretString::from("key")).unwrap();
-    let http = http.within(Patience {
+    let http = http.within(Timeouts {
         api: LIMIT,
-        ..Patience::default()
+        ..Timeouts::default()
     });
     let target = Target::Api("/accounts".into());
     let (lost, took) = wait(&http, Method::Get, target, Bytes::new()).await;

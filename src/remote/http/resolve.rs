@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::super::reach::{is_private, is_public};
+use super::super::public_address::{is_private, is_public};
 use super::hosts::Hosts;
 
 /// Which addresses a foreign URL may lead to.

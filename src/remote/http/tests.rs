@@ -237,7 +237,7 @@ async fn a_picture_is_read_without_the_key_and_up_to_its_limit() {
     let flood = Server::start(Act::Flood { announced: false }).await;
     let asked = request(Method::Get, picture(&flood.address), "");
     let lost = flood.transport().send(asked).await.unwrap_err();
-    assert_eq!(lost, Lost::TooLarge(MOST_BYTES));
+    assert_eq!(lost, TransportError::TooLarge(MOST_BYTES));
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn a_name_that_leads_into_this_machine_is_not_followed() {
         let lost = transport("https://h.test")
             .send(request(method, target, ""))
             .await;
-        let Err(Lost::Forbidden(why)) = lost else {
+        let Err(TransportError::Forbidden(why)) = lost else {
             panic!("{lost:?}");
         };
         assert!(why.starts_with("its host is not on the public internet"), "{why}");
@@ -309,7 +309,7 @@ async fn answers_have_a_limit_announced_or_not() {
     for announced in [true, false] {
         let server = Server::start(Act::Flood { announced }).await;
         let lost = server.transport().send(get("/x")).await.unwrap_err();
-        assert_eq!(lost, Lost::TooLarge(API_ANSWER));
+        assert_eq!(lost, TransportError::TooLarge(API_ANSWER));
     }
 }
 
@@ -319,7 +319,7 @@ async fn what_was_never_sent_differs_from_what_may_have_arrived() {
     let address = closed.local_addr().unwrap();
     drop(closed);
     let refused = transport(&format!("http://{address}")).send(get("/x")).await;
-    assert!(matches!(refused, Err(Lost::NotSent(_))), "{refused:?}");
+    assert!(matches!(refused, Err(TransportError::NotSent(_))), "{refused:?}");
     // Closed without an answer, and in the middle of a body.
     for act in [
         &b""[..],
@@ -329,7 +329,7 @@ async fn what_was_never_sent_differs_from_what_may_have_arrived() {
     ] {
         let server = Server::start(Act::Answer(act)).await;
         let silent = server.transport().send(get("/x")).await;
-        assert!(matches!(silent, Err(Lost::NoAnswer(_))), "{silent:?}");
+        assert!(matches!(silent, Err(TransportError::NoAnswer(_))), "{silent:?}");
         assert_eq!(server.seen().len(), 1, "sent once");
     }
     let local = transport("http://127.0.0.1:1");
@@ -337,7 +337,7 @@ async fn what_was_never_sent_differs_from_what_may_have_arrived() {
         headers: vec![("x".to_owned(), "a\nb".to_owned())],
         ..get("/x")
     });
-    assert!(matches!(bad.await, Err(Lost::NotSent(_))));
+    assert!(matches!(bad.await, Err(TransportError::NotSent(_))));
 }
 
 #[tokio::test]
@@ -347,7 +347,7 @@ async fn a_kept_connection_that_dies_under_a_post_leaves_its_effect_unknown() {
     transport.send(get("/first")).await.unwrap();
     let post = request(Method::Post, Target::Api("/accounts".to_owned()), "{}");
     let lost = transport.send(post).await.unwrap_err();
-    assert!(matches!(lost, Lost::NoAnswer(_)), "{lost:?}");
+    assert!(matches!(lost, TransportError::NoAnswer(_)), "{lost:?}");
     let posts = server.seen().iter().filter(|r| r.starts_with("post")).count();
     assert_eq!(posts, 1, "never repeated below the client");
 }

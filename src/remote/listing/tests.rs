@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::script::{Script, answer, header_of};
-use super::super::transport::{Lost, Request, Response, Target};
+use super::super::transport::{Request, Response, Target, TransportError};
 use super::*;
 use crate::core::model::{KnownUser, Link};
 use crate::core::value::{UserId, UserKey};
@@ -15,7 +15,7 @@ fn entry(n: usize) -> String {
     format!(r#"{{"id":"biz_c{n}","title":"T{n}","owner":{{"id":"user_{n}"}}}}"#)
 }
 
-fn page(entries: &[String], info: &str) -> Result<Response, Lost> {
+fn page(entries: &[String], info: &str) -> Result<Response, TransportError> {
     answer(
         200,
         format!(r#"{{"data":[{}],"page_info":{{{info}}}}}"#, entries.join(",")),
@@ -215,7 +215,7 @@ impl Platform {
         format!(r#"{{"id":"biz_c{n}","title":"T","owner":{{"id":"user_{n}"}}{made}}}"#)
     }
 
-    fn serve(&self, request: &Request) -> Result<Response, Lost> {
+    fn serve(&self, request: &Request) -> Result<Response, TransportError> {
         let Target::Api(path) = &request.target else {
             unreachable!("nothing else is asked")
         };

@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::client::Client;
-use super::error::Told;
+use super::error::ErrorBody;
 use super::operation::Operation;
 use super::query::path;
 use super::retry::Repeat;
-use super::scrub;
+use super::sanitize;
 use super::transport::{Method, Response};
-use super::version::{LEGACY, NOWHERE, Named};
+use super::version::{LEGACY, NOWHERE, NamedVersions};
 use crate::core::assumption::{ALL, Assumption, Finding, Outcome, Way};
 use crate::core::model::{Dialect, Known, KnownUser};
 use crate::core::value::UserId;
@@ -55,7 +55,7 @@ struct Look {
 
 impl Look {
     fn of(answer: &Response) -> Self {
-        let told = Told::read(answer);
+        let told = ErrorBody::read(answer);
         Self {
             status: Some(answer.status),
             request_id: answer.header("x-request-id").is_some(),
@@ -97,7 +97,7 @@ impl Client {
     ///
     /// `None` where it does not name them: an answer that leaves out the very
     /// version in use is not such a list.
-    pub async fn newest_version(&self) -> Option<Named> {
+    pub async fn newest_version(&self) -> Option<NamedVersions> {
         let answer = self.ask_in_no_version(&mut Seen::default()).await;
         (answer.status == Some(400))
             .then(|| self.version().among(&answer.told))
@@ -150,7 +150,7 @@ impl Client {
                 Way::None(why) => (Outcome::CannotBeTold, why.to_owned()),
                 Way::Read => found.remove(about.name).unwrap_or_else(judge::unasked),
             };
-            let seen = scrub::clean(&seen);
+            let seen = sanitize::clean(&seen);
             Finding { about, outcome, seen }
         };
         ALL.iter().map(finding).collect()

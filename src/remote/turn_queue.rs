@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 /// The queue.
 #[derive(Default)]
-pub(super) struct Line(Mutex<State>);
+pub(super) struct PriorityQueue(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -22,9 +22,9 @@ struct State {
 
 /// The turn. It passes on when it is dropped, even if that happens on its way
 /// to a caller that no longer waits.
-pub(super) struct Turn(Option<Arc<Line>>);
+pub(super) struct Turn(Option<Arc<PriorityQueue>>);
 
-impl Line {
+impl PriorityQueue {
     /// Waits for the turn. Dropping the future leaves the queue.
     pub(super) async fn turn(self: &Arc<Self>, rank: usize) -> Turn {
         let called = {
@@ -86,7 +86,7 @@ mod tests {
 
     type Coming = Pin<Box<dyn Future<Output = Turn>>>;
 
-    fn come(line: &Arc<Line>, rank: usize) -> Coming {
+    fn come(line: &Arc<PriorityQueue>, rank: usize) -> Coming {
         let line = line.clone();
         let mut coming: Coming = Box::pin(async move { line.turn(rank).await });
         assert!(called(&mut coming).is_none(), "another caller has the turn");
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_lowest_rank_is_next_and_among_equals_the_first() {
-        let line = Arc::<Line>::default();
+        let line = Arc::<PriorityQueue>::default();
         let mut turn = called(
             &mut (Box::pin({
                 let line = line.clone();
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn callers_that_give_up_do_not_block_others() {
-        let line = Arc::<Line>::default();
+        let line = Arc::<PriorityQueue>::default();
         let turn = Turn(Some(line.clone()));
         line.state().is_taken = true;
         let mut waiting: Vec<_> = (0..100_000).map(|rank| come(&line, rank)).collect();
