@@ -132,6 +132,8 @@ async fn create(shared: &Shared, client: &Client, key: &UserKey, new: &NewAccoun
         account: account.id.clone(),
         owner: account.owner.clone(),
     };
+    // Only the journal's writer can decide this: another task may be recording
+    // the same account now.
     let claim = Claim {
         key: key.clone(),
         link: link.clone(),

@@ -177,6 +177,8 @@ pub async fn execute(
             });
         }
     }
+    // A plan that was carried out only in part stays open, so that the next run
+    // resumes it.
     if let Some(plan) = plan_ref.filter(|_| error.is_none() && report.is_complete()) {
         known.lineage.finish(plan);
     }

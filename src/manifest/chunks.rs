@@ -71,6 +71,7 @@ fn read_by(parts: &[Part], length: usize) -> Vec<Option<InChunks<'_>>> {
                 .flat_map(move |cut| cut.pieces.iter().map(move |piece| (part, *piece)))
         })
         .collect();
+    // Lazy: a round is read only when the previous one has been joined.
     let mut read = work
         .chunks(ROUND)
         .flat_map(|round| map_parallel(round, || (), |(), (part, piece)| users(*part, *piece)));

@@ -104,6 +104,8 @@ fn from_sources(mut sources: Sources, memory: &mut Memory) -> Result<Manifest> {
         Some((desired, stands)) if found.is_fine() => {
             let (_, mut warnings) = found.all();
             place(&mut warnings, &sources);
+            // After placing the warnings, which would otherwise read the texts
+            // again.
             sources.let_go();
             Ok(Manifest {
                 desired,
@@ -153,6 +155,8 @@ fn assemble(sources: &Sources, memory: &mut Memory, found: &mut Found) -> Option
     // If an unreadable part were left out, its users would seem to be removed.
     let whole = heads.iter().all(Option::is_some);
     let head = header::head(&heads, found);
+    // After the problems of the header, so that a flood of problems with users
+    // does not crowd those out.
     found.append(of_users);
     let folders: Vec<&Path> = sources.parts().iter().map(|part| &*part.directory).collect();
     avatars::read_all(wanted, &folders, head.strip, memory, &mut entries, found);

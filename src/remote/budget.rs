@@ -121,6 +121,8 @@ impl Budget {
         places: &Arc<Semaphore>,
         rank: usize,
     ) -> Option<BudgetPermit> {
+        // Kept until the permit is issued, so that no caller overtakes the one
+        // that waits for the clock.
         let _turn = self.line.turn(rank).await;
         loop {
             self.ready().await;
@@ -202,10 +204,13 @@ impl State {
         let Some(limit) = &self.limit else {
             return paused.map_or(Ready::Now { trial: false }, Ready::At);
         };
+        // Requests without an answer keep their slot: when they were counted is
+        // unknown.
         let is_full = self.open + self.answered.len() >= limit.share();
         let slot = match self.answered.front() {
             _ if !is_full => Some(now),
             Some(first) => Some(first.at + WINDOW),
+            // Every slot is open, so only an answer can free one.
             None => None,
         };
         let ours = slot.map(|slot| Some(slot).max(limit.paced()).max(paused));

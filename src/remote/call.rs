@@ -183,6 +183,8 @@ impl Client {
                 }
                 Err(failed) => *failed,
             };
+            // A doubt remains over later attempts until an answer covers them
+            // all.
             if failure.effect == Effect::Unknown {
                 doubt = Effect::Unknown;
             } else if failure.settles() && call.is_keyed() {

@@ -286,6 +286,7 @@ impl HttpTransport {
         let pages = !matches!(request.target, Target::Picture(_));
         let (timeout, limit) = match request.target {
             Target::Api(_) => {
+                // The only place that adds the key.
                 headers.insert(AUTHORIZATION, self.authorization.clone());
                 (self.patience.api, API_ANSWER)
             }
@@ -319,6 +320,7 @@ impl HttpTransport {
 
     /// Reads the body up to the limit, whatever length was announced.
     async fn read_body(&self, answer: &mut reqwest::Response, limit: u64) -> Result<Bytes, TransportError> {
+        // Refused before reading, if the server is honest about the length.
         if answer.content_length().is_some_and(|length| length > limit) {
             return Err(TransportError::TooLarge(limit));
         }

@@ -176,6 +176,8 @@ fn whole(walks: impl IntoIterator<Item = Walk>, complete: bool) -> Listing {
 
 /// Sorts by id; if an account was listed twice, keeps the last.
 fn each_once(mut accounts: Vec<Account>) -> Vec<Account> {
+    // The sort is stable and `dedup_by` keeps the first of equals, so the last
+    // must come first.
     accounts.reverse();
     accounts.sort_by(|a, b| a.id.cmp(&b.id));
     accounts.dedup_by(|a, b| a.id == b.id);

@@ -87,6 +87,8 @@ async fn list(
 ) -> Result<Listing, CallError> {
     let (tell, goes_on) = oneshot::channel();
     let mut listing = pin!(client.list_accounts_beside(known, || _ = tell.send(())));
+    // If the first page is the whole list, what to read is decided from the
+    // list rather than from the mapping.
     tokio::select! {
         biased;
         listed = &mut listing => return listed,

@@ -80,6 +80,8 @@ pub(super) fn read_all(
         let index = &memory.index;
         let facts = map_parallel(&jobs, Reader::default, |reader, job| {
             let (stamp, facts) = reader.recall_or_inspect(job, index)?;
+            // Not part of the remembered facts: it depends on the name, which
+            // can change while the content stays.
             flaw::agree(&job.path, facts.picture.format)?;
             Ok::<Known, Box<Flaw>>((stamp, facts))
         });
