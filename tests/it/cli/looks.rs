@@ -359,7 +359,7 @@ fn doctor_tells_what_is_wrong_and_how_to_mend_it() {
     );
     assert_eq!(elsewhere.status, 1, "{}", elsewhere.shown());
     assert!(
-        elsewhere.stdout.contains("✗ wrong    network"),
+        elsewhere.stdout.contains("✗ problem  network"),
         "{}",
         elsewhere.shown()
     );
