@@ -15,7 +15,7 @@ use crate::core::value::{DisplayName, Email, Invalid, UserKey};
 
 use super::avatars::RequestedPicture;
 use super::diagnostics::{Found, RESERVED_HINT, error, quoted};
-use super::document::{COMPANY, Odd, RawUser, Shape, TOP, USER};
+use super::document::{COMPANY, RawUser, Shape, TOP, USER, UnexpectedField};
 use super::scalar::Raw;
 use super::suggest;
 
@@ -111,13 +111,13 @@ pub(super) fn odd(odd: &[UnexpectedField], at: &Pointer, found: &mut Found) {
                     )
                 }
             }
-            Odd::Unknown(name) if matches!(&**name, "<<" | "guardrails.<<") => error(
+            UnexpectedField::Unknown(name) if matches!(&**name, "<<" | "guardrails.<<") => error(
                 ProblemCode::MergeKey,
                 at.field(name),
                 "merge keys (`<<`) are not supported",
                 "write out the fields; an alias for a whole value, such as `metadata: *team`, is fine",
             ),
-            Odd::Unknown(name) => error(
+            UnexpectedField::Unknown(name) => error(
                 ProblemCode::UnknownField,
                 at.field(name),
                 format!("there is no field {}", quoted(name)),

@@ -243,9 +243,9 @@ fn keep_guardrails<'t>(fields: Vec<(Cow<'t, str>, Raw<'t>)>, part: &mut RawPart<
     for (name, value) in fields {
         match Guard::limit_named(&name) {
             Some(guard) => part.guardrails.push((guard, value)),
-            None => part
-                .odd
-                .push(Odd::Unknown(format!("guardrails.{name}").into_boxed_str())),
+            None => part.odd.push(UnexpectedField::Unknown(
+                format!("guardrails.{name}").into_boxed_str(),
+            )),
         }
     }
 }
@@ -394,7 +394,7 @@ impl<'t> Visitor<'t> for UserSeed<'_> {
                 _ => match TextField::named(&name) {
                     Some(field) => user.texts[field] = map.next_value_seed(value)?,
                     None => {
-                        user.odd.push(Odd::Unknown(name.into()));
+                        user.odd.push(UnexpectedField::Unknown(name.into()));
                         map.next_value::<IgnoredAny>()?;
                     }
                 },

@@ -268,16 +268,16 @@ fn place(problems: &mut [Problem], sources: &Sources) {
 }
 
 /// Which side of its field a problem means, and what belongs to it.
-fn sides(code: ProblemCode) -> (Side, Side) {
+fn sides(code: ProblemCode) -> (FieldPart, FieldPart) {
     match code {
-        ProblemCode::RepeatedField => (Side::LastKey, Side::Key),
-        ProblemCode::CompanyTwice => (Side::Key, Side::Key),
+        ProblemCode::RepeatedField => (FieldPart::LastKey, FieldPart::Key),
+        ProblemCode::CompanyTwice => (FieldPart::Key, FieldPart::Key),
         ProblemCode::UnknownField
         | ProblemCode::MergeKey
         | ProblemCode::ReservedMetadata
         | ProblemCode::WrongType
-        | ProblemCode::MetadataTooLarge => (Side::Key, Side::Value),
-        _ => (Side::Value, Side::Value),
+        | ProblemCode::MetadataTooLarge => (FieldPart::Key, FieldPart::Value),
+        _ => (FieldPart::Value, FieldPart::Value),
     }
 }
 

@@ -63,7 +63,7 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     /// A problem with the text itself, at a stretch of it.
-    fn at(&self, stretch: Stretch, code: ProblemCode, message: &str, hint: &str) -> Problem {
+    fn at(&self, stretch: TextRange, code: ProblemCode, message: &str, hint: &str) -> Problem {
         let mut problem = error(code, self.document(), message, hint);
         problem.place = text_position::places(&self.part.text, &self.part.display, &[stretch]).pop();
         problem
@@ -213,7 +213,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A syntax problem in the parser's words, with our hint.
-    fn yaml(&self, at: Stretch, words: &str) -> Problem {
+    fn yaml(&self, at: TextRange, words: &str) -> Problem {
         let mut problem = self.at(
             at,
             ProblemCode::BadYaml,

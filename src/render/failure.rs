@@ -66,7 +66,7 @@ error[io.failed]: could not read `a\\u{202e}b`
             place: None,
             related: Vec::new(),
         }]);
-        let text = render(&error, Look::default());
+        let text = render(&error, DisplayOptions::default());
         let problem = text.find("error[missing_field]: there are no users");
         let end = text.find("error[manifest.invalid]: the manifest has 1 problem");
         assert!(problem.is_some() && problem < end, "{text}");

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::super::diagnostics::quoted;
-use super::lookup::Lost;
+use super::lookup::NotReached;
 use crate::core::problem_code::ProblemCode;
 use crate::core::value::ImageFormat;
 use crate::picture::{Fault, MOST_BYTES, MOST_PIXELS};
