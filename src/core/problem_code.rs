@@ -42,10 +42,10 @@ macro_rules! codes {
 codes! {
     AliasBomb = "alias_bomb",
         "Aliases expand to more than a manifest can hold",
-        "Write the values out.";
+        "Write out the values.";
     AvatarBroken = "avatar_broken",
         "A picture cannot be read as the format it has",
-        "Save the picture again, or take another.";
+        "Save the picture again, or use another.";
     AvatarDimensions = "avatar_dimensions",
         "A picture is too wide, too high, or has no size",
         "Scale it to at most 4096 pixels a side.";
@@ -53,11 +53,11 @@ codes! {
         "A picture's file is empty",
         "Put the picture in place, or leave the field out.";
     AvatarExtension = "avatar_extension",
-        "A picture's name says another format than its content",
-        "Name the file by what it is: Whop takes the type from the name.";
+        "A picture's extension does not match its content",
+        "Use the extension of the actual format: Whop derives the type from the name.";
     AvatarLink = "avatar_link",
-        "A picture is a symbolic link, or lies below one",
-        "Put the picture itself there. No link is followed from the manifest's folder on, since a pull request could plant one.";
+        "A picture is a symbolic link, or is below one",
+        "Put the picture itself there. Links below the manifest's folder are not followed, since a pull request could add one.";
     AvatarMetadata = "avatar_metadata",
         "A picture carries data about people, such as where it was taken",
         "Set `strip_metadata: true`, or remove the data from the file.";
@@ -65,17 +65,17 @@ codes! {
         "A picture does not exist",
         "Paths are relative to the manifest's own folder; upper and lower case differ.";
     AvatarNotFile = "avatar_not_file",
-        "A picture's path leads to no regular file",
+        "A picture's path is not a regular file",
         "Name a file; folders, pipes and devices are not read.";
     AvatarNotImage = "avatar_not_image",
-        "A picture's file is no PNG, JPEG, GIF or WebP",
-        "Save it as one of these. SVG is not taken: it is a program.";
+        "A picture's file is not PNG, JPEG, GIF or WebP",
+        "Save it as one of these. SVG is not accepted, because it can contain scripts.";
     AvatarNotStripped = "avatar_not_stripped",
         "The data about people in a picture could not be removed",
-        "Remove it with a picture editor, or take another picture.";
+        "Remove it with a picture editor, or use another picture.";
     AvatarOutside = "avatar_outside",
         "A picture's path leads out of the manifest's folder",
-        "Keep pictures below the folder of the manifest. What lies outside is never read, so that no manifest can publish it.";
+        "Keep pictures below the folder of the manifest. Files outside it are never read, so that no manifest can publish them.";
     AvatarTooLarge = "avatar_too_large",
         "A picture's file is too large",
         "Make it smaller than 5 MB.";
@@ -84,22 +84,22 @@ codes! {
         "Copy the file again.";
     AvatarUnreadable = "avatar_unreadable",
         "A picture could not be read",
-        "Look at the file's permissions and its name.";
+        "Check the file's permissions and its name.";
     BadAvatarPath = "bad_avatar_path",
         "A picture's path cannot be used",
         "Write it relative to the manifest, with `/` between folders and one of the extensions png, jpg, jpeg, gif and webp.";
     BadCompany = "bad_company",
-        "The company is no id of an account",
-        "Write the platform's own account, `biz_…`.";
+        "The company is not an account id",
+        "Write the id of the platform's own account, `biz_…`.";
     BadEmail = "bad_email",
-        "An email address is none",
+        "An email address is invalid",
         "Write it as name@domain.tld.";
     BadGuardrail = "bad_guardrail",
         "A limit is neither a number nor a percentage",
         "Write a number of users, such as 20, or a percentage, such as 30%.";
     BadId = "bad_id",
         "An id cannot be used",
-        "Write 1 to 255 characters without `%`, control characters or blanks around.";
+        "Write 1 to 255 characters without `%`, control characters or surrounding blanks.";
     BadKey = "bad_key",
         "A field's name is a list or a mapping",
         "Write a plain name.";
@@ -108,58 +108,58 @@ codes! {
         "Write keys of 1 to 100 characters and single values, without control characters.";
     BadName = "bad_name",
         "A name cannot be shown",
-        "Write 1 to 100 characters on one line, without blanks around.";
+        "Write 1 to 100 characters on one line, without surrounding blanks.";
     BadRenamedFrom = "bad_renamed_from",
-        "A former id cannot be one",
+        "A former id is invalid",
         "Write the id that this user had before.";
     BadStripMetadata = "bad_strip_metadata",
         "The switch `strip_metadata` is neither true nor false",
-        "Write `true` to take away what pictures say beside their pixels, or `false`.";
+        "`true` removes metadata such as location from pictures; `false` keeps it.";
     BadTitle = "bad_title",
         "A title cannot be used",
-        "Write 1 to 255 characters on one line, without blanks around.";
+        "Write 1 to 255 characters on one line, without surrounding blanks.";
     BadVersion = "bad_version",
         "The manifest's version is unknown",
         "Write `version: 1`.";
     BadYaml = "bad_yaml",
         "The text is not YAML",
-        "Correct it at the place shown.";
+        "Correct it at the position shown.";
     CompanyDiffers = "company_differs",
         "Two files of one manifest name different companies",
-        "One manifest is one company's: correct it, or run each company on its own.";
+        "A manifest belongs to one company: correct it, or run each company separately.";
     CompanyTwice = "company_twice",
         "The company is given twice",
-        "Keep one of the two, best `company`.";
+        "Keep one of the two, preferably `company`.";
     DuplicateEmail = "duplicate_email",
         "Two users have the same email address",
-        "Give each an address of its own: accounts of one address share one person, who has one profile.";
+        "Give each an address of its own: accounts with the same address belong to one person, who has only one profile.";
     DuplicateId = "duplicate_id",
         "Two users have the same id",
         "Remove one of the two, or give it an id of its own.";
     DuplicateRename = "duplicate_rename",
         "Two users have the same former id",
-        "Only one user can have been the other before.";
+        "Only one user can have had an id before.";
     EmptyManifest = "empty_manifest",
         "The manifest is empty",
-        "`whop-sync init` writes one to begin with.";
+        "`whop-sync init` writes one to start from.";
     EmptyUser = "empty_user",
         "A user's entry is empty",
         "Fill it in, or remove the dash.";
     EmptyUsers = "empty_users",
         "The list of users is empty",
-        "Write users below it, or `users: []` where there are none.";
+        "Add users below it, or write `users: []` if there are none.";
     EmptyValue = "empty_value",
         "A value is empty",
         "Write it, or leave the field out.";
     GuardrailDiffers = "guardrail_differs",
         "Two files of one manifest set a limit differently",
-        "One manifest has one limit of each kind: keep one of them.";
+        "A manifest has one limit of each kind: keep one of them.";
     HiddenText = "hidden_text",
-        "A line goes on where a reviewer does not see it",
-        "Remove the blanks, or put what follows on a line of its own.";
+        "A line continues where a reviewer does not see it",
+        "Remove the blanks, or put the rest on its own line.";
     MergeKey = "merge_key",
         "A merge key (`<<`) is used",
-        "Write the fields out.";
+        "Write out the fields.";
     MetadataTooLarge = "metadata_too_large",
         "A user's metadata is too large",
         "Keep ids and labels in metadata, and the rest in your own database.";
@@ -168,12 +168,12 @@ codes! {
         "Add it: every user needs id, email and name.";
     More = "more",
         "There are more problems than are listed",
-        "Mend those that are listed first.";
+        "Fix the listed ones first.";
     NotUtf8 = "not_utf8",
         "The text is not UTF-8",
         "Save it again with the encoding UTF-8.";
     OddCharacter = "odd_character",
-        "The text contains a character that hides what is read",
+        "The text contains a character that hides or disguises text",
         "Remove it, or write it as an escape within double quotes.";
     RenameOfPresent = "rename_of_present",
         "A former id still belongs to a user of the manifest",
@@ -183,16 +183,16 @@ codes! {
         "Keep one of the two.";
     ReservedEmail = "reserved_email",
         "An email address is at a domain reserved for examples",
-        "The emulator takes it; Whop may refuse it, since no mail can arrive.";
+        "The emulator accepts it; Whop may refuse it, since no mail can arrive.";
     ReservedMetadata = "reserved_metadata",
         "A metadata key is one that whop-sync sets itself",
-        "Remove it: it is made from the user's id.";
+        "Remove it: it is derived from the user's id.";
     SeveralDocuments = "several_documents",
         "The file has several YAML documents",
         "Keep one, or put each into a file of its own.";
     StripMetadataDiffers = "strip_metadata_differs",
         "Two files of one manifest set `strip_metadata` differently",
-        "One manifest says it once; a user may say otherwise for their own picture.";
+        "Keep one of them; a user may override it for their own picture.";
     TooDeep = "too_deep",
         "The text is nested too deeply",
         "A manifest needs four levels.";
@@ -200,14 +200,14 @@ codes! {
         "The text has too many YAML directives",
         "Remove the lines that begin with `%`.";
     UnknownField = "unknown_field",
-        "There is no field of this name",
-        "Correct the name, or put what is your own below `metadata`.";
+        "There is no field with this name",
+        "Correct the name, or put your own fields below `metadata`.";
     UnknownTag = "unknown_tag",
-        "A value carries a tag that means nothing here",
+        "A value has a tag that is not supported",
         "Write the value itself, in quotes if it begins with `!`.";
     WrongType = "wrong_type",
-        "A value is of another kind than its field",
-        "Write it as the schema has it.";
+        "A value has the wrong type for its field",
+        "Write it as the schema requires.";
 }
 
 impl ProblemCode {
