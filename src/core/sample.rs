@@ -66,6 +66,14 @@ pub(crate) fn name_change(old: Option<&str>, new: &str, cause: Cause) -> Option<
     })
 }
 
+/// A change of nothing but the name.
+fn named(name: Option<Change<DisplayName>>) -> ProfileChange {
+    ProfileChange {
+        name,
+        ..ProfileChange::default()
+    }
+}
+
 pub(crate) fn title_change(old: Option<&str>, new: &str, cause: Cause) -> Option<Change<Title>> {
     Some(Change {
         old: old.map(Into::into),
@@ -97,8 +105,8 @@ pub(crate) fn create(id: &str, name: &str) -> Action {
         renamed_from: None,
         account: AccountChange::default(),
         profile: ProfileChange {
-            name: name_change(None, name, Cause::New),
             picture: picture_change(None, &format!("avatars/{id}.png"), Cause::New),
+            ..named(name_change(None, name, Cause::New))
         },
     }
 }
@@ -120,10 +128,7 @@ pub(crate) fn update(id: &str, old: &str, new: &str, cause: Cause) -> Action {
         },
         renamed_from: None,
         account: AccountChange::default(),
-        profile: ProfileChange {
-            name: name_change(Some(old), new, cause),
-            picture: None,
-        },
+        profile: named(name_change(Some(old), new, cause)),
     }
 }
 
