@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::clock::parse_stamp;
-use super::handle::{Answer, Ask};
+use super::context::{Answer, Ask};
 use super::ids::is_id;
 use super::paging::Page;
 use super::records::{Account, Effect, User};

@@ -2,7 +2,7 @@
 //! with neither email nor parent, and hardly changeable.
 
 use super::accounts::{self, Made, NewAccount, PAGE, child, metadata, visible};
-use super::handle::{Answer, Ask};
+use super::context::{Answer, Ask};
 use super::ids::is_id;
 use super::paging::Page;
 use super::records::{Account, Effect};

@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use super::accounts::{NewAccount, make};
 use super::answers::{Look, request_ids};
+use super::context::Ask;
 use super::exchanges::Exchanges;
-use super::faults::{Faults, Strike, failure, instead};
-use super::handle::{Ask, Shift, Twist, carry_out, mention, needs_platform};
+use super::faults::{Faults, Shift, Strike, Twist, failure, instead};
+use super::handle::{carry_out, mention, needs_platform};
 use super::idempotency::Met;
 use super::keys::{Caller, platform_of};
 use super::limits::{Left, Limits};

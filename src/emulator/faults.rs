@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::ids::SplitMix;
 use super::operation::Operation;
+use super::records::Fate;
 use super::refusal::Refusal;
 use super::request::Call;
 use crate::remote::transport::Response;
@@ -367,6 +368,33 @@ fn plain(status: u16, kind: &str, body: Bytes) -> Response {
         headers: vec![("content-type".to_owned(), kind.to_owned())],
         body,
     }
+}
+
+/// What faults change about an operation that is otherwise carried out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Twist {
+    /// Lists leave out what was made in so many last milliseconds.
+    pub(super) stale: u64,
+    /// How the page of a list is out of place.
+    pub(super) shift: Shift,
+    /// Whether a list gets one more account once it is answered.
+    pub(super) grows: bool,
+    /// What becomes of the file made or filled.
+    pub(super) fate: Fate,
+    /// The upload URL made is already too old.
+    pub(super) expired: bool,
+}
+
+/// How the page of a list is out of place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Shift {
+    /// Not at all.
+    #[default]
+    None,
+    /// So many of its first entries are left out.
+    Skip(usize),
+    /// So many of the entries before it come again.
+    Repeat(usize),
 }
 
 #[cfg(test)]

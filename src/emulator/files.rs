@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::answers::upload_headers_json;
 use super::contents::part_name;
-use super::handle::{Answer, Ask};
+use super::context::{Answer, Ask};
 use super::ids::{fingerprint, is_id};
 use super::paging::Page;
 use super::records::{Content, Effect, File, Multipart, Status};

@@ -3,9 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde_json::{Value, json};
-
-use super::handle::{Answer, Ask};
 use super::ids::{fingerprint, is_id};
 use super::records::{Account, Effect, Membership, User};
 use super::refusal::Refusal;
@@ -253,30 +250,6 @@ pub(super) fn found(world: &mut World, id: Option<&str>, now: u64) -> u64 {
         updated_at: now,
     }));
     seq
-}
-
-/// `GET /permissions`: needs no scope. Something the key cannot see reads as
-/// nothing granted, not as an error ([permissions](crate::whop_api#permissions)).
-pub(super) fn list_permissions(world: &World, ask: &Ask<'_>) -> Result<Answer, Refusal> {
-    let resource = ask.query.get("resource_id").filter(|id| !id.is_empty());
-    let resource = resource.ok_or_else(|| Refusal::missing("resource_id"))?;
-    let account = world.account_by_id(resource);
-    let visible = account.is_some_and(|account| Some(account.platform) == ask.platform);
-    let asked = ask.query.get("actions").unwrap_or_default();
-    let asked: Vec<&str> = asked
-        .split(',')
-        .map(str::trim)
-        .filter(|a| !a.is_empty())
-        .collect();
-    let asked = match asked.is_empty() {
-        true => CATALOGUE.iter().map(|scope| scope.name).collect(),
-        false => asked,
-    };
-    let data: Vec<Value> = asked
-        .iter()
-        .map(|action| json!({ "action": action, "granted": visible && ask.caller.holds(action) }))
-        .collect();
-    Ok(Answer::ok(json!({ "data": data })))
 }
 
 #[cfg(test)]

@@ -63,10 +63,10 @@
 //! # Map
 //! | file | subject |
 //! | --- | --- |
-//! | `engine` | one request in, one reply out |
+//! | `engine`, `handle`, `context` | one request in, one reply out |
 //! | `operation`, `request`, `versions` | where a request leads, what it says, in which version |
 //! | `keys`, `limits`, `idempotency`, `refusal` | who may, how often, what is remembered, how it is refused |
-//! | `accounts`, `companies`, `users`, `files`, `tokens`, `storage` | what is done |
+//! | `accounts`, `companies`, `users`, `files`, `permissions`, `tokens`, `storage` | what is done |
 //! | `answers`, `neutral`, `paging` | what comes back |
 //! | `records`, `state`, `log`, `contents` | what is kept, in memory and on disk |
 //! | `exchanges` | what was said, for who wants to judge it |
@@ -79,6 +79,7 @@ mod answers;
 mod clock;
 mod companies;
 mod contents;
+mod context;
 #[doc = include_str!("differences.md")]
 pub mod differences {}
 mod engine;
@@ -95,6 +96,7 @@ mod log;
 mod neutral;
 mod operation;
 mod paging;
+mod permissions;
 mod records;
 mod refusal;
 mod request;

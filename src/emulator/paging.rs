@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 use serde_json::{Value, json};
 
-use super::handle::Shift;
+use super::faults::Shift;
 use super::ids::{base64, unbase64};
 use super::refusal::Refusal;
 use super::request::Query;

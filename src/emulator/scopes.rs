@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::handle::Answer;
-
 /// One scope.
 pub(super) struct Scope {
     /// Its name.
@@ -60,22 +58,9 @@ pub(super) fn of_role(role: &str) -> Option<BTreeSet<String>> {
         .then(|| scopes.map(|scope| scope.name.to_owned()).collect())
 }
 
-/// `GET /api_keys/permissions`: the whole catalogue on one page, for any key.
-pub(super) fn list() -> Answer {
-    let data: Vec<Value> = CATALOGUE.iter().map(Scope::shown).collect();
-    Answer::ok(json!({
-        "data": data,
-        "page_info": {
-            "start_cursor": null,
-            "end_cursor": null,
-            "has_next_page": false,
-            "has_previous_page": false,
-        }
-    }))
-}
-
 impl Scope {
-    fn shown(&self) -> Value {
+    /// It as the API shows it.
+    pub(super) fn shown(&self) -> Value {
         let Self { name, custom, roles } = self;
         json!({
             "action": name,

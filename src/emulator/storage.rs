@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::answers::{sign, storage_path, upload_headers};
 use super::contents::part_name;
+use super::faults::Twist;
 use super::files;
-use super::handle::Twist;
 use super::ids::fingerprint;
 use super::records::{Effect, Fate, File, Status};
 use super::request::{Call, Query};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::accounts::visible;
 use super::clock::{parse_stamp, stamp};
-use super::handle::{Answer, Ask};
+use super::context::{Answer, Ask};
 use super::ids::{base64, fingerprint};
 use super::refusal::Refusal;
 use super::state::World;

@@ -5,8 +5,8 @@
 //! shown, so a test can tell which of them a request has touched.
 
 use super::accounts::visible;
+use super::context::{Answer, Ask};
 use super::files::{PICTURE_BYTES, is_picture};
-use super::handle::{Answer, Ask};
 use super::records::{Effect, Override, Status, User};
 use super::refusal::Refusal;
 use super::request::{Fields, Sent};
