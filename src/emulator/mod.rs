@@ -171,11 +171,6 @@ impl Emulator {
         reply
     }
 
-    /// This emulator as the transport of a client with this key.
-    pub fn transport(&self, key: Option<&str>) -> InProcess {
-        InProcess::new(self.clone(), key)
-    }
-
     fn clock(&self) -> &Clock {
         &self.clock
     }

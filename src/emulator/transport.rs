@@ -10,6 +10,13 @@ use crate::remote::transport::{Request, Response, Sending, Target, Transport, Tr
 /// Port 0 cannot be connected to, so such a URL cannot leave it.
 pub const ORIGIN: &str = "http://127.0.0.1:0";
 
+impl Emulator {
+    /// This emulator as the transport of a client with this key.
+    pub fn transport(&self, key: Option<&str>) -> InProcess {
+        InProcess::new(self.clone(), key)
+    }
+}
+
 /// An emulator as the transport of a client with one key.
 #[derive(Clone, Debug)]
 pub struct InProcess {
