@@ -1,10 +1,12 @@
 //! [`Transport`] over a socket. Only this file and those below it use reqwest
 //! and have the key.
 
+mod api_base;
 mod authorities;
 mod echo;
 mod hosts;
 mod resolve;
+mod socket;
 mod strangers;
 
 use std::error::Error as StdError;
@@ -15,22 +17,20 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::transport::{Method, Request, Response, Sending, Target, Transport, TransportError};
-use crate::core::value::Invalid;
 use crate::error::{Code, Error};
 use crate::picture::MOST_BYTES;
+pub use api_base::ApiBase;
 pub use authorities::Authorities;
 use echo::Echo;
 pub use hosts::{Hosts, OwnHosts};
 use resolve::{NotPublic, Rule};
+use socket::client;
 use strangers::Strangers;
-
-/// The time limit for connecting, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limits for a whole request, from connecting to the last byte of its
 /// answer. They apply even while bytes trickle in: a limit on silence alone
@@ -56,120 +56,12 @@ impl Default for Timeouts {
     }
 }
 
-/// How long an unused connection is kept. Servers close theirs after about a
-/// minute; if one closes just as we send, the request's effect is unknown, so
-/// we close first.
-const IDLE: Duration = Duration::from_secs(15);
-
 /// The largest API answer, in bytes. A page of 50 accounts is well below one
 /// million; a few pages may be in flight at once.
 const API_ANSWER: u64 = 8 << 20;
 
 /// The largest answer of storage, which is not read.
 const STORAGE_ANSWER: u64 = 1 << 20;
-
-/// The base URL of an API: `https://host/path`, without query and fragment.
-/// Plain `http` is accepted only to this machine, because the key would be
-/// readable on the way.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiBase {
-    /// Without a trailing slash.
-    url: Url,
-}
-
-impl ApiBase {
-    /// Whop's production API ([transport](crate::whop_api#transport)).
-    pub fn production() -> Self {
-        Self::fixed("https://api.whop.com/api/v1")
-    }
-
-    /// Whop's sandbox: separate accounts and keys.
-    pub fn sandbox() -> Self {
-        Self::fixed("https://sandbox-api.whop.com/api/v1")
-    }
-
-    fn fixed(text: &'static str) -> Self {
-        Self::parse(text).expect("a constant that a test parses")
-    }
-
-    /// Parses a base, `/api/v1` included.
-    ///
-    /// # Errors
-    /// Says what is wrong, as a phrase that follows the value's name.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let refuse = |why: &str| Err(Invalid(why.to_owned()));
-        let Ok(mut url) = Url::parse(text) else {
-            return refuse("must be a URL such as https://api.whop.com/api/v1");
-        };
-        if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
-            return refuse("must be a URL that starts with https://");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refuse("must not contain a user name or a password; the key is given separately");
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return refuse("must end with its path: no `?` and no `#`");
-        }
-        if url.scheme() == "http" && !is_loopback(&url) {
-            return refuse(
-                "must start with https://, or the key could be read on the way; http:// works for 127.0.0.1",
-            );
-        }
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
-        Ok(Self { url })
-    }
-
-    /// The base as text, without a trailing slash.
-    pub fn as_str(&self) -> &str {
-        self.url.as_str().trim_end_matches('/')
-    }
-
-    /// Whether it is on this machine.
-    pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.url)
-    }
-
-    /// The full URL of a path below the base.
-    fn join(&self, path: &str) -> Result<Url, String> {
-        let url = Url::parse(&format!("{}{path}", self.as_str()))
-            .map_err(|why| format!("the path does not give a URL: {why}"))?;
-        let base = self.url.path().trim_end_matches('/');
-        // URLs are normalised while parsing: dots must not lead elsewhere.
-        let inside = url
-            .path()
-            .strip_prefix(base)
-            .is_some_and(|rest| rest.starts_with('/'));
-        if !path.starts_with('/') || url.origin() != self.url.origin() || !inside {
-            return Err("the path leads out of the API".to_owned());
-        }
-        Ok(url)
-    }
-}
-
-impl fmt::Display for ApiBase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for ApiBase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ApiBase({self})")
-    }
-}
-
-/// Whether a URL's host is this machine: an address of 127.0.0.0/8, `::1`, or
-/// the name `localhost`.
-fn is_loopback(url: &Url) -> bool {
-    url.host_str() == Some("localhost") || address(url).is_some_and(|ip| ip.is_loopback())
-}
-
-/// A URL's host, if it is an address rather than a name.
-fn address(url: &Url) -> Option<IpAddr> {
-    let host = url.host_str()?;
-    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
 
 /// For fuzzing: the scheme, the host and its address, if it is one, of a
 /// foreign URL that is followed.
@@ -375,20 +267,6 @@ impl Transport for HttpTransport {
 /// The rule for foreign URLs.
 fn rule(local: bool, own: Hosts, variable: &'static str) -> Rule {
     Rule { local, own, variable }
-}
-
-/// The socket settings. No proxy is used for this machine, because a plain
-/// request would show it the key.
-fn client(loopback: bool) -> reqwest::ClientBuilder {
-    // An error only means that a provider was chosen before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE);
-    if loopback { builder.no_proxy() } else { builder }
 }
 
 fn method(method: Method) -> reqwest::Method {

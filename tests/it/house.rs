@@ -12,14 +12,7 @@ use self::imports::{Graph, Tests};
 
 /// Circles of imports that are known. The list only gets shorter: a circle that
 /// is gone must leave it.
-const RINGS: [&[&str]; 2] = [
-    &[
-        "remote/http.rs",
-        "remote/http/authorities.rs",
-        "remote/http/strangers.rs",
-    ],
-    &["remote/probe/judge.rs", "remote/probe/mod.rs"],
-];
+const RINGS: [&[&str]; 1] = [&["remote/probe/judge.rs", "remote/probe/mod.rs"]];
 
 /// Packages and the only places that may name them.
 const HOMES: [(&str, &[&str]); 10] = [
@@ -30,8 +23,10 @@ const HOMES: [(&str, &[&str]); 10] = [
         "reqwest",
         &[
             "remote/http.rs",
+            "remote/http/api_base.rs",
             "remote/http/authorities.rs",
             "remote/http/resolve.rs",
+            "remote/http/socket.rs",
             "remote/http/strangers.rs",
         ],
     ),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use reqwest::{Certificate, ClientBuilder};
 
+use super::socket::client;
 use crate::core::value::Invalid;
 
 /// Certificates of authorities. They add to the platform's and replace none; by
@@ -26,7 +27,7 @@ impl Authorities {
             Ok(found) => {
                 // Whether they are usable shows only when they are used.
                 let usable = Self(found);
-                match usable.add_to(super::client(false)).build() {
+                match usable.add_to(client(false)).build() {
                     Ok(_) => Ok(usable),
                     Err(_) => refuse("contains a certificate that cannot be used"),
                 }

@@ -18,8 +18,10 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Client, Url};
 
+use super::api_base::{address, is_loopback};
+use super::authorities::Authorities;
 use super::resolve::{Guarded, Rule, look_up};
-use super::{Authorities, CONNECT_TIMEOUT, address, is_loopback};
+use super::socket::{CONNECT_TIMEOUT, client};
 
 /// Requests to foreign hosts for one purpose.
 pub(super) struct Strangers {
@@ -64,7 +66,7 @@ impl Strangers {
     fn direct(&self) -> Result<&Client, String> {
         let made = self.direct.get_or_init(|| {
             let names = Arc::new(Guarded(Arc::clone(&self.rule)));
-            let settings = super::client(self.rule.local).no_proxy().dns_resolver(names);
+            let settings = client(self.rule.local).no_proxy().dns_resolver(names);
             let client = self.authorities.add_to(settings).build();
             client.map_err(|why| format!("TLS could not be set up: {why}"))
         });
