@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::date::moment;
 use super::super::error::scopes_in;
-use super::{List, Look};
+use super::look::{List, Look};
 use crate::core::assumption::Outcome::{self, CannotBeTold, Differs, Holds};
 
 /// An outcome, and what was seen.

@@ -6,6 +6,7 @@
 //! which is pure.
 
 mod judge;
+mod look;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,6 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::client::Client;
-use super::error::ErrorBody;
 use super::operation::Operation;
 use super::query::path;
 use super::retry::Repeat;
@@ -24,6 +24,7 @@ use crate::core::assumption::{ALL, Assumption, Finding, Outcome, Way};
 use crate::core::model::{Dialect, Known, KnownUser};
 use crate::core::value::UserId;
 use judge::Seen;
+use look::{List, Look};
 
 /// The most pages that are read to find the last one.
 const MOST_PAGES: usize = 20;
@@ -36,60 +37,6 @@ const READS_ACCOUNT: &str = "company:balance:read";
 
 /// A parameter that no API has.
 const NOBODYS: &str = "whop_sync_probe";
-
-/// What one GET was answered with.
-#[derive(Clone, Debug, Default)]
-struct Look {
-    /// HTTP status; `None` where no answer came.
-    status: Option<u16>,
-    /// The headers that a judgement may need.
-    request_id: bool,
-    ray: bool,
-    retry_after: bool,
-    /// What the body says in JSON, null for anything else.
-    body: Value,
-    /// The message and code of an error, or why there is no answer.
-    told: String,
-    code: String,
-}
-
-impl Look {
-    fn of(answer: &Response) -> Self {
-        let told = ErrorBody::read(answer);
-        Self {
-            status: Some(answer.status),
-            request_id: answer.header("x-request-id").is_some(),
-            ray: answer.header("cf-ray").is_some(),
-            retry_after: answer.header("retry-after").is_some(),
-            body: serde_json::from_slice(&answer.body).unwrap_or(Value::Null),
-            told: told.message,
-            code: told.code,
-        }
-    }
-
-    /// Whether it succeeded.
-    fn is_well(&self) -> bool {
-        self.status.is_some_and(|status| (200..300).contains(&status))
-    }
-
-    /// The entries of a page.
-    fn entries(&self) -> &[Value] {
-        self.body["data"].as_array().map_or(&[], Vec::as_slice)
-    }
-}
-
-/// What reading the list brought.
-#[derive(Debug, Default)]
-struct List {
-    /// The first page, twice.
-    first: Look,
-    again: Look,
-    /// The last page that was read, and whether it is the list's last.
-    last: Look,
-    ended: bool,
-    /// All entries that were read.
-    entries: Vec<Value>,
-}
 
 impl Client {
     /// Asks in a version that cannot exist, which the server should refuse by
