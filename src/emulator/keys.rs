@@ -7,7 +7,7 @@ use super::ids::{fingerprint, is_id};
 use super::records::{Account, Effect, Membership, User};
 use super::refusal::Refusal;
 use super::request::Call;
-use super::scopes::{self, CATALOGUE};
+use super::scopes;
 use super::state::World;
 
 /// A key that the emulator knows.

@@ -11,9 +11,8 @@ mod strangers;
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::net::IpAddr;
 #[cfg(any(test, fuzzing))]
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};

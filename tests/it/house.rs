@@ -10,10 +10,6 @@ use std::sync::LazyLock;
 
 use self::imports::{Graph, Tests};
 
-/// Circles of imports that are known. The list only gets shorter: a circle that
-/// is gone must leave it.
-const RINGS: [&[&str]; 1] = [&["remote/probe/judge.rs", "remote/probe/mod.rs"]];
-
 /// Packages and the only places that may name them.
 const HOMES: [(&str, &[&str]); 10] = [
     ("clap", &["cli"]),
@@ -142,11 +138,8 @@ fn imports_point_one_way() {
 
 #[test]
 fn imports_go_in_no_circle() {
-    let found = graph(Tests::Left).rings();
-    let known = RINGS
-        .iter()
-        .map(|ring| ring.iter().map(|file| (*file).to_owned()).collect());
-    assert_eq!(found, known.collect());
+    let rings = graph(Tests::Left).rings();
+    assert!(rings.is_empty(), "{rings:#?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::operation::Operation;
 use super::query::path;
 use super::retry::Repeat;
 use super::sanitize;
-use super::transport::{Method, Response};
+use super::transport::Method;
 use super::version::{LEGACY, NOWHERE, NamedVersions};
 use crate::core::assumption::{ALL, Assumption, Finding, Outcome, Way};
 use crate::core::model::{Dialect, Known, KnownUser};
