@@ -10,11 +10,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use self::columns::{Column, Columns, columns, question};
+use self::columns::{Column, Columns, columns};
 use self::csv::Table;
 use self::pipelines::Ci;
 use crate::cli::output::Printer;
-use crate::cli::settings::{Consent, Settings};
+use crate::cli::settings::Settings;
 use crate::core::field::TextField;
 use crate::core::model::{DesiredUser, Guardrails};
 use crate::core::value::{DisplayName, Email, PlatformId, UserKey};
@@ -39,9 +39,8 @@ pub(crate) struct InitArgs {
     /// Take the users from this table: CSV with a header line
     ///
     /// Columns are found by their headers: id, email, name, avatar, title,
-    /// renamed_from, and common other names of these. On a terminal you are
-    /// asked for one that is not found. Rows that cannot be users are left out
-    /// and reported.
+    /// renamed_from, and common other names of these. Rows that cannot be users
+    /// are left out and reported.
     #[arg(long, value_name = "FILE")]
     pub(crate) from_csv: Option<PathBuf>,
     /// Take this column for a field, such as email="Mail address"; repeatable
@@ -94,10 +93,7 @@ pub(crate) fn run(settings: &Settings, printer: &Printer, args: &InitArgs) -> Re
             )
             .hint("name another one with `-f`: only new files are written"));
         }
-        Some(table) => {
-            let asks = settings.consent == Consent::Ask && !printer.is_json();
-            from_table(table, args, folder, asks.then_some(printer), &mut made)?
-        }
+        Some(table) => from_table(table, args, folder, &mut made)?,
     };
     let disk = &settings.disk;
     let make_folder = |folder: &Path| {
@@ -206,15 +202,8 @@ users: []
     )
 }
 
-/// Makes a manifest of a table. Where somebody can be asked, by this printer,
-/// they are asked for columns that are not found.
-fn from_table(
-    path: &Path,
-    args: &InitArgs,
-    folder: &Path,
-    asks: Option<&Printer>,
-    made: &mut InitSummary,
-) -> Result<String> {
+/// Makes a manifest of a table.
+fn from_table(path: &Path, args: &InitArgs, folder: &Path, made: &mut InitSummary) -> Result<String> {
     let bytes = fsys::read_named(path, MOST_TABLE).map_err(|cause| Error::file("read", path, cause))?;
     let shown = path.display();
     let bad = |message: String| Error::new(Code::Usage, message);
@@ -227,8 +216,7 @@ fn from_table(
         ))
         .hint("close them, or save the table again from the spreadsheet")
     })?;
-    let ask = |field: &str, taken: &Columns| question(asks?, field, &table.header, taken);
-    let columns = columns(&table.header, &args.columns, ask, made).map_err(|message| {
+    let columns = columns(&table.header, &args.columns, made).map_err(|message| {
         let headers = table.header.iter().map(|header| format!("`{header}`"));
         let headers = headers.collect::<Vec<_>>().join(", ");
         bad(message).hint(format!(

@@ -1,21 +1,12 @@
 //! Which column of a table is for which field of a user: as the command line
-//! says, as the headers say, or as somebody at the terminal says.
+//! says, or as the headers say.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _};
 
-use crate::cli::output::Printer;
 use crate::core::field::{TextField, USER_FIELDS};
 use crate::core::model::IDENTITY_KEYS;
 use crate::manifest;
-use crate::render::escape;
 use crate::render::init::InitSummary;
-
-/// The most characters of a header that a question shows.
-const MOST_SHOWN: usize = 60;
-
-/// How often a question is asked before it is given up.
-const MOST_TIMES: u32 = 5;
 
 /// A column that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,16 +54,14 @@ impl Column {
 /// Which column is for which field.
 pub(super) type Columns = BTreeMap<String, usize>;
 
-/// Finds the columns: those that were named, then by their headers, and at last
-/// by asking. A header that is the field's own name wins over another word for
-/// it.
+/// Finds the columns: those that were named, then by their headers. A header
+/// that is the field's own name wins over another word for it.
 ///
 /// # Errors
 /// Says what there is no column for.
 pub(super) fn columns(
     header: &[String],
     named: &[Column],
-    mut ask: impl FnMut(&str, &Columns) -> Option<usize>,
     made: &mut InitSummary,
 ) -> Result<Columns, String> {
     let mut columns = Columns::new();
@@ -103,9 +92,7 @@ pub(super) fn columns(
     }
     for required in required() {
         if !columns.contains_key(required) {
-            let found = ask(required, &columns);
-            let at = found.ok_or_else(|| format!("no column of the table is for `{required}`"))?;
-            columns.insert(required.to_owned(), at);
+            return Err(format!("no column of the table is for `{required}`"));
         }
     }
     let unused = header
@@ -114,41 +101,4 @@ pub(super) fn columns(
         .filter(|(at, _)| !columns.values().any(|used| used == at));
     made.unused = unused.map(|(_, header)| header.clone()).collect();
     Ok(columns)
-}
-
-/// Asks which column is for a field. `None` if the answer is none: an empty
-/// line, the end of the input, or nothing but wrong ones.
-pub(super) fn question(printer: &Printer, field: &str, header: &[String], taken: &Columns) -> Option<usize> {
-    let is_free = |at: &usize| !taken.values().any(|known| known == at);
-    let free: Vec<usize> = (0..header.len()).filter(is_free).collect();
-    if free.is_empty() {
-        return None;
-    }
-    let mut text = format!("\nNo column is named `{field}`. Remaining columns:\n");
-    for at in &free {
-        let shown: String = header[*at].chars().take(MOST_SHOWN).collect();
-        text += &format!("  {}  {}\n", at + 1, escape::terminal(&shown));
-    }
-    printer.must_be_seen(&text);
-    for _ in 0..MOST_TIMES {
-        printer.must_be_seen(&format!(
-            "Which column is `{field}`? Enter a number or name (blank to skip): "
-        ));
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer).ok()?;
-        let answer = answer.trim();
-        if answer.is_empty() {
-            return None;
-        }
-        let number = answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        let by_name = || {
-            header
-                .iter()
-                .position(|name| name.trim().eq_ignore_ascii_case(answer))
-        };
-        if let Some(at) = by_name().or(number).filter(|at| free.contains(at)) {
-            return Some(at);
-        }
-    }
-    None
 }

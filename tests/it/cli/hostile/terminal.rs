@@ -124,38 +124,19 @@ fn what_init_says_of_a_table_is_told_safely() {
         .filter(|text| text.len() < 500 && !text.contains('\0'))
     {
         let head = text.replace('"', "\"\"");
-        let table = format!("\"{head}\",\"x{head}\",\"y{head}\"\n1,a@acme.dev,Ann\n");
-        let scene = Scene::new(Place::new().file("table.csv", table));
-        // Given up at once, and answered wrongly and rightly.
-        for (typed, ends) in [
-            ("\n", "no column of the table is for `"),
-            ("99\n1\n2\n3\n", "users.yaml"),
+        let hostile = format!("\"{head}\",\"x{head}\",\"y{head}\"\n1,a@acme.dev,Ann\n");
+        let plain = format!("id,email,name,\"z{head}\"\n1,a@acme.dev,Ann,red\n");
+        // Columns that are missing, and one that is not used.
+        for (table, ends) in [
+            (hostile, "no column of the table is for `"),
+            (plain, "users.yaml"),
         ] {
-            let Some(got) = on_a_terminal(&scene, "init --from-csv table.csv", "600/min", typed) else {
+            let scene = Scene::new(Place::new().file("table.csv", table));
+            let Some(got) = on_a_terminal(&scene, "init --from-csv table.csv", "600/min", "") else {
                 return;
             };
-            assert!(got.contains("Which column is ") && got.contains(ends), "{got}");
+            assert!(got.contains(ends), "{got}");
             judged("what init says", &got);
         }
     }
-}
-
-#[test]
-fn somebody_at_the_terminal_says_which_column_is_which() {
-    let table = "No.,Post,Called,Colour\n7,a@acme.dev,Ann,red\n";
-    let scene = Scene::new(Place::new().file("table.csv", table));
-    let line = "init --from-csv table.csv --column metadata.colour=Colour";
-    let Some(got) = on_a_terminal(&scene, line, "600/min", "1\npost\n4\n3\n") else {
-        return;
-    };
-    let question = "Which column is `id`? Enter a number or name (blank to skip): ";
-    assert!(got.contains("  1  No.\r\n  2  Post\r\n  3  Called\r\n"), "{got}");
-    assert!(got.contains(question) && !got.contains("  4  Colour"), "{got}");
-    let written = String::from_utf8(scene.place.read("users.yaml")).unwrap();
-    for part in ["id: \"7\"", "email: a@acme.dev", "name: Ann", "colour: red"] {
-        assert!(written.contains(part), "{part} is not in\n{written}\n{got}");
-    }
-    // Where there is no terminal nobody is asked.
-    let ran = scene.place.expect(64, "init -f other.yaml --from-csv table.csv");
-    assert!(!ran.stderr.contains("Which column"), "{}", ran.shown());
 }
