@@ -532,11 +532,6 @@ impl Plan {
 }
 
 impl Action {
-    /// Whether anything on Whop changes, beyond the mapping.
-    pub fn changes_whop(&self) -> bool {
-        matches!(self.kind, Kind::Create(_)) || !self.account.is_empty() || !self.profile.is_empty()
-    }
-
     /// The id under which the account was known so far, where this action gives
     /// it another: an identity change.
     pub fn former_id(&self) -> Option<&str> {

@@ -212,15 +212,6 @@ impl Emulator {
         })
     }
 
-    /// Deletes a person; accounts keep the owner's id, which then leads nowhere.
-    pub fn remove_user(&self, user: &str) -> bool {
-        self.edit(|engine, _| {
-            let seq = engine.world.user_by_name(user).map(|user| user.seq);
-            seq.map(|seq| engine.world.change(Effect::UserGone(seq)))
-                .is_some()
-        })
-    }
-
     /// Changes what a person is called, in one account or (`None`) globally.
     /// No name clears the override.
     pub fn set_name(&self, user: &str, account: Option<&str>, name: Option<&str>) -> bool {

@@ -329,8 +329,6 @@ pub(super) enum Effect {
     AccountGone(u64),
     /// The user is now this.
     User(User),
-    /// The user of this number is gone.
-    UserGone(u64),
     /// What the account of the second number shows of the user of the first.
     Override(u64, u64, Override),
     /// The file is now this.

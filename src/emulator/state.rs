@@ -112,7 +112,6 @@ impl World {
             Effect::Account(account) => self.put_account(account),
             Effect::AccountGone(seq) => self.drop_account(seq),
             Effect::User(user) => self.put_user(user),
-            Effect::UserGone(seq) => self.drop_user(seq),
             Effect::Override(user, account, shown) => {
                 if shown == Override::default() {
                     self.overrides.remove(&(user, account));
@@ -200,18 +199,6 @@ impl World {
             self.user_emails.insert(email.clone(), user.seq);
         }
         self.users.insert(user.seq, user);
-    }
-
-    /// Deletes a user. Accounts keep the number, which then leads nowhere.
-    fn drop_user(&mut self, seq: u64) {
-        let Some(user) = self.users.remove(&seq) else {
-            return;
-        };
-        self.user_ids.remove(&user.id);
-        self.usernames.remove(&user.username);
-        if let Some(email) = &user.email {
-            self.user_emails.remove(email);
-        }
     }
 
     /// Every record as the changes that would make it, for a fresh state file.

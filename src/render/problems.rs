@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use annotate_snippets::renderer::{DEFAULT_TERM_WIDTH, Renderer};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 
-use super::Validation;
 use super::escape::{self, Watch};
 use super::messages::plural;
 use super::style::Palette;
@@ -85,23 +84,6 @@ fn sums(problems: &[Problem]) -> Option<String> {
     let sums = [of(Severity::Error, "error"), of(Severity::Warning, "warning")];
     let sums: Vec<String> = sums.into_iter().flatten().collect();
     (!sums.is_empty()).then(|| sums.join(", "))
-}
-
-/// The closing line of `validate`, with a final newline, after the problems
-/// themselves ([`render`]).
-pub fn verdict(validation: &Validation<'_>) -> String {
-    let Validation {
-        users,
-        avatars,
-        problems: _,
-    } = *validation;
-    let verdict = if validation.is_valid() {
-        "valid"
-    } else {
-        "not valid"
-    };
-    let (users, avatars) = (plural(users, "user"), plural(avatars, "picture"));
-    format!("The manifest is {verdict}: {users}, {avatars}\n")
 }
 
 /// The sort order of problems: by severity, then by place in the text. Those
@@ -426,21 +408,6 @@ error[bad_email]: the email must contain an `@`
             field: Some("email".into()),
         };
         assert!(plain(&[problem]).contains("manifest file 1, user 4, `email`"));
-    }
-
-    #[test]
-    fn warnings_alone_leave_a_manifest_valid() {
-        let mut problem = problem(1, 1, 1, "x");
-        let said = |problem: &Problem| {
-            verdict(&Validation {
-                users: 12,
-                avatars: 1,
-                problems: std::slice::from_ref(problem),
-            })
-        };
-        assert_eq!(said(&problem), "The manifest is not valid: 12 users, 1 picture\n");
-        problem.severity = Severity::Warning;
-        assert_eq!(said(&problem), "The manifest is valid: 12 users, 1 picture\n");
     }
 
     #[test]

@@ -185,7 +185,7 @@ fn every_changed_text_counts_in_what_is_made_of_a_plan() {
         assert_eq!(guards, [Guard::MaxUpdates], "{field:?}");
         let action = &plan.actions[0];
         assert_eq!(summary::cause(action), Some(Cause::Edited));
-        assert!(action.changes_whop());
+        assert!(!action.account.is_empty() || !action.profile.is_empty());
         assert_eq!(action.account.is_empty(), field.owner() == Owner::Profile);
         assert_eq!(action.profile.is_empty(), field.owner() == Owner::Account);
         let mut other = facts.user.clone();

@@ -17,20 +17,6 @@ pub struct ApiBase {
 }
 
 impl ApiBase {
-    /// Whop's production API ([transport](crate::whop_api#transport)).
-    pub fn production() -> Self {
-        Self::fixed("https://api.whop.com/api/v1")
-    }
-
-    /// Whop's sandbox: separate accounts and keys.
-    pub fn sandbox() -> Self {
-        Self::fixed("https://sandbox-api.whop.com/api/v1")
-    }
-
-    fn fixed(text: &'static str) -> Self {
-        Self::parse(text).expect("a constant that a test parses")
-    }
-
     /// Parses a base, `/api/v1` included.
     ///
     /// # Errors

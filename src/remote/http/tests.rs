@@ -150,7 +150,6 @@ fn bases_are_https_or_on_this_machine() {
     ] {
         assert!(ApiBase::parse(text).is_err(), "{text}");
     }
-    assert!(!ApiBase::production().is_loopback() && !ApiBase::sandbox().is_loopback());
 }
 
 #[test]
@@ -262,7 +261,7 @@ async fn a_name_that_leads_into_this_machine_is_not_followed() {
 
 #[test]
 fn keys_that_cannot_be_one_are_refused_and_never_shown() {
-    let base = ApiBase::production;
+    let base = || ApiBase::parse("https://h.test").unwrap();
     for key in ["", "a b", "a\nb", "é"] {
         let error = HttpTransport::new(base(), SecretString::from(key)).unwrap_err();
         assert_eq!(error.code(), Code::KeyRefused);
