@@ -425,18 +425,18 @@ fn a_digest_holds_for_its_server_version_and_limits_alone() {
 #[test]
 fn a_saved_plan_that_was_killed_half_way_is_resumed_by_the_same_command() {
     for kill_after in [1, 5, 12] {
-        let served = Served::start("--latency 40ms");
-        let address = served.base["http://".len()..].trim_end_matches("/api/v1");
-        let (base, created) = forward(address.parse().unwrap());
+        let served = Served::start("");
+        let (base, gate) = forward(&served, kill_after);
         let place = Place::example();
         let server = format!("-q --server {base}");
         let plan = place.run_with(&format!("plan -f {EXAMPLE} {server} --out p.json"), &[KEY]);
         assert_eq!(plan.status, 0, "{}", plan.shown());
         let line = format!("apply p.json --yes {server} --format json");
         let apply = start(&place, &line);
-        (0..kill_after).for_each(|_| created.recv().unwrap());
+        gate.wait();
         signal("KILL", &apply);
         let killed = finish(apply, &line);
+        gate.open();
         assert_eq!((killed.status, &*killed.stdout), (-1, ""), "{}", killed.shown());
         assert!(place.path("users.example.mapping.journal").exists());
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::stops::{KEY, finish, forward, signal, start};
+use super::stops::{KEY, finish, forward, signal, start, wait_for_stop};
 use super::{EXAMPLE, Place, Ran, Served};
 
 const OPTIONS: &str = "-q -f users.example.yaml --server emulator --receipt r.json";
@@ -135,18 +135,22 @@ fn a_user_who_failed_is_in_it_with_whops_answer() {
     assert!(failed[0]["request_id"].is_string() && failed[0]["message"].is_string());
 }
 
-/// Starts an apply over a slow server and sends it signals once it creates.
-/// They differ, since equal ones may become one on their way.
+/// Starts an apply and sends it signals while a create is unanswered. They
+/// differ, since equal ones may become one on their way.
 fn interrupted(signals: &[&str]) -> (Place, Ran) {
-    let served = Served::start("--latency 300ms");
-    let address = served.base["http://".len()..].trim_end_matches("/api/v1");
-    let (base, created) = forward(address.parse().unwrap());
+    let served = Served::start("");
+    let (base, gate) = forward(&served, 1);
     let place = Place::example();
-    let line = format!("apply --yes -q -f {EXAMPLE} --server {base} --receipt r.json --format json");
-    let apply = start(&place, &line);
-    created.recv().unwrap();
+    let line = format!("apply --yes -f {EXAMPLE} --server {base} --receipt r.json --format json");
+    let mut apply = start(&place, &line);
+    gate.wait();
     for name in signals {
         signal(name, &apply);
+    }
+    // A second one cuts the run off, whatever it waits for.
+    if let [_] = signals {
+        wait_for_stop(&mut apply);
+        gate.open();
     }
     let ran = finish(apply, &line);
     assert_eq!(ran.status, 130, "{}", ran.shown());

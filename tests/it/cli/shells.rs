@@ -51,11 +51,11 @@ fn zsh_itself_completes_an_id_on_a_terminal() {
     let script = r"zmodload zsh/zpty
         zpty inner zsh -f -i
         zpty -w inner 'autoload -Uz compinit; compinit -u -D; source <(whop-sync completions zsh)'
-        zpty -w inner 'print -r -- LOAD''ED'
-        zpty -r inner seen '*LOADED*'
+        zpty -w inner 'PS1=REA''DY'
+        zpty -r inner seen '*READY*'
         zpty -w -n inner $'whop-sync show oth\t'
         zpty -r inner seen '*show other_42*'
-        zpty -w -n inner $'\x15whop-sync show user_\t\t'
+        zpty -w -n inner $'\x15whop-sync show user_\t'
         zpty -r inner seen '*user_1*user_2*'
         print -r -- completed
         zpty -d inner";
@@ -63,8 +63,9 @@ fn zsh_itself_completes_an_id_on_a_terminal() {
     if shell(&place, "zsh", &["-f", "-c"], "").is_none() {
         return; // There is no zsh here.
     }
-    // What does not come is waited for in vain.
-    let output = shell(&place, "timeout", &["60", "zsh", "-f", "-c"], script).unwrap();
+    // What does not come is waited for in vain. Each key is pressed once the line
+    // editor waits for it: keys that lie there already make zsh list nothing.
+    let output = shell(&place, "timeout", &["600", "zsh", "-f", "-c"], script).unwrap();
     assert!(text(&output.stdout).contains("completed"), "{output:?}");
 }
 

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -100,53 +100,111 @@ fn an_interrupted_plan_says_so_in_json_too() {
     assert_eq!(plan.json()["code"], "run.interrupted");
 }
 
-/// Forwards connections to a server, and tells of every create on its way.
-pub(super) fn forward(to: SocketAddr) -> (String, Receiver<()>) {
+/// What a forwarder holds back: from the create that a test waits for on, no
+/// answer comes until the test lets them. A run that is caught there cannot end,
+/// however slow the machine is.
+pub(super) struct Gate(Mutex<Held>, Condvar);
+
+struct Held {
+    /// How many creates may still go by.
+    creates: usize,
+    /// Whether answers are held.
+    shut: bool,
+}
+
+impl Gate {
+    /// Waits until the last of the creates is on its way.
+    pub(super) fn wait(&self) {
+        let Self(held, changed) = self;
+        let held = held.lock().unwrap();
+        drop(changed.wait_while(held, |held| !held.shut).unwrap());
+    }
+
+    /// Lets all answers come, now and from now on.
+    pub(super) fn open(&self) {
+        let Self(held, changed) = self;
+        held.lock().unwrap().shut = false;
+        changed.notify_all();
+    }
+
+    /// A request is about to go by.
+    fn passes(&self, request: &[u8]) {
+        let Self(held, changed) = self;
+        let mut held = held.lock().unwrap();
+        if held.creates > 0 && request.starts_with(b"POST /api/v1/accounts") {
+            held.creates -= 1;
+            held.shut = held.creates == 0;
+            changed.notify_all();
+        }
+    }
+
+    /// Waits until answers may come.
+    fn waits(&self) {
+        let Self(held, changed) = self;
+        let held = held.lock().unwrap();
+        drop(changed.wait_while(held, |held| held.shut).unwrap());
+    }
+}
+
+/// Forwards connections to a server, and holds answers back once so many
+/// creates are on their way.
+pub(super) fn forward(served: &Served, creates: usize) -> (String, Arc<Gate>) {
+    let to = served.base["http://".len()..].trim_end_matches("/api/v1");
+    let to: SocketAddr = to.parse().unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let base = format!("http://{}/api/v1", listener.local_addr().unwrap());
-    let (tell, told) = mpsc::channel();
+    let held = Held { creates, shut: false };
+    let gate = Arc::new(Gate(Mutex::new(held), Condvar::new()));
+    let shared = Arc::clone(&gate);
     thread::spawn(move || {
         while let Ok((client, _)) = listener.accept() {
             let server = TcpStream::connect(to).unwrap();
             let (back, there) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-            let tell = tell.clone();
-            thread::spawn(move || pump(client, server, Some(&tell)));
-            thread::spawn(move || pump(back, there, None));
+            let (passes, waits) = (Arc::clone(&shared), Arc::clone(&shared));
+            thread::spawn(move || pump(client, server, |request| passes.passes(request)));
+            thread::spawn(move || pump(back, there, |_| waits.waits()));
         }
     });
-    (base, told)
+    (base, gate)
 }
 
-/// Carries bytes until either side ends.
-fn pump(mut from: TcpStream, mut to: TcpStream, tell: Option<&Sender<()>>) {
+/// Carries bytes until either side ends, after showing them.
+fn pump(mut from: TcpStream, mut to: TcpStream, show: impl Fn(&[u8])) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer) {
+        show(&buffer[..n]);
         if to.write_all(&buffer[..n]).is_err() {
             break;
-        }
-        if let Some(tell) = tell
-            && buffer[..n].starts_with(b"POST /api/v1/accounts")
-        {
-            // Nobody listens any more once the test has what it waited for.
-            let _ = tell.send(());
         }
     }
     let _ = to.shutdown(Shutdown::Write);
 }
 
+/// Waits until a run says on stderr that it was asked to stop.
+pub(super) fn wait_for_stop(process: &mut Running) {
+    let told = process.0.stderr.as_mut().unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("stopping, since") {
+        let mut byte = [0];
+        told.read_exact(&mut byte).unwrap();
+        seen.extend(byte);
+    }
+}
+
 #[test]
 fn a_signal_lets_work_in_hand_finish_and_the_next_run_completes() {
     for name in ["INT", "TERM"] {
-        // Slow answers: a create that was seen is still unanswered.
-        let served = Served::start("--latency 300ms");
-        let address = served.base["http://".len()..].trim_end_matches("/api/v1");
-        let (base, created) = forward(address.parse().unwrap());
+        let served = Served::start("");
+        let (base, gate) = forward(&served, 1);
         let place = Place::example();
-        let options = format!("-q -f {EXAMPLE} --server {base} --format json");
+        let options = format!("-f {EXAMPLE} --server {base} --format json");
         let line = format!("apply --yes {options}");
-        let apply = start(&place, &line);
-        created.recv().unwrap();
+        let mut apply = start(&place, &line);
+        gate.wait();
         signal(name, &apply);
+        // The create is unanswered when the run learns of the signal.
+        wait_for_stop(&mut apply);
+        gate.open();
         let stopped = finish(apply, &line);
         assert_eq!(stopped.status, 130, "{name}\n{}", stopped.shown());
         let report = stopped.json();

@@ -24,7 +24,7 @@ pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_whop-sync");
 
 /// How long anything may take before the test gives up: a hang must fail, and
 /// a busy machine must not.
-pub(super) const SAFETY: Duration = Duration::from_secs(120);
+pub(super) const SAFETY: Duration = Duration::from_secs(600);
 
 /// Between two looks at something that cannot be waited for.
 const GLANCE: Duration = Duration::from_millis(3);
