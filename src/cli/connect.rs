@@ -242,7 +242,7 @@ fn authorities(settings: &Settings) -> Result<Authorities> {
         return Ok(Authorities::default());
     };
     let hint = "`--ca-file` names a PEM file with the certificates of your own authority";
-    let pem = fsys::read_named(path, MOST_AUTHORITIES)
+    let pem = fsys::read_trusted(path, MOST_AUTHORITIES)
         .map_err(|cause| Error::file("read", path, cause).or_hint(hint))?;
     Authorities::parse(&pem)
         .map_err(|why| Error::new(Code::Usage, format!("`{}` {why}", path.display())).hint(hint))

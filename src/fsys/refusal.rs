@@ -29,7 +29,7 @@ impl Refusal {
             Self::Kind(..) => "name a regular file",
             Self::Large(..) => "is this the right file?",
             Self::Writable(_) => {
-                "take that right away, such as with `chmod 600`, and check what the file holds"
+                "take that right away, such as with `chmod go-w`, and check what the file holds"
             }
         }
     }

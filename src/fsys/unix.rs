@@ -100,6 +100,13 @@ pub(super) fn open_named(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// The file, which only its owner may write.
+pub(super) fn open_trusted(path: &Path) -> io::Result<File> {
+    let file = open_named(path)?;
+    refuse_writable(path, &file.metadata()?, OTHERS_WRITE)?;
+    Ok(file)
+}
+
 /// The file, and whether others may read it.
 pub(super) fn open_secret(path: &Path) -> io::Result<(File, bool)> {
     let kind = |about: &Metadata| FileType::from_raw_mode(about.mode() as _);
@@ -118,11 +125,16 @@ pub(super) fn open_secret(path: &Path) -> io::Result<(File, bool)> {
     }
     // Some systems show rights of a group on pipes without a name, which mean
     // nothing.
-    let forbidden = if is_pipe { ALL_WRITE } else { OTHERS_WRITE };
-    if about.mode() & forbidden != 0 {
-        return Err(Refusal::Writable(path.to_owned()).into());
-    }
+    refuse_writable(path, &about, if is_pipe { ALL_WRITE } else { OTHERS_WRITE })?;
     Ok((file, !is_pipe && about.mode() & OTHERS_READ != 0))
+}
+
+/// Refuses a file that somebody has one of these rights to.
+fn refuse_writable(path: &Path, about: &Metadata, rights: u32) -> io::Result<()> {
+    match about.mode() & rights {
+        0 => Ok(()),
+        _ => Err(Refusal::Writable(path.to_owned()).into()),
+    }
 }
 
 fn demand_regular(path: &Path, about: &Metadata) -> io::Result<()> {

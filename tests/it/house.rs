@@ -254,7 +254,7 @@ fn every_threat_has_a_test_that_exists() {
 }
 
 /// What opens a file or reads the environment.
-const OPENERS: [&str; 8] = [
+const OPENERS: [&str; 9] = [
     "File::open(",
     "fs::read",
     "OpenOptions",
@@ -263,6 +263,7 @@ const OPENERS: [&str; 8] = [
     "read_most(",
     "read_named(",
     "read_secret(",
+    "read_trusted(",
 ];
 
 #[test]

@@ -18,7 +18,7 @@ use crate::manifest::picture;
 const MANIFEST: &str = "version: 1\ncompany: biz_p\nusers:\n- {id: u, email: u@a.io, name: N}\n";
 
 /// Long enough for any run on any machine; one that hangs is killed then.
-const GENEROUS: Duration = Duration::from_secs(120);
+const GENEROUS: Duration = Duration::from_secs(600);
 
 /// Runs it to its end. One that waits for ever is killed, and fails.
 #[track_caller]
@@ -306,6 +306,31 @@ fn a_key_that_others_may_write_is_refused_and_one_they_may_read_is_told() {
         assert_eq!(told, said.is_some(), "{mode:o}: {}", ran.shown());
         assert!(ran.stderr.contains(said.unwrap_or_default()), "{}", ran.shown());
         assert!(!ran.shown().contains("sesame"), "{}", ran.shown());
+    }
+}
+
+/// Whoever chooses an authority can answer in Whop's name.
+#[test]
+fn an_authority_that_others_may_write_is_refused() {
+    let place = Place::with(MANIFEST).file("mounted/ca.pem", "no certificate");
+    symlink("mounted/ca.pem", place.path("ca.pem")).unwrap();
+    let server = "plan --server https://127.0.0.1:9/api/v1";
+    for (mode, refused) in [(0o600, false), (0o644, false), (0o664, true), (0o646, true)] {
+        fs::set_permissions(place.path("mounted/ca.pem"), fs::Permissions::from_mode(mode)).unwrap();
+        for ran in [
+            place.run_with(&format!("{server} --ca-file ca.pem"), &[KEY]),
+            place.run_with(server, &[KEY, ("WHOP_SYNC_CA_FILE", "ca.pem")]),
+        ] {
+            let told = ran.stderr.contains("others than its owner may write `ca.pem`");
+            assert_eq!(told, refused, "{mode:o}: {}", ran.shown());
+            // Else it is read, and is none.
+            assert_eq!(
+                ran.status,
+                if refused { 1 } else { 64 },
+                "{mode:o}: {}",
+                ran.shown()
+            );
+        }
     }
 }
 
