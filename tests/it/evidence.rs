@@ -192,7 +192,7 @@ fn a_former_id_counts_only_while_the_manifest_names_it() {
         world.users[0].renamed_from = None;
         assert_eq!(only_held(&world.plan()), ["new contradicted"]);
         let said = messages::reason(&world.plan().holds[0].reason);
-        assert!(said.what_to_do.contains("say `renamed_from: old`"), "{said:?}");
+        assert!(said.what_to_do.contains("add `renamed_from: old`"), "{said:?}");
     }
 }
 
