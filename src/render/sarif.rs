@@ -258,8 +258,8 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_stands_at_its_place_with_the_other_one_beside() {
-        let document = written(&[problem(7, "the id `jane` stands twice")], None);
+    fn a_problem_is_at_its_place_with_the_other_one_beside_it() {
+        let document = written(&[problem(7, "the id `jane` appears twice")], None);
         let result = &document["runs"][0]["results"][0];
         let place = &result["locations"][0]["physicalLocation"];
         assert_eq!(
