@@ -17,13 +17,17 @@ use whop_sync::remote::{ApiBase, Client, HttpTransport, Options, Timeouts, Trans
 
 use crate::lab::Lab;
 
-/// How long a request may take in these tests.
-const LIMIT: Duration = Duration::from_millis(600);
+/// How long a request may take in these tests: long enough to connect on a busy
+/// machine.
+const LIMIT: Duration = Duration::from_millis(1500);
 /// The time between two bytes that trickle: far below the limit, so that it
 /// is not silence that ends the wait.
 const DRIP: Duration = Duration::from_millis(20);
-/// How long a busy machine may take on top of it.
-const SLACK: Duration = Duration::from_secs(8);
+/// Another limit, which must not be the one that counts.
+const LONG: Duration = Duration::from_secs(6000);
+/// Should no limit hold, the test ends all the same. A request that is given up
+/// was so by its own limit, since all others are longer than this.
+const HANGS: Duration = Duration::from_secs(600);
 
 /// How a server keeps its client waiting once it has a connection.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +131,18 @@ async fn slow(mut stream: TcpStream, how: Slow) -> Option<()> {
     Some(())
 }
 
+/// How many connections the server has taken, once it has taken so many: it may
+/// come to that after the client has gone.
+async fn settled(taken: &AtomicUsize, expected: usize) -> usize {
+    let wait = async {
+        while taken.load(Ordering::Relaxed) < expected {
+            tokio::time::sleep(DRIP).await;
+        }
+    };
+    let _ = tokio::time::timeout(HANGS, wait).await;
+    taken.load(Ordering::Relaxed)
+}
+
 /// A transport to this server, with nothing but these limits.
 fn transport(address: &str, api: Duration, upload: Duration, picture: Duration) -> HttpTransport {
     let base = ApiBase::parse(&format!("http://{address}/api/v1")).unwrap();
@@ -148,15 +164,13 @@ async fn wait(
         body,
     };
     let begun = Instant::now();
-    // Should there be no limit, the test ends all the same.
-    let sent = tokio::time::timeout(LIMIT + SLACK * 2, http.send(request)).await;
+    let sent = tokio::time::timeout(HANGS, http.send(request)).await;
     let sent = sent.expect("the request was given up");
     (sent.unwrap_err(), begun.elapsed())
 }
 
 #[tokio::test]
 async fn whoever_keeps_us_waiting_is_given_up() {
-    const LONG: Duration = Duration::from_secs(600);
     let mut cases = tokio::task::JoinSet::new();
     for how in ALL {
         cases.spawn(async move {
@@ -184,11 +198,10 @@ async fn whoever_keeps_us_waiting_is_given_up() {
                 // It may have arrived, and says that it was time that ran out.
                 let said = matches!(&lost, TransportError::NoAnswer(why) if why.starts_with("timed out"));
                 assert!(said, "{case}");
-                assert!((LIMIT..LIMIT + SLACK).contains(&took), "{case}");
+                assert!(took >= LIMIT, "{case}");
             }
-            let connections = taken.load(Ordering::Relaxed);
             let expected = if let Slow::Ignores = how { 0 } else { 4 };
-            assert_eq!(connections, expected, "{how:?}");
+            assert_eq!(settled(&taken, expected).await, expected, "{how:?}");
         });
     }
     let mut done = 0;
@@ -207,32 +220,32 @@ async fn a_greeting_that_is_never_returned_is_given_up() {
     let http = HttpTransport::new(base, SecretString::from("key")).unwrap();
     let http = http.within(Timeouts {
         api: LIMIT,
-        ..Timeouts::default()
+        upload: LONG,
+        picture: LONG,
     });
     let target = Target::Api("/accounts".into());
     let (lost, took) = wait(&http, Method::Get, target, Bytes::new()).await;
-    assert!((LIMIT..LIMIT + SLACK).contains(&took), "{lost:?} after {took:?}");
-    assert!(lost.to_string().contains("timed out"), "{lost:?}");
+    // Connecting has a longer limit of its own, and words of its own.
+    let said = matches!(&lost, TransportError::NoAnswer(why) if why.starts_with("timed out"));
+    assert!(said && took >= LIMIT, "{lost:?} after {took:?}");
 }
 
 /// A call is repeated, each time for as long; then it is over, and says so.
 #[tokio::test]
 async fn a_call_that_is_never_answered_ends_after_its_last_attempt() {
     let lab = Lab::new(Vec::new(), Dialect::Accounts);
-    for how in [Slow::Silent, Slow::Announced, Slow::Chunks] {
+    let call = async |how| {
         let (address, taken) = serve(how).await;
-        let http: Arc<dyn Transport> = Arc::new(transport(&address, LIMIT, LIMIT, LIMIT));
+        let http: Arc<dyn Transport> = Arc::new(transport(&address, LIMIT, LONG, LONG));
         let options = Options {
             attempts: 3,
             ..Options::default()
         };
         let client = Client::new(http, lab.version.clone(), lab.platform(), options);
-        let begun = Instant::now();
-        let failed = client.list_accounts().await.unwrap_err();
-        let took = begun.elapsed();
+        let failed = tokio::time::timeout(HANGS, client.list_accounts()).await;
+        let failed = failed.expect("the call was given up").unwrap_err();
         assert!(failed.to_string().contains("timed out"), "{how:?}: {failed}");
-        // Three attempts, and waits below half a second and a second between.
-        assert!(took < LIMIT * 3 + Duration::from_millis(1500) + SLACK, "{took:?}");
-        assert_eq!(taken.load(Ordering::Relaxed), 3, "{how:?}");
-    }
+        assert_eq!(settled(&taken, 3).await, 3, "{how:?}");
+    };
+    tokio::join!(call(Slow::Silent), call(Slow::Announced), call(Slow::Chunks));
 }
