@@ -98,10 +98,11 @@ fn lessons() -> Vec<Lesson> {
         pictured("avatar_outside", "../jane.png", png.clone()),
         pictured("avatar_too_large", "jane.png", vec![0; 5 << 20 | 1]),
         pictured("avatar_truncated", "jane.png", &png[..20]),
-        // A longer name than any file system has.
+        // More bytes than a file's name can have, in few enough letters to be
+        // shown whole.
         pictured(
             "avatar_unreadable",
-            &format!("{}.png", "x".repeat(300)),
+            &format!("{}.png", "𝒙".repeat(64)),
             png.clone(),
         ),
         text("bad_avatar_path", &user("    avatar: «'jane.png '»\n")),
