@@ -315,7 +315,7 @@ fn a_changed_email_is_held_with_three_ways_out() {
     let words = whop_sync::render::messages::reason(&hold.reason);
     assert!(words.message.contains("`a…@shop.test`"), "{words:?}");
     for way in [
-        "write that email into the manifest",
+        "put that email into the manifest",
         "corrected on Whop by hand",
         "a new id",
     ] {
