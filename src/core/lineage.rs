@@ -66,7 +66,7 @@ impl fmt::Display for Commit {
 /// A desired state that was applied, in whole or in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// What it asked for ([`desired_digest`]).
+    /// What it asked for ([`desired_digest`](super::state_digest::desired_digest)).
     pub desired: Digest,
     /// The commit it stood in, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

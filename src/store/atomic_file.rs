@@ -20,7 +20,7 @@ impl<'a> Replacement<'a> {
     /// Makes the file beside, which shows whether writing will be possible.
     ///
     /// # Errors
-    /// [`Code::IoFailed`], also where a link or no file is in its place.
+    /// [`Code::IoFailed`](crate::error::Code::IoFailed), also where a link or no file is in its place.
     pub fn begin(disk: &'a dyn Disk, path: &Path) -> Result<Self> {
         disk.check_place(path)
             .map_err(|cause| Error::file("write", path, cause))?;
@@ -41,7 +41,7 @@ impl<'a> Replacement<'a> {
     /// Puts these bytes in the file's place.
     ///
     /// # Errors
-    /// [`Code::IoFailed`]; the file is then as it was.
+    /// [`Code::IoFailed`](crate::error::Code::IoFailed); the file is then as it was.
     pub fn finish(self, bytes: &[u8]) -> Result<()> {
         self.finish_with(|file| file.append(bytes))
     }
