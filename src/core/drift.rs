@@ -78,7 +78,7 @@ pub enum State {
     Edited,
 }
 
-/// A mapped user of whom something differs.
+/// A mapped user with a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserDrift {
     /// The user, by the mapping's id.
@@ -140,13 +140,13 @@ pub enum Others {
 pub struct Drift {
     /// The platform's own account.
     pub platform: PlatformId,
-    /// Mapped users of whom something differs, by key.
+    /// Mapped users with a difference, by key.
     pub users: Vec<UserDrift>,
     /// Accounts that the mapping does not know, by account.
     pub unknown: Vec<NewAccount>,
     /// Users whose profile could not be read, and why.
     pub unreadable: BTreeMap<UserKey, String>,
-    /// Mapped users of whom nothing differs, as far as it was looked.
+    /// Mapped users without a difference in what was read.
     pub unchanged: usize,
     /// Users that the run is not about (`--only`).
     pub left_out: usize,

@@ -62,7 +62,7 @@ impl<'a> From<&'a DesiredUser> for Who<'a> {
 }
 
 impl<'a> Who<'a> {
-    /// A user of whom only the id is known.
+    /// A user known only by the id.
     pub fn known_by_id(key: &'a UserKey) -> Self {
         Self {
             key,

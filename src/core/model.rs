@@ -457,7 +457,7 @@ pub struct KnownUser {
 }
 
 impl KnownUser {
-    /// A user of whom only the link is known.
+    /// A user known only by the link.
     pub fn linked(link: Link) -> Self {
         Self {
             link,

@@ -92,7 +92,7 @@ pub enum Event {
     Stepped {
         /// Which step.
         step: Step,
-        /// For whom or what.
+        /// Which user or thing it is for.
         subject: Subject,
         /// Whop's answer.
         trace: Trace,

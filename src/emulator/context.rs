@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::request::{Fields, Query};
 use super::settings::Settings;
 
-/// What one operation is asked, and by whom.
+/// What one operation is asked, and the key that asks.
 #[derive(Debug)]
 pub(super) struct Ask<'a> {
     /// The operation.

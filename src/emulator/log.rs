@@ -27,7 +27,41 @@ pub(super) struct Log {
     file: File,
     /// Keeps the lock for as long as the log lives. The lock has a file of its
     /// own, since a rewrite replaces the state file.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The lock. The system frees it when the process ends, however it ends.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    /// Takes the lock of this state file.
+    ///
+    /// # Errors
+    /// If another emulator has it, or if it cannot be opened.
+    fn take(disk: &OsDisk, path: &Path) -> io::Result<Self> {
+        // Never written, whatever it is.
+        let file = disk.open(&beside(path, ".lock"), How::Edit)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                format!(
+                    "the state file `{}` is in use by another emulator",
+                    path.display()
+                ),
+            )),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that this process starts has a copy
+        // of the file for a moment, and the lock lives as long as any copy.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Log {
@@ -42,7 +76,7 @@ impl Log {
         }
         // Before the lock is made beside it.
         disk.check_place(path)?;
-        let lock = lock(disk, path)?;
+        let lock = Lock::take(disk, path)?;
         let mut file = disk.open(path, How::Append)?;
         let Loaded { lines, whole } = load(&file, path, world)?;
         // A torn last line is dropped from the file, too, so that the next one
@@ -83,24 +117,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// Takes the lock, or says who cannot have it. The system frees it when the
-/// process ends, however it ends.
-fn lock(disk: &OsDisk, path: &Path) -> io::Result<File> {
-    // Never written, whatever it is.
-    let lock = disk.open(&beside(path, ".lock"), How::Edit)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(io::Error::new(
-            io::ErrorKind::WouldBlock,
-            format!(
-                "the state file `{}` is in use by another emulator",
-                path.display()
-            ),
-        )),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
 }
 
 /// What was loaded.
@@ -179,6 +195,18 @@ mod tests {
     fn reload(path: &Path) -> io::Result<World> {
         let mut world = World::new(0, true);
         Log::open(&OsDisk::default(), path, &mut world).map(|_| world)
+    }
+
+    #[test]
+    fn a_copy_of_its_file_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.jsonl");
+        let mut world = World::new(0, true);
+        let log = Log::open(&OsDisk::default(), &path, &mut world).unwrap();
+        // What a program that is being started has until it runs.
+        let _copy = log._lock.0.try_clone().unwrap();
+        drop(log);
+        assert!(reload(&path).is_ok());
     }
 
     #[test]

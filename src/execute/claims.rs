@@ -27,7 +27,7 @@ pub(super) enum Holder {
     Account(UserKey),
     /// This user's account has the same owner.
     Owner(UserKey),
-    /// A user whom this plan links or changes.
+    /// A user that this plan links or changes.
     Planned,
 }
 

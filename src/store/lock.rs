@@ -11,7 +11,7 @@ use super::paths::{Paths, not_ours};
 use crate::error::{Code, Error, Result};
 use crate::fsys::{How, OsDisk};
 
-/// Who holds the lock, for the message to whom it stops.
+/// Who holds the lock, for the message of a run that it stops.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Its process.
@@ -105,7 +105,12 @@ pub fn locked(paths: &Paths, disk: &OsDisk) -> Option<Error> {
     let mut file = disk.open(&paths.lock, How::Read).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(Lock::held(&mut file, &paths.lock)),
-        // Closing the file gives the lock back.
-        Ok(()) | Err(TryLockError::Error(_)) => None,
+        Ok(()) => {
+            // Not left to closing: a program that is being started has a copy
+            // of the file for a moment, and an apply would find it locked.
+            let _ = file.unlock();
+            None
+        }
+        Err(TryLockError::Error(_)) => None,
     }
 }
