@@ -3,8 +3,7 @@
 
 use std::io;
 
-use super::plan::look;
-use crate::cli::connect::{self, Access, Ends};
+use super::plan::{look, open};
 use crate::cli::output::Printer;
 use crate::cli::reports;
 use crate::cli::settings::Settings;
@@ -14,7 +13,6 @@ use crate::core::drift::{Others, drift};
 use crate::error::{Exit, Result};
 use crate::render::style::Palette;
 use crate::render::{self, html, json, markdown};
-use crate::store;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -39,14 +37,8 @@ pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &DriftArgs
         false => Others::Count,
     };
     let mut wishes = Wishes::listen(None)?;
-    let ends = wishes
-        .or_stop(Ends::open(settings, printer, Access::Read))
-        .await??;
-    printer.warnings(&connect::warnings(settings, &ends.manifest));
-    let loaded = store::load(&ends.paths, &ends.identity, &settings.disk)?;
-    if loaded.interrupted {
-        printer.story("The previous apply was interrupted; what it left open does not count as drift yet.");
-    }
+    let interrupted = "The previous apply was interrupted; what it left open does not count as drift yet.";
+    let (ends, loaded) = open(settings, printer, &mut wishes, interrupted).await?;
     let known = &loaded.known;
     let observed = wishes.or_stop(look(settings, &ends, known)).await??;
     let found = drift(&ends.manifest.desired, &observed, known, &ends.policy);

@@ -58,16 +58,29 @@ pub(crate) struct PlanArgs {
     pub(crate) reports: Vec<ReportFile>,
 }
 
-pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs) -> Result<Exit> {
-    let mut wishes = Wishes::listen(None)?;
+/// Opens what a look needs, prints its warnings, and says what it means for this
+/// command if an apply was `interrupted`.
+pub(super) async fn open(
+    settings: &Settings,
+    printer: &Printer,
+    wishes: &mut Wishes,
+    interrupted: &str,
+) -> Result<(Ends, store::Loaded)> {
     let ends = wishes
         .or_stop(Ends::open(settings, printer, Access::Read))
         .await??;
     printer.warnings(&connect::warnings(settings, &ends.manifest));
     let loaded = store::load(&ends.paths, &ends.identity, &settings.disk)?;
     if loaded.interrupted {
-        printer.story("The previous apply was interrupted; this plan resumes from its journal.");
+        printer.story(interrupted);
     }
+    Ok((ends, loaded))
+}
+
+pub(crate) async fn run(settings: &Settings, printer: &Printer, args: &PlanArgs) -> Result<Exit> {
+    let mut wishes = Wishes::listen(None)?;
+    let interrupted = "The previous apply was interrupted; this plan resumes from its journal.";
+    let (ends, loaded) = open(settings, printer, &mut wishes, interrupted).await?;
     saved::is_steady(settings, &loaded.known)?;
     let looking = look_and_plan(settings, &ends, &loaded.known);
     let (mut plan, observed) = wishes.or_stop(looking).await??;
